@@ -1,0 +1,27 @@
+//! The vocabulary. Names nothing else of ours and nothing of the outside world.
+
+pub mod backoff;
+pub mod canonical;
+pub mod danger;
+pub mod diagnostic;
+pub mod failure;
+pub mod ids;
+pub mod observed;
+pub mod record;
+pub mod series;
+pub mod text;
+pub mod time;
+pub mod traffic;
+pub mod verdict;
+pub mod workload;
+
+pub use danger::{Confirm, Danger, Protection};
+pub use diagnostic::{Diagnostic, Severity};
+pub use failure::{Failure, Refusal};
+pub use ids::{Epoch, OpId, RunId, SourceId, StepId, Ticket, Tickets};
+pub use observed::{Freshness, Observed, SourceHealth};
+pub use series::{Labels, Sample, Series};
+pub use time::{Clock, Stamp};
+pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};
+pub use verdict::Verdict;
+pub use workload::{Instance, InstanceState, PlatformEvent, Track, Workload};
