@@ -223,6 +223,20 @@ async fn who_saw_the_end_notices_when_it_is_cut_off_or_replaced() {
 }
 
 #[tokio::test]
+async fn an_append_does_not_vouch_for_what_its_writer_never_read() {
+    let place = Place::new();
+    let journal = place.open("a");
+    place.start(&journal).await;
+    place.append(&journal, 1, vec![note("x"), note("y")]).await.unwrap();
+    drop(journal);
+    tamper(&place, "UPDATE entries SET body = '{}' WHERE seq = 2");
+    let next = place.open("b");
+    place.append(&next, 3, vec![note("z")]).await.unwrap();
+    let damaged = next.read(run(), 4).await;
+    assert!(matches!(&damaged, Err(JournalError::Damaged { why, .. }) if why.starts_with("entry 2 was changed")), "{damaged:?}");
+}
+
+#[tokio::test]
 async fn the_file_itself_refuses_to_change_or_lose_an_entry() {
     let place = Place::new();
     let journal = place.open("a");

@@ -67,11 +67,11 @@ fn a_directory_that_cannot_be_written_is_named_with_what_to_do() {
 
 #[test]
 fn many_may_open_a_new_file_at_once() {
-    for _ in 0..5 {
+    for _ in 0..40 {
         let place = Place::new();
-        let together = Barrier::new(6);
+        let together = Barrier::new(16);
         std::thread::scope(|scope| {
-            for n in 0..6 {
+            for n in 0..16 {
                 let settings = place.settings(&format!("s{n}"));
                 let together = &together;
                 scope.spawn(move || {

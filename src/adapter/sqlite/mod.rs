@@ -97,7 +97,7 @@ impl Drop for Sqlite {
 }
 
 impl Sqlite {
-    fn ask<'a, T, E>(&'a self, work: impl FnOnce(&mut Store) -> Result<T, E> + Send + 'static) -> BoxFuture<'a, Result<T, E>>
+    fn ask<T, E>(&self, work: impl FnOnce(&mut Store) -> Result<T, E> + Send + 'static) -> BoxFuture<'_, Result<T, E>>
     where
         T: Send + 'static,
         E: Fault,
@@ -232,6 +232,19 @@ mod tests {
         pages(None).await.unwrap();
         journal.append(request(&journal, 1, &texts)).await.unwrap();
         assert_eq!(journal.read("r".into(), 1).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_connection_is_as_durable_and_strict_as_promised() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = journal(&directory);
+        let settings = journal.ask(|store| -> Result<_, JournalError> {
+            let number = |name: &str| store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            let mode: String = store.connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+            Ok((mode, number("synchronous")?, number("foreign_keys")?, number("busy_timeout")?, number("user_version")?))
+        });
+        // 2 is FULL.
+        assert_eq!(settings.await, Ok(("wal".to_owned(), 2, 1, 2000, 1)));
     }
 
     #[tokio::test]

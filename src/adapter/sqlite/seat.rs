@@ -147,9 +147,8 @@ impl Store {
     fn touch(&mut self, lease: &Lease, renewed: Option<&str>) -> Result<u64, LeaseError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let Some(seat) = seat_of(&transaction, &lease.service)? else { return Err(LeaseError::Lost { current: Epoch(0) }) };
-        // A lease as read from the store names its holder's session; only the holder may keep it or give it up.
-        let ours = seat.lease.session == self.session && lease.session == self.session;
-        if !seat.held || !ours || seat.lease.epoch != lease.epoch {
+        // Anybody can read a lease; only its holder may keep it or give it up.
+        if !seat.held || seat.lease.session != self.session || seat.lease.epoch != lease.epoch {
             return Err(LeaseError::Lost { current: seat.lease.epoch });
         }
         let change = seat.change + 1;

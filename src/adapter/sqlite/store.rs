@@ -280,7 +280,7 @@ fn chain(request: &Append, head: &Verified, epoch: Epoch, clock: &dyn Clock) -> 
             run: request.run.clone(),
             seq,
             epoch,
-            prev,
+            prev: prev.clone(),
             time: time.clone(),
             actor: actor.clone(),
             kind: draft.kind.clone(),
@@ -289,7 +289,7 @@ fn chain(request: &Append, head: &Verified, epoch: Epoch, clock: &dyn Clock) -> 
             hash: String::new(),
         };
         entry.hash = entry.compute_hash().map_err(|e| AppendError::Store(format!("{}: {e}", entry.kind)))?;
-        prev = entry.hash.clone();
+        prev.clone_from(&entry.hash);
         entries.push(entry);
     }
     Ok(entries)
