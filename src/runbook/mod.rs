@@ -1,1 +1,8 @@
-//! TBD
+//! Runbooks: the plan, how it is read and checked, and the engine that runs it.
+
+pub mod plan;
+
+pub use plan::{
+    AnswerKind, Check, Choice, Condition, Guard, GuardBlind, GuardThen, Item, Manual, ManualMode, OnFailure, OnNoData, Rollback, Runbook,
+    Step, StepKind, Target, Undo, When,
+};
