@@ -4,6 +4,8 @@
 //! strings and test modules) into the paths it names, `rules` says which of them a folder may name, and the tests at the end prove
 //! on small samples that a breach is seen.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 #[path = "architecture/rules.rs"]
 mod rules;
 #[path = "architecture/samples.rs"]

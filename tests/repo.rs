@@ -1,5 +1,10 @@
 //! The house around the code: what the documents promise is there, and no file says what it should not.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/left_out.rs"]
+mod left_out;
+
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -72,6 +77,16 @@ fn ci_runs_the_readme_command_and_nothing_else() {
         .filter(|l| !l.is_empty() && !l.starts_with('#') && !l.starts_with("set ") && !l.starts_with("cd "))
         .collect();
     assert_eq!(acts, ["exec tests/run"]);
+}
+
+#[test]
+fn the_scripts_are_well_formed() {
+    for script in ["tests/run", ".ci/run"] {
+        let Ok(checked) = std::process::Command::new("bash").arg("-n").arg(root().join(script)).output() else {
+            return left_out::left_out("syntax of the scripts", "there is no bash");
+        };
+        assert!(checked.status.success(), "{script}: {}", String::from_utf8_lossy(&checked.stderr));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! How a test says that it could not run for want of a real system.
 
+#![allow(clippy::expect_used, clippy::print_stderr, reason = "a test fails by panicking and speaks on standard error")]
+
 use std::io::Write;
 
 /// Says that `what` was left out because of `why`: on standard error, and as a line of the file named in `GONOGO_LEFT_OUT`, which
