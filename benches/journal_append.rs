@@ -21,6 +21,7 @@ impl Clock for Still {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 fn append(journal: &Sqlite, runtime: &tokio::runtime::Runtime, after: &mut u64) -> Duration {
     let (kind, body) = if *after == 0 {
         ("run.started", json!({ "target": { "platform": "bench", "service": "bench" } }))
