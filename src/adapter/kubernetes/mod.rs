@@ -9,6 +9,7 @@ mod answer;
 mod by_hand;
 mod feed;
 mod kubeconfig;
+mod life;
 mod link;
 mod login;
 mod objects;

@@ -64,7 +64,8 @@ impl Status {
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        Self::new(StatusCode::CONFLICT, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified())).about(resource, name)
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified()))
+            .about(resource, name)
     }
 
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
@@ -118,8 +119,11 @@ impl Status {
     }
 
     pub(crate) fn too_many_requests(seconds: u32) -> Self {
-        let mut status =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "the server has received too many requests and has asked us to try again later");
+        let mut status = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later",
+        );
         status.details = json!({ "retryAfterSeconds": seconds });
         status
     }
