@@ -15,6 +15,7 @@ mod login;
 mod objects;
 mod patch;
 mod pods;
+mod proxy;
 mod route;
 mod scope;
 mod watch;
