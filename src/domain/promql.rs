@@ -137,7 +137,13 @@ fn check_nesting(query: &str) -> Result<(), QueryError> {
             }
             continue;
         }
-        signs = if matches!(c, '+' | '-') { signs + 1 } else if c.is_whitespace() { signs } else { 0 };
+        signs = if matches!(c, '+' | '-') {
+            signs + 1
+        } else if c.is_whitespace() {
+            signs
+        } else {
+            0
+        };
         match c {
             '"' | '\'' | '`' => quote = Some((c, at)),
             '#' => while chars.next().is_some_and(|(_, c)| c != '\n') {},

@@ -42,7 +42,15 @@ pub fn platform<'a>(
     let shown = format!("{}/{} ready", ready.0, ready.1);
     let outcome = if bad.is_empty() { Outcome::Pass } else { Outcome::Fail };
     let why = if bad.is_empty() { shown.clone() } else { bad.join("; ") };
-    Finding { outcome, value: Some(f64::from(ready.0)), shown, of_limit: None, at: None, held: Duration::ZERO, why: text::clean_bounded(&why, 200) }
+    Finding {
+        outcome,
+        value: Some(f64::from(ready.0)),
+        shown,
+        of_limit: None,
+        at: None,
+        held: Duration::ZERO,
+        why: text::clean_bounded(&why, 200),
+    }
 }
 
 /// What is missing on one side.

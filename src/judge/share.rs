@@ -75,14 +75,19 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_side_over_all_their_series() {
-        let counted = count(&[(&[("version", "canary"), ("zone", "a")], 20.0), (&[("version", "canary"), ("zone", "b")], 30.0), (&[("version", "stable")], 150.0)]);
+        let counted = count(&[
+            (&[("version", "canary"), ("zone", "a")], 20.0),
+            (&[("version", "canary"), ("zone", "b")], 30.0),
+            (&[("version", "stable")], 150.0),
+        ]);
         let share = counted.share.unwrap();
         assert_eq!((share.canary, share.total, share.percent()), (50.0, 200.0, Some(25.0)));
     }
 
     #[test]
     fn a_version_of_neither_side_is_reported_and_in_no_total() {
-        let counted = count(&[(&[("version", "canary")], 50.0), (&[("version", "stable")], 50.0), (&[("version", "v3")], 900.0), (&[], 1.0)]);
+        let counted =
+            count(&[(&[("version", "canary")], 50.0), (&[("version", "stable")], 50.0), (&[("version", "v3")], 900.0), (&[], 1.0)]);
         assert_eq!(counted.share.unwrap().percent(), Some(50.0));
         assert_eq!((counted.unknown, counted.unknown_labels), (901.0, vec!["version=v3".to_owned(), "no label".to_owned()]));
     }

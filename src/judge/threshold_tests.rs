@@ -63,13 +63,18 @@ fn each_outcome_has_its_reason() {
 fn one_series_is_needed() {
     let one = series(&[GOOD]);
     let found = threshold(&criterion(), &[one.clone(), one], &window(0));
-    assert_eq!((found.outcome, found.why.as_str()), (Outcome::Error, "the query gives 2 series, one is needed: aggregate it with sum() or max()"));
+    assert_eq!(
+        (found.outcome, found.why.as_str()),
+        (Outcome::Error, "the query gives 2 series, one is needed: aggregate it with sum() or max()")
+    );
     assert_eq!(threshold(&criterion(), &[], &window(0)).outcome, Outcome::NoData);
 }
 
 #[test]
 fn old_samples_are_stale_although_the_answer_is_new() {
-    for (newest, outcome) in [(Some(at(0)), Outcome::Pass), (Some(at(-40)), Outcome::Pass), (Some(at(-41)), Outcome::Stale), (None, Outcome::NoData)] {
+    for (newest, outcome) in
+        [(Some(at(0)), Outcome::Pass), (Some(at(-40)), Outcome::Pass), (Some(at(-41)), Outcome::Stale), (None, Outcome::NoData)]
+    {
         let found = threshold(&criterion(), &[series(&[GOOD])], &Window { newest, ..window(0) });
         assert_eq!(found.outcome, outcome, "{newest:?}");
         assert_eq!(found.value, GOOD, "the value is kept to be shown as old");

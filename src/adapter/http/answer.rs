@@ -109,7 +109,9 @@ pub(super) fn refuse_redirect(operation: &str, target: &str, response: &reqwest:
     let to = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
     let to = to.and_then(|to| response.url().join(to).ok()).map_or_else(|| "nowhere".to_owned(), |url| shown_url(&url));
     let code = response.status().as_u16();
-    let why = format!("{operation} at {target}: redirected ({code}) to {to}, which is not followed; configure the address that answers itself, or log in");
+    let why = format!(
+        "{operation} at {target}: redirected ({code}) to {to}, which is not followed; configure the address that answers itself, or log in"
+    );
     Err(Failure::Unreadable { why })
 }
 
@@ -128,7 +130,10 @@ pub(super) async fn read_body(
     let date = header(DATE).and_then(|v| DateTime::parse_from_rfc2822(v).ok()).map(|d| d.to_utc());
     let most = if success { limit } else { ENOUGH_OF_AN_ERROR };
     let too_large = || Failure::Unreadable {
-        why: format!("{operation} at {target}: the answer is larger than {} MB; ask for less, or for something else", limit / (1024 * 1024)),
+        why: format!(
+            "{operation} at {target}: the answer is larger than {} MB; ask for less, or for something else",
+            limit / (1024 * 1024)
+        ),
     };
     if success && response.content_length().is_some_and(|n| n > most as u64) {
         return Err(too_large());
@@ -155,7 +160,10 @@ mod tests {
     #[test]
     fn of_a_page_only_its_words_are_shown() {
         for (body, shown) in [
-            ("<!doctype html><html><head><title>502 Bad Gateway</title><style>a{b:c}</style><script>alert(1)</script></head><body>nginx</body>", "502 Bad Gateway nginx"),
+            (
+                "<!doctype html><html><head><title>502 Bad Gateway</title><style>a{b:c}</style><script>alert(1)</script></head><body>nginx</body>",
+                "502 Bad Gateway nginx",
+            ),
             ("plain\n  text\u{1b}[31m red", "plain text red"),
             ("<script>never closed", ""),
             ("< é", ""),

@@ -45,7 +45,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ca_file: None, timeout: Duration::from_secs(10), connect_timeout: Duration::from_secs(5), body_limit: BODY_LIMIT, auth: None }
+        Self {
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            body_limit: BODY_LIMIT,
+            auth: None,
+        }
     }
 }
 
@@ -146,7 +152,8 @@ impl Http {
         let mut call = self.client.request(request.method.clone(), request.url.clone());
         let mut used = None;
         if let Some(credential) = &self.credential {
-            let headers = credential.headers().await.map_err(|why| Failure::NotSent { why: format!("{} at {target}: {why}", request.operation) })?;
+            let headers =
+                credential.headers().await.map_err(|why| Failure::NotSent { why: format!("{} at {target}: {why}", request.operation) })?;
             call = call.headers(headers.clone());
             used = Some(headers);
         }

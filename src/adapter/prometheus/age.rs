@@ -140,7 +140,8 @@ impl Prometheus {
 }
 
 fn from_seconds(seconds: f64) -> Option<DateTime<Utc>> {
-    (seconds.is_finite() && seconds.abs() < 253_402_300_800.0).then(|| DateTime::from_timestamp_millis((seconds * 1000.0).round() as i64))?
+    (seconds.is_finite() && seconds.abs() < 253_402_300_800.0)
+        .then(|| DateTime::from_timestamp_millis((seconds * 1000.0).round() as i64))?
 }
 
 #[cfg(test)]
@@ -165,14 +166,19 @@ mod tests {
         assert_eq!(history(&[&[Some(50)], &[Some(20)], &[None]]).newest(), Some(at(20)));
         assert_eq!(history(&[&[None], &[None]]).newest(), None);
         assert_eq!(history(&[&[Some(1), Some(9), None]]).newest(), Some(at(9)), "when it ended");
-        assert_eq!(history(&[&[Some(1), Some(9), Some(30)], &[Some(1), Some(2), None]]).newest(), Some(at(30)), "an ended series does not count");
+        assert_eq!(
+            history(&[&[Some(1), Some(9), Some(30)], &[Some(1), Some(2), None]]).newest(),
+            Some(at(30)),
+            "an ended series does not count"
+        );
     }
 
     #[test]
     fn no_slot_rests_on_a_sample_that_is_too_old_for_it() {
         // Scraped at 0 and 10, then nothing until 90: 15 s of interval tolerate 45 s.
         let mut cut = series(8);
-        history(&[&[Some(0), Some(10), Some(10), Some(10), Some(10), Some(10), Some(90), Some(105)]]).cut(&mut cut, Duration::from_secs(15));
+        history(&[&[Some(0), Some(10), Some(10), Some(10), Some(10), Some(10), Some(90), Some(105)]])
+            .cut(&mut cut, Duration::from_secs(15));
         assert_eq!(cut.values.iter().map(|v| u8::from(v.is_some())).collect::<Vec<_>>(), [1, 1, 1, 1, 0, 0, 1, 1]);
     }
 

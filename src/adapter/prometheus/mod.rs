@@ -187,7 +187,8 @@ impl Prometheus {
         let Data::Matrix(rows) = told.decoded.value else {
             return Err(Failure::Unreadable { why: format!("query of {}: the answer to a range query is no matrix", self.source) });
         };
-        let series = rows.into_iter().map(|(labels, samples)| promql::into_slots(labels, &samples, window.start, window.step, window.count));
+        let series =
+            rows.into_iter().map(|(labels, samples)| promql::into_slots(labels, &samples, window.start, window.step, window.count));
         Ok((series.collect(), told.decoded.remarks, told.skew))
     }
 }
@@ -259,7 +260,9 @@ impl Metrics for Prometheus {
         Box::pin(async move {
             let (told, newest) = futures::future::join(self.ask_instant(&query, at), self.newest_behind(&query, at)).await;
             let told = told?;
-            let no_vector = |what: &str| Failure::Unreadable { why: format!("query of {}: it gives {what}; one value per series is needed", self.source) };
+            let no_vector = |what: &str| Failure::Unreadable {
+                why: format!("query of {}: it gives {what}; one value per series is needed", self.source),
+            };
             let value = match told.decoded.value {
                 Data::Vector(rows) => rows,
                 Data::Scalar(sample) => vec![(Labels::new(), sample)],
@@ -282,7 +285,8 @@ impl Metrics for Prometheus {
         let query = query.to_owned();
         Box::pin(async move {
             let window = Window::new(&self.source, start, end, step)?;
-            let (told, (history, remark)) = futures::future::join(self.ask_range(&query, &window), self.history_behind(&query, window)).await;
+            let (told, (history, remark)) =
+                futures::future::join(self.ask_range(&query, &window), self.history_behind(&query, window)).await;
             let (mut value, remarks, skew) = told?;
             value.iter_mut().for_each(|series| history.cut(series, self.interval));
             Ok(Answer { value, newest: history.newest(), warnings: remarks.into_iter().chain(remark).collect(), skew })

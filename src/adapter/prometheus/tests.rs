@@ -136,7 +136,9 @@ async fn a_body_that_breaks_off_is_a_lost_answer() {
     };
     let connection = new(settings).unwrap();
     let (answer, ()) = futures::future::join(connection.instant("up", None), serve).await;
-    assert!(matches!(answer, Err(Failure::Unknown { why }) if why.starts_with(&format!("query of prom-eu at {url}/api/v1/query: the answer was lost"))));
+    assert!(
+        matches!(answer, Err(Failure::Unknown { why }) if why.starts_with(&format!("query of prom-eu at {url}/api/v1/query: the answer was lost")))
+    );
 }
 
 #[tokio::test]
@@ -166,7 +168,11 @@ async fn the_age_comes_from_the_samples_and_is_asked_for_once() {
     let server = MockServer::start().await;
     let newest = format!("{}.500", NOW - 40);
     Mock::given(body_string_contains("max%28timestamp%28a%29%29")).respond_with(vector(&newest)).expect(1).mount(&server).await;
-    Mock::given(body_string_contains("max%28timestamp%28b%29%29")).respond_with(vector(&(NOW - 5).to_string())).expect(1).mount(&server).await;
+    Mock::given(body_string_contains("max%28timestamp%28b%29%29"))
+        .respond_with(vector(&(NOW - 5).to_string()))
+        .expect(1)
+        .mount(&server)
+        .await;
     Mock::given(path("/api/v1/query")).respond_with(vector("0.5")).mount(&server).await;
     let connection = prometheus(&server);
     let (one, two) = futures::future::join(connection.instant("rate(a[1m]) / b", None), connection.instant("a + a + b", None)).await;
@@ -192,7 +198,11 @@ async fn an_age_that_cannot_be_found_is_said_and_not_guessed() {
     Mock::given(path("/api/v1/query")).respond_with(vector("0.5")).mount(&server).await;
     let answer = prometheus(&server).instant("a", None).await.unwrap();
     assert_eq!((answer.value.len(), answer.newest), (1, None));
-    assert!(answer.warnings[0].starts_with("the age of its samples is not known: outcome unknown: query of prom-eu at"), "{:?}", answer.warnings);
+    assert!(
+        answer.warnings[0].starts_with("the age of its samples is not known: outcome unknown: query of prom-eu at"),
+        "{:?}",
+        answer.warnings
+    );
 }
 
 #[tokio::test]

@@ -56,7 +56,9 @@ pub enum DecodeError {
         text: String,
     },
     /// Native histograms have no single value.
-    #[error("the query gives native histograms, which have no single value; wrap it in histogram_quantile(), histogram_avg() or histogram_count()")]
+    #[error(
+        "the query gives native histograms, which have no single value; wrap it in histogram_quantile(), histogram_avg() or histogram_count()"
+    )]
     Histogram,
 }
 
@@ -121,7 +123,8 @@ impl<'de> Deserialize<'de> for Point {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (seconds, value) = <(f64, std::borrow::Cow<'de, str>)>::deserialize(deserializer)?;
         let at = time(seconds).ok_or_else(|| serde::de::Error::custom(format!("{seconds} is no time")))?;
-        let value = number(&value).ok_or_else(|| serde::de::Error::custom(format!("{:?} is no number", text::clean_bounded(&value, 40))))?;
+        let value =
+            number(&value).ok_or_else(|| serde::de::Error::custom(format!("{:?} is no number", text::clean_bounded(&value, 40))))?;
         Ok(Self(Sample { at, value }))
     }
 }
@@ -142,7 +145,8 @@ fn number(text: &str) -> Option<f64> {
 
 /// Decodes the envelope around any data.
 pub fn envelope<T: DeserializeOwned>(body: &[u8]) -> Result<Decoded<T>, DecodeError> {
-    let head: Head = serde_json::from_slice(body).map_err(|e| DecodeError::Foreign(format!("no answer of a PromQL server: {}", place(&e))))?;
+    let head: Head =
+        serde_json::from_slice(body).map_err(|e| DecodeError::Foreign(format!("no answer of a PromQL server: {}", place(&e))))?;
     if head.status == Status::Error {
         let bounded = |t: Option<String>, otherwise: &str| text::clean_bounded(&t.unwrap_or_else(|| otherwise.to_owned()), LONGEST_REMARK);
         return Err(DecodeError::Server { kind: bounded(head.error_type, "error"), text: bounded(head.error, "it does not say why") });
@@ -250,10 +254,12 @@ mod tests {
 
     #[test]
     fn every_kind_of_result_is_read() {
-        let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1700000000.1234,"+Inf"]}]}}"#;
+        let vector =
+            br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1700000000.1234,"+Inf"]}]}}"#;
         let expected = Data::Vector(vec![(labels(&[("a", "b")]), Sample { at: at(1_700_000_000_123), value: f64::INFINITY })]);
         assert_eq!(query(vector).unwrap().value, expected);
-        let matrix = br#"{"status":"success","data":{"result":[{"metric":{},"values":[[1,"1e-3"],[2,"-Inf"]]}],"resultType":"matrix","stats":{}}}"#;
+        let matrix =
+            br#"{"status":"success","data":{"result":[{"metric":{},"values":[[1,"1e-3"],[2,"-Inf"]]}],"resultType":"matrix","stats":{}}}"#;
         let points = vec![Sample { at: at(1000), value: 0.001 }, Sample { at: at(2000), value: f64::NEG_INFINITY }];
         assert_eq!(query(matrix).unwrap().value, Data::Matrix(vec![(labels(&[]), points)]), "the type may come after the result");
         let scalar = br#"{"status":"success","data":{"resultType":"scalar","result":[5,"NaN"]}}"#;
@@ -266,7 +272,8 @@ mod tests {
 
     #[test]
     fn remarks_are_kept_warnings_first() {
-        let body = br#"{"status":"success","infos":["i"],"warnings":["partial\u001b[31m data"],"data":{"resultType":"vector","result":[]}}"#;
+        let body =
+            br#"{"status":"success","infos":["i"],"warnings":["partial\u001b[31m data"],"data":{"resultType":"vector","result":[]}}"#;
         assert_eq!(query(body).unwrap().remarks, ["partial data", "i"]);
         let none = br#"{"status":"success","infos":null,"warnings":null,"data":{"resultType":"vector","result":[]}}"#;
         assert!(query(none).unwrap().remarks.is_empty());
@@ -275,15 +282,30 @@ mod tests {
     #[test]
     fn what_cannot_be_used_says_why() {
         for (body, why) in [
-            (r#"{"status":"error","errorType":"execution","error":"many-to-many","data":{"resultType":"vector","result":[]}}"#, "execution: many-to-many"),
+            (
+                r#"{"status":"error","errorType":"execution","error":"many-to-many","data":{"resultType":"vector","result":[]}}"#,
+                "execution: many-to-many",
+            ),
             (r#"{"status":"error"}"#, "error: it does not say why"),
-            (r#"{"status":"fine","data":[]}"#, "no answer of a PromQL server: unknown variant `fine`, expected `success` or `error` at line 1 column 16"),
+            (
+                r#"{"status":"fine","data":[]}"#,
+                "no answer of a PromQL server: unknown variant `fine`, expected `success` or `error` at line 1 column 16",
+            ),
             ("[]", "no answer of a PromQL server: invalid length 0, expected struct Head with 4 elements at line 1 column 2"),
             ("", "no answer of a PromQL server: EOF while parsing a value at line 1 column 0"),
-            (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x\u0007"]}]}}"#, "unexpected data: \"x\" is no number at line 1 column 95"),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x\u0007"]}]}}"#,
+                "unexpected data: \"x\" is no number at line 1 column 95",
+            ),
             (r#"{"status":"success","data":{"resultType":"scalar","result":[1e300,"1"]}}"#, "is no time"),
-            (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#, "native histograms"),
-            (r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]],"histograms":[[1,{}]]}]}}"#, "native histograms"),
+            (
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#,
+                "native histograms",
+            ),
+            (
+                r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"]],"histograms":[[1,{}]]}]}}"#,
+                "native histograms",
+            ),
             (r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}"#, "a series without a value"),
             (r#"{"status":"success","data":{"resultType":"stream","result":[]}}"#, "unknown variant `stream`"),
         ] {
@@ -295,7 +317,8 @@ mod tests {
     #[test]
     fn more_series_than_anybody_reads_are_cut_with_a_remark() {
         let item = r#"{"metric":{"i":"1"},"value":[1,"1"]}"#;
-        let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, vec![item; MOST_SERIES + 1].join(","));
+        let body =
+            format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, vec![item; MOST_SERIES + 1].join(","));
         let decoded = query(body.as_bytes()).unwrap();
         assert!(matches!(decoded.value, Data::Vector(v) if v.len() == MOST_SERIES));
         assert_eq!(decoded.remarks, ["the query gives 10001 series; the first 10000 are kept"]);
@@ -303,7 +326,8 @@ mod tests {
 
     #[test]
     fn labels_from_outside_are_cleaned() {
-        let body = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"x\u001b]0;t\u0007y"},"value":[1,"1"]}]}}"#;
+        let body =
+            br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"x\u001b]0;t\u0007y"},"value":[1,"1"]}]}}"#;
         assert!(matches!(query(body).unwrap().value, Data::Vector(v) if v[0].0["pod"] == "xy"));
     }
 
