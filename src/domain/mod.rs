@@ -16,6 +16,7 @@ pub mod service;
 pub mod text;
 pub mod time;
 pub mod traffic;
+pub mod update;
 pub mod verdict;
 pub mod workload;
 
@@ -31,5 +32,6 @@ pub use series::{Labels, Sample, Series};
 pub use service::{RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};
+pub use update::PlatformUpdate;
 pub use verdict::Verdict;
 pub use workload::{Instance, InstanceState, PlatformEvent, Track, Workload};
