@@ -1,0 +1,118 @@
+//! The simulated Prometheus against the real one: the same samples in both, the same requests to both, answers compared.
+//!
+//! Needs the `prometheus` binary on PATH (Debian: package `prometheus`, 2.42); without it the comparison is left out loudly, and
+//! `GONOGO_REQUIRE_REAL=1` makes that a failure. `promtool` then drives the simulator as a client.
+#![cfg(all(feature = "sim", feature = "shell"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
+#![allow(clippy::cast_possible_wrap, clippy::float_cmp, reason = "generated data and exact comparisons")]
+
+#[path = "sim_prometheus/compare.rs"]
+mod compare;
+#[path = "sim_prometheus/data.rs"]
+mod data;
+#[path = "sim_prometheus/queries.rs"]
+mod queries;
+#[path = "sim_prometheus/real.rs"]
+mod real;
+
+use chrono::{DateTime, Utc};
+use gonogo::domain::{Clock, Stamp};
+use gonogo::sim::metrics::{Tsdb, api};
+use std::process::Command;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+/// Always the same moment: within the samples.
+struct Frozen;
+
+impl Clock for Frozen {
+    fn now(&self) -> Stamp {
+        let wall: DateTime<Utc> = DateTime::from_timestamp_millis(data::START + 600_000).unwrap();
+        Stamp { wall, boot: Duration::ZERO, mono: Duration::ZERO }
+    }
+
+    fn boot_id(&self) -> String {
+        "frozen".to_owned()
+    }
+}
+
+/// Serves the simulator on loopback until the test ends; gives its address.
+async fn simulated() -> String {
+    let mut tsdb = Tsdb::new();
+    for series in data::series() {
+        for (at, value) in series.samples {
+            tsdb.append(&series.labels, at, value);
+        }
+    }
+    let router = api(Arc::new(RwLock::new(tsdb)), Arc::new(Frozen), Duration::from_secs(15));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// Says that a program is missing; fails if it must be there.
+fn left_out(program: &str) {
+    println!("SUITE LEFT OUT: {program} is not on PATH (Debian: apt-get install prometheus)");
+    assert!(std::env::var("GONOGO_REQUIRE_REAL").as_deref() != Ok("1"), "{program} is required but is not on PATH");
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
+fn client() -> reqwest::Client {
+    // Another test of this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_those_of_the_real_server() {
+    if !on_path("prometheus") {
+        left_out("prometheus");
+        return;
+    }
+    let client = client();
+    let real = real::Prometheus::start(&client).await;
+    real.write(&client, &data::series()).await;
+    let simulated = simulated().await;
+    let mut differences = Vec::new();
+    let asked = queries::all();
+    for (i, request) in asked.iter().enumerate() {
+        // Both ways of asking are in use; they must not differ.
+        let post = i % 2 == 0 && !request.path.contains("/label/") && !request.path.contains("/rules") && !request.path.contains("/alerts");
+        let expected = compare::fetch(&client, &real.url, request, post).await;
+        let got = compare::fetch(&client, &simulated, request, post).await;
+        if let Err(difference) = compare::same(&expected, &got, request.ordered) {
+            differences.push(format!("{request:?}\n    {difference}"));
+        }
+    }
+    println!("compared {} queries", asked.len());
+    assert!(asked.len() >= 200, "too few queries to say anything");
+    assert!(differences.is_empty(), "{} of {} answers differ:\n{}", differences.len(), asked.len(), differences.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promtool_is_content_with_the_simulator() {
+    if !on_path("promtool") {
+        left_out("promtool");
+        return;
+    }
+    let url = simulated().await;
+    let run = |args: &[&str]| {
+        let out = Command::new("promtool").args(args).output().unwrap();
+        assert!(out.status.success(), "promtool {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let instant = run(&["query", "instant", "--time=1700000600", &url, "up"]);
+    assert!(instant.contains("up{instance=\"10.0.0.1:80\", job=\"shop\"} => 1 @[1700000600]"), "{instant}");
+    let range = run(&["query", "range", "--start=1700000600", "--end=1700000660", "--step=30s", &url, "sum(up)"]);
+    assert!(range.contains("4 @[1700000630]"), "{range}");
+    let series = run(&["query", "series", "--match=up", "--start=1700000000", "--end=1700001000", &url]);
+    assert_eq!(series.lines().count(), 4, "{series}");
+    let labels = run(&["query", "labels", "--start=1700000000", "--end=1700001000", &url, "job"]);
+    assert!(labels.contains("shop") && labels.contains("batch"), "{labels}");
+    run(&["check", "healthy", &format!("--url={url}")]);
+    run(&["check", "ready", &format!("--url={url}")]);
+}
