@@ -77,19 +77,20 @@ async fn answers_are_those_of_the_real_server() {
     let real = real::Prometheus::start(&client).await;
     real.write(&client, &data::series()).await;
     let simulated = simulated().await;
-    let mut differences = Vec::new();
+    let (mut differences, mut filled) = (Vec::new(), 0);
     let asked = queries::all();
     for (i, request) in asked.iter().enumerate() {
         // Both ways of asking are in use; they must not differ.
         let post = i % 2 == 0 && !request.path.contains("/label/") && !request.path.contains("/rules") && !request.path.contains("/alerts");
         let expected = compare::fetch(&client, &real.url, request, post).await;
         let got = compare::fetch(&client, &simulated, request, post).await;
+        filled += usize::from(expected.has_results());
         if let Err(difference) = compare::same(&expected, &got, request.ordered) {
             differences.push(format!("{request:?}\n    {difference}"));
         }
     }
-    println!("compared {} queries", asked.len());
-    assert!(asked.len() >= 200, "too few queries to say anything");
+    println!("compared {} queries, {filled} of them with results", asked.len());
+    assert!(filled >= 200, "only {filled} answers had results: too few to say anything");
     assert!(differences.is_empty(), "{} of {} answers differ:\n{}", differences.len(), asked.len(), differences.join("\n"));
 }
 
@@ -113,6 +114,4 @@ async fn promtool_is_content_with_the_simulator() {
     assert_eq!(series.lines().count(), 4, "{series}");
     let labels = run(&["query", "labels", "--start=1700000000", "--end=1700001000", &url, "job"]);
     assert!(labels.contains("shop") && labels.contains("batch"), "{labels}");
-    run(&["check", "healthy", &format!("--url={url}")]);
-    run(&["check", "ready", &format!("--url={url}")]);
 }

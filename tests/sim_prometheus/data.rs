@@ -4,16 +4,16 @@ use gonogo::domain::Labels;
 use gonogo::sim::metrics::STALE_NAN_BITS;
 
 /// First moment with samples, milliseconds since 1970. Not a multiple of the steps asked for.
-pub const START: i64 = 1_700_000_003_000;
+pub(crate) const START: i64 = 1_700_000_003_000;
 /// Scrapes of each series; the last one is at `START + (SCRAPES - 1) * INTERVAL`.
-pub const SCRAPES: i64 = 200;
+pub(crate) const SCRAPES: i64 = 200;
 /// Milliseconds between scrapes.
-pub const INTERVAL: i64 = 15_000;
+pub(crate) const INTERVAL: i64 = 15_000;
 
 /// One series.
-pub struct Sampled {
-    pub labels: Labels,
-    pub samples: Vec<(i64, f64)>,
+pub(crate) struct Sampled {
+    pub(crate) labels: Labels,
+    pub(crate) samples: Vec<(i64, f64)>,
 }
 
 /// A small generator of numbers that look random and never change (the constants are Knuth's).
@@ -49,7 +49,7 @@ fn counter(noise: &mut Noise, speed: f64, resets: &[i64], skip: impl Fn(i64) -> 
 }
 
 /// All series.
-pub fn series() -> Vec<Sampled> {
+pub(crate) fn series() -> Vec<Sampled> {
     let mut all = Vec::new();
     requests(&mut all);
     histograms(&mut all);

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Running until dropped.
-pub struct Prometheus {
-    pub url: String,
+pub(crate) struct Prometheus {
+    pub(crate) url: String,
     child: Child,
     _folder: tempfile::TempDir,
 }
@@ -20,7 +20,7 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     /// Starts it on a free port and waits until it is ready. Somebody else may take the port in between: then another is tried.
-    pub async fn start(client: &reqwest::Client) -> Self {
+    pub(crate) async fn start(client: &reqwest::Client) -> Self {
         for _ in 0..5 {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut started = Self::spawn(port);
@@ -63,7 +63,7 @@ impl Prometheus {
     }
 
     /// Remote write keeps every bit of the values, staleness markers included, which no text format does.
-    pub async fn write(&self, client: &reqwest::Client, series: &[Sampled]) {
+    pub(crate) async fn write(&self, client: &reqwest::Client, series: &[Sampled]) {
         let request = client
             .post(format!("{}/api/v1/write", self.url))
             .header("Content-Type", "application/x-protobuf")

@@ -2,7 +2,7 @@
 
 use super::eval::Evaluator;
 use super::metric::{Metric, NAME, is_label_name};
-use super::number::{nan_last, plain, quantile};
+use super::number::{compact, nan_last, plain, quantile};
 use super::value::{Failed, Grid, Row, Value, joined};
 use promql_parser::parser::token as t;
 use promql_parser::parser::token::TokenId;
@@ -166,7 +166,7 @@ fn extremes(top: bool, k: &[f64], rows: Vec<Row>, groups: &Groups, grid: Grid) -
     let mut order = Vec::new();
     for (step, k) in k.iter().enumerate() {
         if !(i64::MIN as f64..=i64::MAX as f64).contains(k) {
-            return Err(Failed::execution(format!("Scalar value {} overflows int64", plain(*k))));
+            return Err(Failed::execution(format!("Scalar value {} overflows int64", compact(*k))));
         }
         // Truncated as an integer would be; negative counts take nothing.
         let k = k.trunc().max(0.0) as usize;

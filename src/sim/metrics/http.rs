@@ -111,10 +111,13 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn new(params: &Params) -> Result<Self, Failed> {
+    /// `name_it`: errors in selectors name the parameter, which Prometheus does for one of three endpoints.
+    fn new(params: &Params, name_it: bool) -> Result<Self, Failed> {
         let start = params.time_or("start", i64::MIN)?;
         let end = params.time_or("end", i64::MAX)?;
-        let selectors = params.all("match[]").map(syntax::parse_selector).collect::<Result<_, _>>()?;
+        let selector =
+            |text| syntax::parse_selector(text).map_err(|failed| if name_it { invalid("match[]", &failed.text) } else { failed });
+        let selectors = params.all("match[]").map(selector).collect::<Result<_, _>>()?;
         Ok(Self { selectors, start, end })
     }
 
@@ -134,7 +137,7 @@ async fn series(State(api): State<Api>, params: Params) -> Response {
         if params.all("match[]").next().is_none() {
             return Err(Failed::bad("no match[] parameter provided"));
         }
-        let chosen = Chosen::new(&params).map_err(|failed| invalid("match[]", &failed.text))?;
+        let chosen = Chosen::new(&params, true)?;
         let limit = params.limit()?.unwrap_or(usize::MAX);
         Ok(success(chosen.metrics(&api.read()).into_iter().take(limit).collect::<Vec<_>>(), &[]))
     };
@@ -143,7 +146,7 @@ async fn series(State(api): State<Api>, params: Params) -> Response {
 
 async fn labels(State(api): State<Api>, params: Params) -> Response {
     let run = || {
-        let metrics = Chosen::new(&params)?.metrics(&api.read());
+        let metrics = Chosen::new(&params, false)?.metrics(&api.read());
         let limit = params.limit()?.unwrap_or(usize::MAX);
         let names: BTreeSet<&str> = metrics.iter().flat_map(Metric::iter).map(|(name, _)| name).collect();
         Ok(success(names.into_iter().take(limit).collect::<Vec<_>>(), &[]))
@@ -156,7 +159,7 @@ async fn label_values(State(api): State<Api>, Path(name): Path<String>, params: 
         if !is_label_name(&name) {
             return Err(Failed::bad(format!("invalid label name: {name:?}")));
         }
-        let metrics = Chosen::new(&params)?.metrics(&api.read());
+        let metrics = Chosen::new(&params, false)?.metrics(&api.read());
         let limit = params.limit()?.unwrap_or(usize::MAX);
         let values: BTreeSet<&str> = metrics.iter().map(|metric| metric.get(&name)).filter(|value| !value.is_empty()).collect();
         Ok(success(values.into_iter().take(limit).collect::<Vec<_>>(), &[]))

@@ -76,14 +76,14 @@ pub(super) fn nan_last(a: f64, b: f64) -> Ordering {
     }
 }
 
-/// Maximum that lets NaN through, unlike [`f64::max`].
+/// Maximum that lets NaN through, unlike [`f64::max`]; but nothing is above infinity, not even NaN.
 pub(super) fn max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a.is_nan() || b.is_nan() { if a == f64::INFINITY || b == f64::INFINITY { f64::INFINITY } else { f64::NAN } } else { a.max(b) }
 }
 
-/// Minimum that lets NaN through, unlike [`f64::min`].
+/// Minimum that lets NaN through, unlike [`f64::min`]; but nothing is below negative infinity, not even NaN.
 pub(super) fn min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -max(-a, -b)
 }
 
 /// The `q`-quantile with linear interpolation between neighbours; infinite outside 0 to 1, NaN of nothing.

@@ -17,7 +17,7 @@ const MAX_DURATION: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
 /// Parses and checks a query.
 pub(super) fn parse(text: &str) -> Result<Expr, Failed> {
     scan(text)?;
-    let expr = promql_parser::parser::parse(text).map_err(|cause| refuse(&cause.replace('\'', "\"")))?;
+    let expr = promql_parser::parser::parse(text).map_err(|cause| refuse(&reworded(&cause)))?;
     check(&expr, text)?;
     Ok(expr)
 }
@@ -32,6 +32,17 @@ pub(super) fn parse_selector(text: &str) -> Result<VectorSelector, Failed> {
 
 fn refuse(cause: &str) -> Failed {
     Failed::bad(format!("parse error: {cause}"))
+}
+
+/// The parser's message in Prometheus's words: long names of types, double quotes.
+fn reworded(cause: &str) -> String {
+    let mut text = cause.replace('\'', "\"");
+    for before in ["expected type ", ", got "] {
+        for kind in [ValueType::Vector, ValueType::Matrix] {
+            text = text.replace(&format!("{before}{kind}"), &format!("{before}{}", type_name(kind)));
+        }
+    }
+    text
 }
 
 /// What Prometheus calls a type in its messages.
