@@ -1,0 +1,319 @@
+//! A runbook, fully resolved: parameters bound, defaults filled in. What a run pins by hash when it starts.
+
+use crate::domain::{Action, Confirm, Probe, StepId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A runbook ready to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Runbook {
+    /// Its id.
+    pub id: String,
+    /// The author's version.
+    pub version: String,
+    /// One line.
+    pub title: String,
+    /// Who owns it.
+    pub owner: String,
+    /// Markdown.
+    pub doc: String,
+    /// Parameters as bound.
+    pub params: BTreeMap<String, String>,
+    /// What it releases.
+    pub target: Target,
+    /// Watched the whole time.
+    pub guards: Vec<Guard>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// The way back.
+    pub rollback: Rollback,
+}
+
+/// What a runbook releases: names of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Platform connection.
+    pub platform: String,
+    /// Service.
+    pub service: String,
+    /// Environment, as text for people and for the prompt.
+    pub environment: String,
+}
+
+/// The way back. Empty steps: the undo actions of done and unknown steps, backwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rollback {
+    /// What must be typed to enter it. The fast path asks once, for the whole way back.
+    pub confirm: Confirm,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// For ever.
+    pub id: StepId,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub doc: String,
+    /// Entered only when this holds.
+    pub when: Option<When>,
+    /// How long it may take, without holds.
+    pub timeout: Option<Duration>,
+    /// What must be typed before it acts.
+    pub confirm: Confirm,
+    /// What takes it back.
+    pub undo: Undo,
+    /// What is offered when it fails.
+    pub on_failure: OnFailure,
+    /// What it is.
+    pub kind: StepKind,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// People answer items.
+    Manual(Manual),
+    /// Conditions must hold.
+    Check(Check),
+    /// The platform is changed.
+    Do(Action),
+    /// Time must pass: a bake.
+    Wait {
+        /// How long, counting only time in which nothing holds and the data is live.
+        duration: Duration,
+    },
+    /// A person says go on (`y`).
+    Gate,
+}
+
+impl StepKind {
+    /// The kind's key in a runbook.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Manual(_) => "manual",
+            Self::Check(_) => "check",
+            Self::Do(_) => "do",
+            Self::Wait { .. } => "wait",
+            Self::Gate => "gate",
+        }
+    }
+}
+
+/// A block of a checklist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manual {
+    /// One item at a time, or all at once.
+    pub mode: ManualMode,
+    /// At most nine.
+    pub items: Vec<Item>,
+}
+
+/// How a checklist is worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ManualMode {
+    /// Read one, do it, answer it.
+    ReadDo,
+    /// Do all, then confirm each.
+    DoConfirm,
+}
+
+/// One item of a checklist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// What is asked.
+    pub challenge: String,
+    /// What counts as an answer.
+    pub answer: AnswerKind,
+}
+
+/// What counts as an answer to an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// `done` or `yes`.
+    Done,
+    /// Text; equal to this, where given.
+    Text {
+        /// The only right answer.
+        equals: Option<String>,
+    },
+    /// One of these; the expected one lets the step pass.
+    Choice {
+        /// What may be answered.
+        of: Vec<String>,
+        /// What must be answered to go on; any when absent.
+        expect: Option<String>,
+    },
+    /// A number within limits.
+    Number {
+        /// At least.
+        min: Option<f64>,
+        /// At most.
+        max: Option<f64>,
+    },
+}
+
+/// Conditions that must hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// All of them, or any.
+    pub all: bool,
+    /// The conditions.
+    pub conditions: Vec<Condition>,
+}
+
+/// One condition of a check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Its id within the step.
+    pub id: String,
+    /// What is asked, and what is good.
+    pub probe: Probe,
+    /// Good for so long without a break.
+    pub hold: Duration,
+    /// Asked so often.
+    pub every: Duration,
+    /// What no data means.
+    pub on_no_data: OnNoData,
+}
+
+/// What no data means to a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNoData {
+    /// Go on asking until the step's timeout.
+    Wait,
+    /// The check fails.
+    Fail,
+    /// The condition counts as met.
+    Pass,
+}
+
+/// A condition that is watched all the time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    /// Its id.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// What is asked, and what is good.
+    pub probe: Probe,
+    /// Asked so often.
+    pub every: Duration,
+    /// Trips when bad for so long without a break.
+    pub bad_for: Duration,
+    /// What no data means.
+    pub on_no_data: GuardBlind,
+    /// What an unreachable source means.
+    pub on_error: GuardBlind,
+    /// First step in which it is watched; from the start when absent.
+    pub from: Option<StepId>,
+    /// Last step in which it is watched; to the end when absent.
+    pub until: Option<StepId>,
+    /// What a trip does.
+    pub then: GuardThen,
+}
+
+/// What a guard does when it cannot see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuardBlind {
+    /// Nothing.
+    Ignore,
+    /// Hold the run until it sees again and a person releases the hold.
+    Hold,
+    /// The same as bad.
+    Trip,
+}
+
+/// What a tripped guard does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuardThen {
+    /// Hold and ask.
+    Hold,
+    /// Back out by itself if that was confirmed at the start, else hold and ask.
+    Rollback,
+    /// Say so.
+    Warn,
+}
+
+/// What takes a step back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Nothing is needed.
+    None,
+    /// This action.
+    Action(Action),
+    /// It cannot be taken back.
+    Irreversible,
+}
+
+/// What is offered when a step fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnFailure {
+    /// In the order of the file; [`Choice::BackOut`] is always possible.
+    pub offer: Vec<Choice>,
+    /// Skipping needs a typed reason.
+    pub skip_needs_reason: bool,
+}
+
+impl Default for OnFailure {
+    fn default() -> Self {
+        Self { offer: vec![Choice::Retry, Choice::BackOut, Choice::Abort], skip_needs_reason: true }
+    }
+}
+
+/// An answer to a failed step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Do the step again.
+    Retry,
+    /// Go on without it.
+    Skip,
+    /// Take everything back (`rollback` in a file).
+    #[serde(rename = "rollback")]
+    BackOut,
+    /// Stop here; the platform stays as it is.
+    Abort,
+}
+
+/// When a step is entered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// The step passed.
+    Done(StepId),
+    /// The step was begun, whatever became of it.
+    Reached(StepId),
+    /// All of them.
+    And(Vec<When>),
+    /// One of them.
+    Or(Vec<When>),
+    /// The contrary.
+    Not(Box<When>),
+}
+
+impl Runbook {
+    /// The step with this id, forward or rollback.
+    #[must_use]
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().chain(&self.rollback.steps).find(|s| s.id == *id)
+    }
+
+    /// Place of a forward step, from 0.
+    #[must_use]
+    pub fn position(&self, id: &StepId) -> Option<usize> {
+        self.steps.iter().position(|s| s.id == *id)
+    }
+}
