@@ -10,6 +10,8 @@
 mod compare;
 #[path = "sim_prometheus/data.rs"]
 mod data;
+#[path = "support/left_out.rs"]
+mod left_out;
 #[path = "sim_prometheus/queries.rs"]
 mod queries;
 #[path = "sim_prometheus/real.rs"]
@@ -21,6 +23,7 @@ use gonogo::sim::metrics::{Tsdb, api};
 use std::process::Command;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// Always the same moment: within the samples.
 struct Frozen;
@@ -36,8 +39,13 @@ impl Clock for Frozen {
     }
 }
 
-/// Serves the simulator on loopback until the test ends; gives its address.
-async fn simulated() -> String {
+/// The simulator, served on loopback until dropped.
+struct Simulated {
+    url: String,
+    _task: JoinSet<std::io::Result<()>>,
+}
+
+async fn simulated() -> Simulated {
     let mut tsdb = Tsdb::new();
     for series in data::series() {
         for (at, value) in series.samples {
@@ -46,21 +54,24 @@ async fn simulated() -> String {
     }
     let router = api(Arc::new(RwLock::new(tsdb)), Arc::new(Frozen), Duration::from_secs(15));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}")
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut task = JoinSet::new();
+    task.spawn(async move { axum::serve(listener, router).await });
+    Simulated { url, _task: task }
 }
 
-/// Says that a program is missing; fails if it must be there.
-fn left_out(program: &str) {
-    println!("SUITE LEFT OUT: {program} is not on PATH (Debian: apt-get install prometheus)");
-    assert!(std::env::var("GONOGO_REQUIRE_REAL").as_deref() != Ok("1"), "{program} is required but is not on PATH");
+/// Whether a program can be run; says so when it cannot.
+#[expect(clippy::disallowed_methods, reason = "looks for programs where the shell does")]
+fn have(program: &str, suite: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        left_out::left_out(suite, &format!("{program} is not on PATH; Debian: apt-get install prometheus"));
+    }
+    found
 }
 
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
-}
-
+#[expect(clippy::disallowed_methods, reason = "asks as anybody would, not as the adapter does")]
 fn client() -> reqwest::Client {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -69,8 +80,7 @@ fn client() -> reqwest::Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_the_real_server() {
-    if !on_path("prometheus") {
-        left_out("prometheus");
+    if !have("prometheus", "the simulated Prometheus against the real one") {
         return;
     }
     let client = client();
@@ -83,7 +93,7 @@ async fn answers_are_those_of_the_real_server() {
         // Both ways of asking are in use; they must not differ.
         let post = i % 2 == 0 && !request.path.contains("/label/") && !request.path.contains("/rules") && !request.path.contains("/alerts");
         let expected = compare::fetch(&client, &real.url, request, post).await;
-        let got = compare::fetch(&client, &simulated, request, post).await;
+        let got = compare::fetch(&client, &simulated.url, request, post).await;
         filled += usize::from(expected.has_results());
         if let Err(difference) = compare::same(&expected, &got, request.ordered) {
             differences.push(format!("{request:?}\n    {difference}"));
@@ -96,22 +106,22 @@ async fn answers_are_those_of_the_real_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promtool_is_content_with_the_simulator() {
-    if !on_path("promtool") {
-        left_out("promtool");
+    if !have("promtool", "promtool as a client of the simulated Prometheus") {
         return;
     }
-    let url = simulated().await;
+    let simulated = simulated().await;
+    let url = simulated.url.as_str();
     let run = |args: &[&str]| {
         let out = Command::new("promtool").args(args).output().unwrap();
         assert!(out.status.success(), "promtool {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     };
-    let instant = run(&["query", "instant", "--time=1700000600", &url, "up"]);
+    let instant = run(&["query", "instant", "--time=1700000600", url, "up"]);
     assert!(instant.contains("up{instance=\"10.0.0.1:80\", job=\"shop\"} => 1 @[1700000600]"), "{instant}");
-    let range = run(&["query", "range", "--start=1700000600", "--end=1700000660", "--step=30s", &url, "sum(up)"]);
+    let range = run(&["query", "range", "--start=1700000600", "--end=1700000660", "--step=30s", url, "sum(up)"]);
     assert!(range.contains("4 @[1700000630]"), "{range}");
-    let series = run(&["query", "series", "--match=up", "--start=1700000000", "--end=1700001000", &url]);
+    let series = run(&["query", "series", "--match=up", "--start=1700000000", "--end=1700001000", url]);
     assert_eq!(series.lines().count(), 4, "{series}");
-    let labels = run(&["query", "labels", "--start=1700000000", "--end=1700001000", &url, "job"]);
+    let labels = run(&["query", "labels", "--start=1700000000", "--end=1700001000", url, "job"]);
     assert!(labels.contains("shop") && labels.contains("batch"), "{labels}");
 }

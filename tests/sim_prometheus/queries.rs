@@ -106,13 +106,13 @@ fn expressions() -> Vec<String> {
         out.push(format!("odd {op} odd"));
         out.push(format!("http_requests_total {op} on (instance) group_left (revision) build_info{{version=\"v1\"}}"));
         out.push(format!("build_info {op} on (instance, version) group_right sum by (instance, version, code) (http_requests_total)"));
-        if !"+-*/%^atan2".contains(op) {
+        if "+-*/%^atan2".contains(op) {
+            out.push(format!("7.5 {op} 2"));
+        } else {
             out.push(format!("queue_depth {op} bool 3"));
             out.push(format!("3 {op} bool queue_depth"));
             out.push(format!("temperature_celsius {op} bool queue_depth"));
             out.push(format!("3 {op} bool 4"));
-        } else {
-            out.push(format!("7.5 {op} 2"));
         }
     }
     for q in ["0.5", "0.9", "0.99", "0", "1", "-1", "2", "NaN"] {

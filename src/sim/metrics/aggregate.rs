@@ -34,7 +34,7 @@ pub(super) fn eval(ev: &Evaluator<'_>, it: &AggregateExpr, grid: Grid) -> Result
     let rows = ev.vector(&it.expr, grid)?;
     let groups = Groups::new(&rows, it.modifier.as_ref());
     match (op, param) {
-        (t::T_TOPK | t::T_BOTTOMK, Some(Value::Scalar(k))) => extremes(op == t::T_TOPK, &k, rows, &groups, grid),
+        (t::T_TOPK | t::T_BOTTOMK, Some(Value::Scalar(k))) => extremes(op == t::T_TOPK, &k, &rows, &groups, grid),
         (t::T_QUANTILE, Some(Value::Scalar(q))) => Ok(groups.collected(&rows, grid, |step, values| quantile(q[step], values))),
         (t::T_COUNT_VALUES, Some(Value::Text(label))) => count_values(&label, &rows, it.modifier.as_ref(), grid),
         (_, None) => Ok(groups.folded(op, &rows, grid)),
@@ -157,7 +157,7 @@ fn next_mean(mean: f64, count: f64, value: f64) -> f64 {
 }
 
 /// `topk` and `bottomk`: the rows themselves, where they are among the extremes. At a single moment, in order of value.
-fn extremes(top: bool, k: &[f64], rows: Vec<Row>, groups: &Groups, grid: Grid) -> Result<Vec<Row>, Failed> {
+fn extremes(top: bool, k: &[f64], rows: &[Row], groups: &Groups, grid: Grid) -> Result<Vec<Row>, Failed> {
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.labels.len()];
     for (row, group) in groups.of_row.iter().enumerate() {
         members[*group].push(row);

@@ -195,10 +195,7 @@ impl<'a> Evaluator<'a> {
         let aligned = start + (-start).rem_euclid(step);
         let inner = Grid::range(aligned, *last, step);
         self.charge(inner.count)?;
-        let rows = match self.eval(&it.expr, inner)? {
-            Value::Vector(rows) => rows,
-            _ => return Err(Failed::execution("subquery of something that is not an instant vector")),
-        };
+        let rows = self.vector(&it.expr, inner)?;
         let samples = |row: Row| -> Cow<'a, [Sample]> {
             Cow::Owned(inner.times().zip(row.points).filter_map(|(at, v)| v.map(|value| Sample { at, value })).collect())
         };

@@ -1,7 +1,7 @@
 //! Function calls.
 
 use super::eval::{Evaluator, pinned_labels, window};
-use super::metric::{Metric, NAME};
+use super::metric::Metric;
 use super::number::{max, min, nan_first, nan_last};
 use super::over_time::{self, OverTime, Window};
 use super::value::{Failed, Grid, Row, Value, distinct, joined};
@@ -284,7 +284,9 @@ fn timestamp(ev: &Evaluator<'_>, arg: &Expr, grid: Grid) -> Result<Vec<Row>, Fai
     }
     if let Expr::VectorSelector(selector) = inner {
         let mut rows = ev.selected(selector, grid, |sample| sample.at as f64 / 1000.0)?;
-        rows.iter_mut().for_each(|row| row.metric = row.metric.keep(|name| name != NAME));
+        for row in &mut rows {
+            row.metric = row.metric.without_name();
+        }
         return joined(rows);
     }
     let times: Vec<i64> = grid.times().collect();
