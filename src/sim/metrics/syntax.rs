@@ -55,48 +55,70 @@ pub(super) fn type_name(kind: ValueType) -> &'static str {
     }
 }
 
-/// Looks over the bare text for what the parser would take differently from Prometheus 2.42: numbers as durations
-/// (`[300]`, on which it can even panic), durations as numbers (`5m * 2`), counts too large for it, and bottomless nesting.
+/// Looks over the text for what the parser would take differently from Prometheus 2.42: numbers as durations (`[300]`, on which
+/// it can even panic), durations as numbers (`5m * 2`), counts too large for it, signs that it forgets, and bottomless nesting.
 fn scan(text: &str) -> Result<(), Failed> {
-    let mut chars = text.char_indices().peekable();
-    let (mut in_brackets, mut in_braces, mut after_offset) = (false, false, false);
-    let mut nesting = 0;
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' | '\'' | '`' => {
-                while let Some((_, inner)) = chars.next() {
-                    if inner == '\\' && c != '`' {
-                        chars.next();
-                    } else if inner == c {
-                        break;
-                    }
-                }
-            }
-            '#' => while chars.next_if(|(_, c)| *c != '\n' && *c != '\r').is_some() {},
-            '[' => in_brackets = true,
-            ']' => in_brackets = false,
-            '{' => in_braces = true,
-            '}' => in_braces = false,
-            '(' | '+' | '-' | '*' | '/' | '%' | '^' | '<' | '>' | '=' | '!' if !in_braces => nesting += 1,
-            _ if c.is_ascii_alphanumeric() || matches!(c, '_' | '.') || (c == ':' && !in_brackets) => {
-                let mut end = at + c.len_utf8();
-                let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.') || (c == ':' && !in_brackets);
-                while let Some((at, c)) = chars.next_if(|(_, c)| in_word(*c)) {
-                    end = at + c.len_utf8();
-                }
-                let word = &text[at..end];
-                if c.is_ascii_digit() || c == '.' {
-                    check_number(word, in_brackets || after_offset)?;
-                } else if matches!(word.to_ascii_lowercase().as_str(), "and" | "or" | "unless" | "atan2") {
-                    nesting += 1;
-                }
-                after_offset = word.eq_ignore_ascii_case("offset");
-            }
-            _ => {}
+    let bare = bare(text);
+    let mut nesting = bare.matches(['(', '+', '-', '*', '/', '%', '^', '<', '>', '=', '!']).count();
+    let (mut in_brackets, mut after_offset) = (false, false);
+    let mut rest = bare.as_str();
+    while let Some(c) = rest.chars().next() {
+        let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.') || (c == ':' && !in_brackets);
+        let word = &rest[..rest.find(|c| !in_word(c)).unwrap_or(rest.len())];
+        if word.is_empty() {
+            in_brackets = if in_brackets { c != ']' } else { c == '[' };
+            rest = &rest[c.len_utf8()..];
+            continue;
         }
+        if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+            check_number(word, in_brackets || after_offset)?;
+        }
+        nesting += usize::from(["and", "or", "unless", "atan2"].iter().any(|op| word.eq_ignore_ascii_case(op)));
+        after_offset = word.eq_ignore_ascii_case("offset");
+        rest = &rest[word.len()..];
     }
     if nesting > MAX_NESTING {
         return Err(refuse(&format!("more than {MAX_NESTING} operators and parentheses")));
+    }
+    check_plus(&bare)
+}
+
+/// The text without comments, insides of strings and insides of braces.
+fn bare(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_braces = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' | '\'' | '`' => {
+                while let Some(inner) = chars.next().filter(|inner| *inner != c) {
+                    if inner == '\\' {
+                        chars.next();
+                    }
+                }
+            }
+            '#' => while chars.next_if(|c| !matches!(c, '\n' | '\r')).is_some() {},
+            _ => {}
+        }
+        in_braces = if in_braces { c != '}' } else { c == '{' };
+        if !in_braces && c != '#' {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The parser forgets a plus in front of an argument, by which `timestamp(+x)` differs from `timestamp(x)`.
+fn check_plus(bare: &str) -> Result<(), Failed> {
+    let mut before = ' ';
+    for (at, c) in bare.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+        if c == '+' && matches!(before, '(' | ',') {
+            let operand = bare[at + 1..].trim_start().to_ascii_lowercase();
+            if !operand.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !operand.starts_with("inf") {
+                return Err(refuse("a plus in front of an argument is not supported by this server"));
+            }
+        }
+        before = c;
     }
     Ok(())
 }

@@ -184,7 +184,18 @@ fn too_much_work_is_refused_before_it_is_done() {
 
 #[test]
 fn what_the_parser_would_misread_is_refused() {
-    for query in ["m[1e30]", "m[300]", "m offset 1e30", "m[5m:99999999999s]", "5m", "1e999", "fill(1)", "m + fill(0) m", "limitk(1, m)"] {
+    for query in [
+        "m[1e30]",
+        "m[300]",
+        "m offset 1e30",
+        "m[5m:99999999999s]",
+        "5m",
+        "1e999",
+        "timestamp(+m)",
+        "fill(1)",
+        "m + fill(0) m",
+        "limitk(1, m)",
+    ] {
         assert_eq!(syntax::parse(query).expect_err(query).kind, Kind::BadData, "{query}");
     }
     let deep = format!("{}m{}", "(".repeat(100_000), ")".repeat(100_000));
