@@ -1,1 +1,3 @@
-//! TBD
+//! What satisfies the ports: one folder per outside system.
+
+pub mod sqlite;
