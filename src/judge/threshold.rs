@@ -23,7 +23,8 @@ pub struct Window {
     pub not_before: Option<DateTime<Utc>>,
 }
 
-/// How far back from now to ask for samples so that a hold can be fulfilled although the newest sample is a little late.
+/// How far back from now to ask for samples so that a hold (or a guard's `bad_for`) can be fulfilled although the newest sample is a
+/// little late.
 #[must_use]
 pub fn reach(hold: Duration, interval: Duration, step: Duration) -> Duration {
     hold + latest(interval) + step
@@ -60,6 +61,7 @@ pub fn threshold(criterion: &Threshold, answer: &[Series], window: &Window) -> F
         of_limit: None,
         at: Some(window.newest.map_or(last.at, |newest| newest.min(last.at))),
         held: Duration::ZERO,
+        bad: bad_since(criterion, answer).map_or(Duration::ZERO, |span| span.length()),
         why: String::new(),
     };
     let (outcome, why) = match blind(last.at, last.value, window) {

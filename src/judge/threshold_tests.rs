@@ -134,6 +134,8 @@ fn only_a_good_sample_ends_a_bad_run() {
     assert_eq!(since(&[BAD, BAD, None]), Some(15));
     assert_eq!(since(&[None, NAN]), None);
     assert_eq!(bad_since(&criterion(), &[]), None);
+    let found = threshold(&criterion(), &[series(&[GOOD, BAD, BAD, BAD])], &window(0));
+    assert_eq!((found.outcome, found.bad), (Outcome::Fail, secs(30)));
 }
 
 fn sample() -> impl Strategy<Value = Option<f64>> {
