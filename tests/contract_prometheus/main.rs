@@ -79,10 +79,21 @@ async fn run(server: &str, url: &str, own_data: bool) {
     assert!(failed.is_empty(), "{server}: failed: {failed:?}");
 }
 
+/// Whether Debian's Prometheus is installed.
+#[expect(clippy::disallowed_methods, reason = "looks a program up")]
+fn have_prometheus() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join("prometheus").is_file())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test run hands its wishes over in the environment")]
+fn named_url() -> Option<String> {
+    std::env::var("GONOGO_CONTRACT_PROMETHEUS").ok().filter(|url| !url.is_empty())
+}
+
 #[tokio::test]
 async fn debian_prometheus() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|folder| folder.join("prometheus").is_file()) {
+    if !have_prometheus() {
         left_out::left_out(
             "the metrics contract against the real Prometheus",
             "prometheus is not on PATH; Debian: apt-get install prometheus",
@@ -113,7 +124,7 @@ async fn simulator() {
 
 #[tokio::test]
 async fn named_server() {
-    let Some(url) = std::env::var("GONOGO_CONTRACT_PROMETHEUS").ok().filter(|url| !url.is_empty()) else {
+    let Some(url) = named_url() else {
         println!("GONOGO_CONTRACT_PROMETHEUS names no server");
         return;
     };

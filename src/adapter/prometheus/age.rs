@@ -30,11 +30,13 @@ enum When {
 }
 
 type Key = (String, When);
+/// Since when by the boot clock, and the answer once it is there.
+type Kept = (Duration, Arc<OnceCell<Times>>);
 
 /// Answers about selectors, kept for a part of the scrape interval, so that several criteria over the same metrics ask once.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
-    kept: Mutex<HashMap<Key, (Duration, Arc<OnceCell<Times>>)>>,
+    kept: Mutex<HashMap<Key, Kept>>,
 }
 
 impl Ages {
