@@ -1,6 +1,7 @@
-//! What satisfies the ports: one folder per outside system. One system never names another; `http` and `promql` are shared.
+//! The outside systems, one folder each. An adapter satisfies a port and knows no other adapter.
 
 pub mod http;
+pub mod kubernetes;
 pub mod prometheus;
 pub mod promql;
 pub mod sqlite;
