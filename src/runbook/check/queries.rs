@@ -1,0 +1,202 @@
+//! What can be said about a PromQL query without asking a server.
+
+use crate::runbook::parse::node::Span;
+use crate::runbook::parse::report::Report;
+use promql_parser::parser::token::{T_DIV, T_GTE, T_GTR, T_LOR};
+use promql_parser::parser::{self, Expr, VectorSelector};
+use std::collections::BTreeSet;
+
+/// Longest query, in bytes.
+const MOST_BYTES: usize = 4096;
+/// Brackets stand at most so deep in each other.
+const MOST_DEPTH: usize = 32;
+/// Most arithmetic signs. Both bound the depth of the tree that the parser builds.
+const MOST_SIGNS: usize = 200;
+
+/// Why a query is refused before it is parsed, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) at: Option<usize>,
+    pub(crate) why: String,
+}
+
+/// Checks brackets, quotes and size, with places: the parser itself tells none.
+pub(crate) fn bounded(query: &str) -> Result<(), Refused> {
+    let refuse = |at: usize, why: String| Err(Refused { at: Some(at), why });
+    if query.len() > MOST_BYTES {
+        return Err(Refused { at: None, why: format!("it is longer than {MOST_BYTES} bytes") });
+    }
+    let (mut open, mut signs, mut quote, mut comment, mut escaped) = (Vec::new(), 0, None, false, false);
+    for (at, c) in query.char_indices() {
+        if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
+            return refuse(at, "it holds a control character".to_owned());
+        }
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some((q, _)), '\\') if q != '`' => escaped = true,
+            (Some((q, _)), c) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\n' | '\r') => comment = false,
+            (None, _) if comment => {}
+            (None, '#') => comment = true,
+            (None, '"' | '\'' | '`') => quote = Some((c, at)),
+            (None, '(' | '[' | '{') if open.len() >= MOST_DEPTH => return refuse(at, format!("more than {MOST_DEPTH} brackets stand in each other")),
+            (None, '(' | '[' | '{') => open.push((c, at)),
+            (None, ')' | ']' | '}') => match open.pop() {
+                Some(('(', _)) if c == ')' => {}
+                Some(('[', _)) if c == ']' => {}
+                Some(('{', _)) if c == '}' => {}
+                Some((opened, _)) => return refuse(at, format!("`{opened}` is closed by `{c}`")),
+                None => return refuse(at, format!("`{c}` closes nothing")),
+            },
+            (None, '+' | '-' | '*' | '/' | '%' | '^') => {
+                signs += 1;
+                if signs > MOST_SIGNS {
+                    return refuse(at, format!("it has more than {MOST_SIGNS} arithmetic signs"));
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    match (quote, open.last()) {
+        (Some((q, at)), _) => refuse(at, format!("{q} is not closed")),
+        (None, Some((bracket, at))) => refuse(*at, format!("`{bracket}` is not closed")),
+        (None, None) => Ok(()),
+    }
+}
+
+/// The most likely place of a parser's complaint: what it quotes.
+pub(crate) fn guess_place(query: &str, complaint: &str) -> Option<usize> {
+    let quoted = ['\'', '`', '"'].iter().find_map(|q| {
+        let mut parts = complaint.split(*q);
+        parts.next()?;
+        let quoted = parts.next()?;
+        parts.next()?;
+        (!quoted.is_empty()).then_some(quoted)
+    });
+    let word = quoted.or_else(|| complaint.rsplit([' ', ':']).next())?;
+    let found = query.find(word)?;
+    (!word.is_empty() && query.matches(word).count() == 1).then_some(found)
+}
+
+/// Whether the query divides by something measured.
+pub(crate) fn divides(query: &str) -> bool {
+    parser::parse(query).is_ok_and(|tree| {
+        let mut found = false;
+        divisions(&tree, &mut |_, _| found = true);
+        found
+    })
+}
+
+/// Ratios that mislead when there is little traffic or no error at all. The query has been parsed before.
+pub(crate) fn lint(query: &str, span: Span, report: &mut Report) {
+    let Ok(tree) = parser::parse(query) else { return };
+    divisions(&tree, &mut |over, under| {
+        if !has_floor(under) {
+            let why = "this ratio is computed on any traffic, so a single request can decide";
+            report.warning("no-traffic-floor", span, why, "divide by `(... > 1)`: below that there is no data");
+        }
+        if is_narrower(over, under) && !has_zero(over) {
+            let why = "without a single match above the division there is no series, so the ratio is no data instead of 0";
+            report.warning("no-zero", span, why, "write `(... or vector(0))` above the division");
+        }
+    });
+}
+
+fn inner(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Paren(p) => inner(&p.expr),
+        other => other,
+    }
+}
+
+fn children(expression: &Expr) -> Vec<&Expr> {
+    match expression {
+        Expr::Aggregate(a) => std::iter::once(&*a.expr).chain(a.param.as_deref()).collect(),
+        Expr::Unary(u) => vec![&u.expr],
+        Expr::Binary(b) => vec![&b.lhs, &b.rhs],
+        Expr::Paren(p) => vec![&p.expr],
+        Expr::Subquery(s) => vec![&s.expr],
+        Expr::Call(c) => c.args.args.iter().map(|argument| &**argument).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn divisions(expression: &Expr, each: &mut impl FnMut(&Expr, &Expr)) {
+    if let Expr::Binary(b) = expression
+        && b.op.id() == T_DIV
+        && !selectors(&b.rhs).is_empty()
+    {
+        each(&b.lhs, &b.rhs);
+    }
+    for child in children(expression) {
+        divisions(child, each);
+    }
+}
+
+fn selectors(expression: &Expr) -> Vec<&VectorSelector> {
+    match expression {
+        Expr::VectorSelector(v) => vec![v],
+        Expr::MatrixSelector(m) => vec![&m.vs],
+        other => children(other).into_iter().flat_map(selectors).collect(),
+    }
+}
+
+/// `(... > n)`
+fn has_floor(expression: &Expr) -> bool {
+    matches!(inner(expression), Expr::Binary(b) if matches!(b.op.id(), T_GTR | T_GTE) && selectors(&b.rhs).is_empty())
+}
+
+/// `... or vector(0)`
+fn has_zero(expression: &Expr) -> bool {
+    match inner(expression) {
+        Expr::Binary(b) if b.op.id() == T_LOR => {
+            matches!(inner(&b.rhs), Expr::Call(call) if call.func.name == "vector") || has_zero(&b.rhs)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the part selects by a label that the whole does not: such as only failed requests.
+fn is_narrower(part: &Expr, whole: &Expr) -> bool {
+    let labels = |expression| -> BTreeSet<String> {
+        selectors(expression).iter().flat_map(|v| v.matchers.matchers.iter().map(|m| m.name.clone())).collect()
+    };
+    !labels(part).is_subset(&labels(whole))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn rules(query: &str) -> Vec<String> {
+        let mut report = Report::new("x");
+        lint(query, Span::default(), &mut report);
+        report.finish().into_iter().map(|d| d.rule).collect()
+    }
+
+    #[test]
+    fn a_ratio_needs_a_floor_below_and_a_zero_above() {
+        let (bad, all) = (r#"sum(rate(r{code=~"5.."}[2m]))"#, "sum(rate(r[2m]))");
+        assert_eq!(rules(&format!("{bad} / {all}")), ["no-traffic-floor", "no-zero"]);
+        assert_eq!(rules(&format!("({bad} or vector(0)) / {all}")), ["no-traffic-floor"]);
+        assert_eq!(rules(&format!("{bad} / ({all} > 1)")), ["no-zero"]);
+        assert!(rules(&format!("({bad} or vector(0)) / ({all} > 1)")).is_empty());
+        assert!(rules("rate(latency_sum[2m]) / (rate(latency_count[2m]) > 0)").is_empty(), "a mean has no errors to miss");
+        assert!(rules(&format!("{all} / 60")).is_empty(), "dividing by a constant is no ratio");
+    }
+
+    #[test]
+    fn brackets_and_quotes_have_places() {
+        for (query, at) in [("sum(a", 3), ("a)", 1), ("a{b=\"c}", 4), ("(a]", 2), ("a{b='\\'", 4)] {
+            assert_eq!(bounded(query).unwrap_err().at, Some(at), "{query}");
+        }
+        for fine in ["sum(a{b=\")\"}[2m])", "a # (", "a{b=~`\\`}"] {
+            assert_eq!(bounded(fine), Ok(()), "{fine}");
+        }
+        assert!(bounded(&"(".repeat(100)).is_err());
+        assert!(bounded(&"-".repeat(1000)).is_err());
+        assert!(bounded(&"a".repeat(5000)).is_err());
+    }
+}

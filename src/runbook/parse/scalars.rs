@@ -1,0 +1,451 @@
+//! Single values: text, words, numbers, durations, and the fields of a mapping.
+
+use super::Walk;
+use super::draft::Given;
+use super::node::{At, Entry, Node, Scalar, Span, Value};
+use crate::domain::text;
+use crate::runbook::template::{self, Bound, Fault, Filling, Kind, nearest};
+use std::time::Duration;
+
+/// Longest text of one line, in characters.
+const MOST_LINE: usize = 200;
+
+/// Longest duration that makes sense in a release.
+const MOST_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The fields of a mapping, unknown ones reported.
+pub(crate) struct Fields<'n> {
+    pub(crate) span: Span,
+    entries: &'n [Entry],
+}
+
+impl<'n> Fields<'n> {
+    /// The field of this name.
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|e| e.key.value == key)
+    }
+
+    /// The value of this name.
+    pub(crate) fn value(&self, key: &str) -> Option<&'n Node> {
+        self.get(key).map(|e| &e.value)
+    }
+}
+
+impl Walk<'_> {
+    /// The fields of a mapping. Keys of the designed language that do not run yet and unknown keys are reported.
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str], later: &[&'static str]) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            let help = format!("write the keys of {what} below it: {}", known.join(", "));
+            self.report.error("wrong-type", node.span, format!("{what} must be a mapping, not {}", node.shape()), help);
+            return None;
+        };
+        for entry in entries {
+            let key = entry.key.value.as_str();
+            if known.contains(&key) {
+                continue;
+            }
+            if later.contains(&key) {
+                self.later(entry.key.span, &format!("`{key}` in {what}"));
+                continue;
+            }
+            let help = match nearest(key, known.iter().chain(later).copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("{what} knows: {}", known.join(", ")),
+            };
+            self.report.error("unknown-key", entry.key.span, format!("`{key}` is no key of {what}"), help);
+        }
+        Some(Fields { span: node.span, entries })
+    }
+
+    /// Something of the designed language that this version does not run.
+    pub(crate) fn later(&mut self, span: Span, what: &str) {
+        let why = format!("{what} is part of the language, but this version of gonogo does not run it yet");
+        self.report.error("not-supported-yet", span, why, "take it out; it cannot be ignored, because the run would differ from the file");
+    }
+
+    /// A required field; its absence is reported.
+    pub(crate) fn required<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str, example: &str) -> Option<&'n Node> {
+        let value = fields.value(key);
+        if value.is_none() {
+            self.report.error("missing-key", fields.span, format!("{what} needs `{key}`"), format!("write `{key}: {example}`"));
+        }
+        value
+    }
+
+    /// The items of a list.
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
+        if let Value::List(items) = &node.value {
+            return items;
+        }
+        self.report.error("wrong-type", node.span, format!("{what} must be a list, not {}", node.shape()), "begin each of its items with `- `");
+        &[]
+    }
+
+    fn single<'n>(&mut self, node: &'n Node, what: &str, expected: &str) -> Option<&'n Scalar> {
+        match node.scalar() {
+            Some(scalar) if scalar.plain && scalar.text.is_empty() => {
+                self.report.error("empty-value", node.span, format!("{what} is empty"), format!("write {expected} behind the colon, or remove the key"));
+                None
+            }
+            Some(scalar) => Some(scalar),
+            None => {
+                self.report.error("wrong-type", node.span, format!("{what} must be {expected}, not {}", node.shape()), "");
+                None
+            }
+        }
+    }
+
+    /// Reports a word that YAML readers understand differently.
+    pub(crate) fn refuse_ambiguous(&mut self, text: &str, span: Span, what: &str) -> bool {
+        let Some(taken_for) = ambiguous(text) else { return false };
+        let why = format!("`{text}` without quotes is {taken_for} to some YAML readers, and {what} is text");
+        self.report.error("ambiguous-value", span, why, format!("write \"{text}\" in quotes"));
+        true
+    }
+
+    /// Text as written: no numbers, no `yes`, nothing filled in.
+    fn written<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        let scalar = self.single(node, what, "text")?;
+        if scalar.plain && self.refuse_ambiguous(&scalar.text, node.span, what) {
+            return None;
+        }
+        Some(&scalar.text)
+    }
+
+    /// Reports what is wrong with the templates of a text, each at its own place.
+    pub(crate) fn faults(&mut self, node: &Node, faults: Vec<Fault>) {
+        for Fault { range, rule, why, help } in faults {
+            let span = self.source.within(node, range.start, range.end);
+            self.report.error(rule, span, why, help);
+        }
+    }
+
+    /// One line of text, filled in.
+    pub(crate) fn line(&mut self, node: &Node, what: &str) -> Option<String> {
+        let written = self.written(node, what)?;
+        let filled = match template::fill(written, &self.bindings) {
+            Ok(filled) => filled,
+            Err(faults) => {
+                self.faults(node, faults);
+                return None;
+            }
+        };
+        let filled = filled.trim();
+        if filled.is_empty() {
+            self.report.error("empty-value", node.span, format!("{what} is empty"), "write something for people");
+            return None;
+        }
+        if text::clean(filled) != filled {
+            let why = format!("{what} holds line breaks, control characters or invisible characters");
+            self.report.error("invalid-text", node.span, why, "write one line of visible text");
+            return None;
+        }
+        if filled.chars().count() > MOST_LINE {
+            let why = format!("{what} is longer than {MOST_LINE} characters and fits no screen");
+            self.report.error("invalid-text", node.span, why, "move the details into `doc`");
+            return None;
+        }
+        Some(filled.to_owned())
+    }
+
+    /// Text of several lines, filled in.
+    pub(crate) fn prose(&mut self, node: &Node, what: &str) -> Option<String> {
+        let written = self.written(node, what)?;
+        let filled = match template::fill(written, &self.bindings) {
+            Ok(filled) => filled,
+            Err(faults) => {
+                self.faults(node, faults);
+                return None;
+            }
+        };
+        if filled.split('\n').any(|line| text::clean(line) != line.replace('\t', " ")) {
+            self.report.error("invalid-text", node.span, format!("{what} holds control characters or invisible characters"), "remove them");
+            return None;
+        }
+        Some(filled)
+    }
+
+    /// A word out of a few. `later` are words of the designed language that do not run yet.
+    pub(crate) fn word<T: Copy>(&mut self, node: &Node, what: &str, words: &[(&'static str, T)], later: &[&'static str]) -> Option<At<T>> {
+        let written = self.written(node, what)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == written) {
+            return Some(At::new(*value, node.span));
+        }
+        if later.contains(&written) {
+            self.later(node.span, &format!("{what} `{written}`"));
+            return None;
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let help = match nearest(written, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("write one of: {}", known.join(", ")),
+        };
+        self.report.error("invalid-value", node.span, format!("`{written}` is no value of {what}"), help);
+        None
+    }
+
+    /// An id: what journals refer to.
+    pub(crate) fn id(&mut self, node: &Node, what: &str) -> Option<At<String>> {
+        let written = self.written(node, what)?;
+        let well_formed = written.len() <= 63
+            && written.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !written.starts_with('-')
+            && !written.ends_with('-');
+        if well_formed && !written.is_empty() {
+            return Some(At::new(written.to_owned(), node.span));
+        }
+        let why = format!("`{written}` is no id: it is journaled, typed and matched, so it has lower-case letters, digits and single hyphens only");
+        self.report.error("invalid-id", node.span, why, "write something like `shift-5`, at most 63 characters");
+        None
+    }
+
+    /// The parameter that a value consists of; the outer `None`: it is no template.
+    fn parameter(&mut self, node: &Node, text: &str, what: &str, kinds: &[Kind]) -> Option<Option<Bound>> {
+        match template::whole(text, &self.bindings)? {
+            Ok(bound) if kinds.contains(&bound.kind) => Some(Some(bound.clone())),
+            Ok(bound) if bound.untyped => Some(None),
+            Ok(bound) => {
+                let wanted: Vec<&str> = kinds.iter().map(|k| k.word()).collect();
+                let why = format!("{what} takes a parameter of type {}, not {}", wanted.join(" or "), bound.kind.word());
+                self.report.error("wrong-type", node.span, why, "change the parameter's `type`, or write the value here");
+                Some(None)
+            }
+            Err(faults) => {
+                self.faults(node, faults);
+                Some(None)
+            }
+        }
+    }
+
+    /// A duration with its unit.
+    pub(crate) fn duration(&mut self, node: &Node, what: &str, least: Duration) -> Given<Duration> {
+        self.duration_value(node, what, least).map_or(Given::Broken, |value| Given::Is(At::new(value, node.span)))
+    }
+
+    fn duration_value(&mut self, node: &Node, what: &str, least: Duration) -> Option<Duration> {
+        let scalar = self.single(node, what, "a duration such as 5m")?;
+        let value = match self.parameter(node, &scalar.text, what, &[Kind::Duration]) {
+            Some(bound) => match bound?.filling {
+                Filling::Duration(value) => value,
+                _ => return None,
+            },
+            None => match duration(&scalar.text) {
+                Ok(value) => value,
+                Err(why) => {
+                    self.report.error("invalid-duration", node.span, format!("{what}: {why}"), "write a number and a unit: 450ms, 30s, 5m, 1h30m");
+                    return None;
+                }
+            },
+        };
+        if value < least {
+            let why = format!("{what} is shorter than {}", humantime::format_duration(least));
+            self.report.error("invalid-duration", node.span, why, "write a longer duration");
+            return None;
+        }
+        Some(value)
+    }
+
+    /// A whole number within limits.
+    pub(crate) fn integer(&mut self, node: &Node, what: &str, most: u32) -> Option<u32> {
+        let scalar = self.single(node, what, "a whole number")?;
+        let value = match self.parameter(node, &scalar.text, what, &[Kind::Integer]) {
+            Some(bound) => match bound?.filling {
+                Filling::Number(value) => Some(value),
+                _ => None,
+            },
+            None if scalar.plain => whole_number(&scalar.text),
+            None => None,
+        };
+        match value {
+            Some(value) if (0.0..=f64::from(most)).contains(&value) => Some(value as u32),
+            Some(_) => {
+                self.report.error("invalid-value", node.span, format!("{what} must be between 0 and {most}"), "write a whole number in that range");
+                None
+            }
+            None => {
+                let why = format!("{what} must be a whole number without quotes, not `{}`", scalar.text);
+                self.report.error("wrong-type", node.span, why, format!("write a whole number from 0 to {most}"));
+                None
+            }
+        }
+    }
+
+    /// A number, whole or not.
+    pub(crate) fn number(&mut self, node: &Node, what: &str) -> Option<f64> {
+        let scalar = self.single(node, what, "a number")?;
+        if let Some(bound) = self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer]) {
+            return match bound?.filling {
+                Filling::Number(value) => Some(value),
+                _ => None,
+            };
+        }
+        let value = if scalar.plain { number(&scalar.text) } else { None };
+        if value.is_none() {
+            let why = format!("{what} must be a number without quotes, not `{}`", scalar.text);
+            self.report.error("wrong-type", node.span, why, "write a decimal number such as 20 or 0.5");
+        }
+        value
+    }
+
+    /// What a measured value is compared with: a number, a duration, or a parameter.
+    pub(crate) fn limit(&mut self, node: &Node, what: &str) -> Option<(f64, Option<Kind>)> {
+        let scalar = self.single(node, what, "a number or a duration")?;
+        if let Some(bound) = self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer, Kind::Duration]) {
+            let bound = bound?;
+            return match bound.filling {
+                Filling::Number(value) => Some((value, (bound.kind == Kind::Ratio).then_some(Kind::Ratio))),
+                Filling::Duration(value) => Some((value.as_secs_f64(), Some(Kind::Duration))),
+                Filling::Text(_) | Filling::Boolean(_) => None,
+            };
+        }
+        if scalar.plain
+            && let Some(value) = number(&scalar.text)
+        {
+            return Some((value, None));
+        }
+        if let Ok(value) = duration(&scalar.text) {
+            return Some((value.as_secs_f64(), Some(Kind::Duration)));
+        }
+        let why = format!("{what} must be a number without quotes or a duration, not `{}`", scalar.text);
+        self.report.error("wrong-type", node.span, why, "write 0.005, 450ms, or ${params.name}");
+        None
+    }
+
+    /// `true` or `false`, nothing else.
+    pub(crate) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        let scalar = self.single(node, what, "true or false")?;
+        match (scalar.plain, scalar.text.as_str()) {
+            (true, "true") => Some(true),
+            (true, "false") => Some(false),
+            (_, other) => {
+                self.report.error("wrong-type", node.span, format!("{what} must be true or false, not `{other}`"), "write true or false without quotes");
+                None
+            }
+        }
+    }
+}
+
+/// A whole number as YAML 1.2 and 1.1 both read it.
+pub(crate) fn whole_number(text: &str) -> Option<f64> {
+    (!text.contains(['.', 'e', 'E'])).then(|| number(text)).flatten()
+}
+
+/// A decimal number as YAML 1.2 and 1.1 both read it: no leading zeros, no underscores, no hexadecimal, no infinity.
+pub(crate) fn number(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).map_or((digits, None), |(m, e)| (m, Some(e)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let well_formed = all_digits(whole)
+        && (whole.len() == 1 || !whole.starts_with('0'))
+        && fraction.is_none_or(all_digits)
+        && exponent.is_none_or(|e| all_digits(e.strip_prefix(['+', '-']).unwrap_or(e)));
+    if !well_formed || text.len() > 40 {
+        return None;
+    }
+    text.parse().ok().filter(|value: &f64| value.abs() <= 1e15)
+}
+
+/// A duration such as `450ms`, `30s`, `1h30m`: whole numbers with the units d, h, m, s, ms, the greatest first.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let wrong = || format!("`{text}` is no duration");
+    let (mut rest, mut total, mut smallest) = (text, 0_u64, u64::MAX);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (count, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_lowercase).count();
+        let (unit, after) = tail.split_at(letters);
+        if unit.is_empty() && after.is_empty() && !count.is_empty() {
+            return Err(format!("`{text}` has no unit"));
+        }
+        let count: u64 = count.parse().map_err(|_| wrong())?;
+        let (_, millis) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        if *millis >= smallest {
+            return Err(wrong());
+        }
+        smallest = *millis;
+        total = count.checked_mul(*millis).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+        rest = after;
+    }
+    let value = Duration::from_millis(total);
+    match (text.is_empty(), value > MOST_DURATION) {
+        (true, _) => Err(wrong()),
+        (_, true) => Err(format!("`{text}` is longer than 30 days")),
+        _ => Ok(value),
+    }
+}
+
+/// What other readers take an unquoted word for, when it is not simply text to all of them.
+fn ambiguous(text: &str) -> Option<&'static str> {
+    if matches!(text, "~" | "null" | "Null" | "NULL") {
+        return Some("nothing");
+    }
+    let lower = text.to_ascii_lowercase();
+    if matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n") {
+        return Some("true or false");
+    }
+    if matches!(lower.trim_start_matches(['-', '+']), ".inf" | ".nan") || text == "=" || text == "<<" {
+        return Some("a special value");
+    }
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let of = |allowed: &str| unsigned.chars().all(|c| c.is_ascii_digit() || allowed.contains(c)) && unsigned.chars().any(|c| c.is_ascii_digit());
+    let based = ["0x", "0o", "0b"].iter().any(|base| {
+        lower.trim_start_matches(['-', '+']).strip_prefix(base).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit() || c == '_'))
+    });
+    let float = {
+        let (mantissa, exponent) = lower.split_once('e').map_or((lower.as_str(), None), |(m, e)| (m, Some(e)));
+        let plain = |part: &str| part.chars().all(|c| c.is_ascii_digit() || c == '_');
+        mantissa.trim_start_matches(['-', '+']).matches('.').count() <= 1
+            && mantissa.trim_start_matches(['-', '+']).split('.').all(plain)
+            && exponent.is_none_or(|e| plain(e.trim_start_matches(['-', '+'])) && e.contains(|c: char| c.is_ascii_digit()))
+            && mantissa.contains(|c: char| c.is_ascii_digit())
+    };
+    if based || float {
+        return Some("a number");
+    }
+    if of(":._") && unsigned.contains(':') {
+        return Some("a number to the base 60");
+    }
+    let date = unsigned.len() >= 8 && unsigned.as_bytes().get(4) == Some(&b'-') && of("-:TtZz+. ");
+    date.then_some("a date")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_fall() {
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("450ms"), Ok(Duration::from_millis(450)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "5", "5 m", "m", "5x", "30s1m", "1m1m", "1.5s", "-5s", "99999999999999999999s", "9999999d", "5M"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_numbers_that_all_readers_agree_on_are_numbers() {
+        for (text, value) in [("0", 0.0), ("20", 20.0), ("0.005", 0.005), ("-3", -3.0), ("1e3", 1000.0)] {
+            assert_eq!(number(text), Some(value), "{text}");
+        }
+        for wrong in ["", "010", "0x10", "1_000", ".5", "5.", "+1", ".inf", "NaN", "1e", "inf", "1e99", "5m"] {
+            assert_eq!(number(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn words_that_readers_disagree_on_are_found() {
+        for text in ["yes", "NO", "On", "off", "y", "N", "true", "null", "~", "010", "0x1F", "0o17", "1_000", "1.5", "1e3", ".5", "12:30", "12:30:45.5", "2026-01-31", "2026-01-31T10:00:00Z", ".inf", "-.inf", ".nan", "+5", "="] {
+            assert!(ambiguous(text).is_some(), "{text}");
+        }
+        for text in ["v1", "5m", "450ms", "1.0.0", "10.0.0.1", "done", "yesterday", "on-call", "-", "a:b", "5 %", "checkout", "1a", "0xyz", "1-2", "...", "e5"] {
+            assert_eq!(ambiguous(text), None, "{text}");
+        }
+    }
+}
