@@ -98,7 +98,7 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
         _ => Confirm::None,
     };
     let kind = match draft.kind?.value {
-        KindDraft::Manual { mode, items, .. } => {
+        KindDraft::Manual { mode, items } => {
             StepKind::Manual(Manual { mode: mode?, items: items.into_iter().map(|item| item.value).collect() })
         }
         KindDraft::Check { all, conditions } => {

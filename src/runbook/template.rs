@@ -256,11 +256,7 @@ pub(crate) fn fill_query(text: &str, bindings: &Bindings) -> Result<Query, Vec<F
         query.text.push_str(before);
         reader.read(before);
         let glued = matches!(reader.place, Place::Code) && (ends_in_word(&text[..range.start]) || starts_with_word(&text[range.end..]));
-        let value = if glued {
-            Err(format!("`{name}` would melt into the word beside it"))
-        } else {
-            stand_in(&reader, name, bound)
-        };
+        let value = if glued { Err(format!("`{name}` would melt into the word beside it")) } else { stand_in(&reader, name, bound) };
         match value {
             Ok(value) => {
                 query.pieces.push((query.text.len(), range.start, true));
@@ -270,7 +266,8 @@ pub(crate) fn fill_query(text: &str, bindings: &Bindings) -> Result<Query, Vec<F
                 }
             }
             Err(why) => {
-                let help = "put it inside a quoted label value, as in {service=\"${params.service}\"}, or let a number or duration stand alone";
+                let help =
+                    "put it inside a quoted label value, as in {service=\"${params.service}\"}, or let a number or duration stand alone";
                 faults.push(Fault::new(range.clone(), "unsafe-parameter", why, help));
             }
         }
@@ -350,7 +347,10 @@ mod tests {
         let filled = |text: &str| fill_query(text, &bindings()).unwrap().text;
         assert_eq!(filled("up > ${params.floor}"), "up > 0.5");
         assert_eq!(filled("rate(a[${params.window}]) < ${params.p99}"), "rate(a[120s]) < 0.45");
-        assert_eq!(filled("max_over_time(a[${params.window}:${params.p99}] offset ${params.window})"), "max_over_time(a[120s:450ms] offset 120s)");
+        assert_eq!(
+            filled("max_over_time(a[${params.window}:${params.p99}] offset ${params.window})"),
+            "max_over_time(a[120s:450ms] offset 120s)"
+        );
     }
 
     #[test]

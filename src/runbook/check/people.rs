@@ -68,5 +68,7 @@ fn is_gate(step: &StepDraft) -> bool {
 
 fn asks_to_look(challenge: &str) -> bool {
     let lower = challenge.trim_start().to_ascii_lowercase();
-    ["check that", "check if", "check whether", "verify that", "make sure", "ensure that", "confirm that"].iter().any(|start| lower.starts_with(start))
+    ["check that", "check if", "check whether", "verify that", "make sure", "ensure that", "confirm that"]
+        .iter()
+        .any(|start| lower.starts_with(start))
 }

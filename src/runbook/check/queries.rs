@@ -40,7 +40,9 @@ pub(crate) fn bounded(query: &str) -> Result<(), Refused> {
             (None, _) if comment => {}
             (None, '#') => comment = true,
             (None, '"' | '\'' | '`') => quote = Some((c, at)),
-            (None, '(' | '[' | '{') if open.len() >= MOST_DEPTH => return refuse(at, format!("more than {MOST_DEPTH} brackets stand in each other")),
+            (None, '(' | '[' | '{') if open.len() >= MOST_DEPTH => {
+                return refuse(at, format!("more than {MOST_DEPTH} brackets stand in each other"));
+            }
             (None, '(' | '[' | '{') => open.push((c, at)),
             (None, ')' | ']' | '}') => match open.pop() {
                 Some(('(', _)) if c == ')' => {}

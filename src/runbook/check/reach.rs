@@ -38,7 +38,7 @@ fn reachable(step: &StepDraft, before: &[&StepId], report: &mut Report) {
     if possible(&when.value, before) {
         return;
     }
-    let why = format!("`when` can never hold when {} is come to: it speaks of steps that come later, or contradicts itself", step.name());
+    let why = format!("`when` can never hold when `{}` is reached: it speaks of steps that come later, or contradicts itself", step.name());
     report.error("unreachable-step", when.span, why, "name steps that come before this one");
 }
 

@@ -112,8 +112,14 @@ impl StepDraft {
 /// What a step is, as read. Parts that are wrong are missing.
 #[derive(Debug)]
 pub(crate) enum KindDraft {
-    Manual { mode: Option<ManualMode>, items: Vec<At<Item>>, broken: bool },
-    Check { all: bool, conditions: Vec<ConditionDraft> },
+    Manual {
+        mode: Option<ManualMode>,
+        items: Vec<At<Item>>,
+    },
+    Check {
+        all: bool,
+        conditions: Vec<ConditionDraft>,
+    },
     Do(Option<At<Action>>),
     Wait(Option<At<Duration>>),
     Gate,

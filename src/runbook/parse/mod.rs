@@ -18,7 +18,7 @@ use super::plan::Target;
 use super::template::{self, Bindings, nearest};
 use crate::domain::Confirm;
 use draft::{Draft, Given, RollbackDraft};
-use node::{Node, Span};
+use node::Node;
 use report::Report;
 use scalars::Fields;
 use source::Source;
@@ -48,9 +48,9 @@ pub(crate) fn read(text: &str, values: Values<'_>, context: &Context, mut report
 
 impl Walk<'_> {
     fn runbook(&mut self, root: &Node, values: Values<'_>) -> Option<Draft> {
-        const KNOWN: [&str; 12] =
-            ["gonogo", "kind", "id", "version", "title", "owner", "doc", "params", "target", "guards", "steps", "rollback"];
-        let fields = self.fields(root, "a runbook", &KNOWN, &["roles", "clock", "preconditions", "finally"])?;
+        const KNOWN: &[&str] =
+            &["gonogo", "kind", "id", "version", "title", "owner", "doc", "params", "target", "guards", "steps", "rollback"];
+        let fields = self.fields(root, "a runbook", KNOWN, &["roles", "clock", "preconditions", "finally"])?;
         self.params(fields.get("params"), values);
         self.format(&fields);
         let steps = match self.required(&fields, "steps", "a runbook", "[...]") {
@@ -70,7 +70,9 @@ impl Walk<'_> {
             owner: fields.value("owner").and_then(|n| self.line(n, "`owner`")).unwrap_or_default(),
             doc: fields.value("doc").and_then(|n| self.prose(n, "`doc`")).unwrap_or_default(),
             params: self.bindings.iter().map(|(name, bound)| (name.clone(), bound.shown.clone())).collect(),
-            target: self.required(&fields, "target", "a runbook", "{ platform: ..., service: ..., environment: ... }").and_then(|n| self.target(n)),
+            target: self
+                .required(&fields, "target", "a runbook", "{ platform: ..., service: ..., environment: ... }")
+                .and_then(|n| self.target(n)),
             guards: fields.value("guards").map(|n| self.guards(n)).unwrap_or_default(),
             rollback: fields.get("rollback").map(|entry| self.rollback(&entry.value)),
             steps_at: fields.get("steps").map_or(root.span, |entry| entry.key.span),

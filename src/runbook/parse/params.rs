@@ -43,7 +43,12 @@ impl Walk<'_> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "leave it out, or declare it under `params:`".to_owned(),
                 };
-                self.report.error("undeclared-parameter", span, format!("a value was given for `{name}`, which this runbook does not declare"), help);
+                self.report.error(
+                    "undeclared-parameter",
+                    span,
+                    format!("a value was given for `{name}`, which this runbook does not declare"),
+                    help,
+                );
             }
         }
         self.bindings = bindings;
@@ -53,9 +58,8 @@ impl Walk<'_> {
     fn param(&mut self, entry: &Entry, values: Values<'_>) -> Result<Bound, Option<Kind>> {
         let name = &entry.key.value;
         self.param_name(entry);
-        let fields = self
-            .fields(&entry.value, "a parameter", &["type", "required", "default", "pattern", "doc"], &["of", "secret"])
-            .ok_or(None)?;
+        let fields =
+            self.fields(&entry.value, "a parameter", &["type", "required", "default", "pattern", "doc"], &["of", "secret"]).ok_or(None)?;
         let kind = self
             .required(&fields, "type", "a parameter", "string")
             .and_then(|node| self.word(node, "`type`", &Kind::WORDS, &["choice"]))

@@ -11,14 +11,8 @@ use crate::runbook::plan::{Guard, GuardBlind, GuardThen, OnNoData};
 use crate::runbook::template::{self, Kind, Query};
 use std::time::Duration;
 
-const OPS: [(&str, Op); 6] = [
-    ("<", Op::Less),
-    ("<=", Op::LessOrEqual),
-    (">", Op::Greater),
-    (">=", Op::GreaterOrEqual),
-    ("==", Op::Equal),
-    ("!=", Op::NotEqual),
-];
+const OPS: [(&str, Op); 6] =
+    [("<", Op::Less), ("<=", Op::LessOrEqual), (">", Op::Greater), (">=", Op::GreaterOrEqual), ("==", Op::Equal), ("!=", Op::NotEqual)];
 const TRACKS: [(&str, Track); 3] = [("canary", Track::Canary), ("baseline", Track::Baseline), ("stable", Track::Baseline)];
 const BLIND: [(&str, GuardBlind); 3] = [("ignore", GuardBlind::Ignore), ("hold", GuardBlind::Hold), ("trip", GuardBlind::Trip)];
 const THEN: [(&str, GuardThen); 3] = [("hold", GuardThen::Hold), ("rollback", GuardThen::Rollback), ("warn", GuardThen::Warn)];
@@ -27,8 +21,8 @@ const NO_DATA: [(&str, OnNoData); 3] = [("wait", OnNoData::Wait), ("fail", OnNoD
 impl Walk<'_> {
     /// A condition of a check.
     pub(crate) fn condition(&mut self, node: &Node) -> Option<ConditionDraft> {
-        const KNOWN: [&str; 8] = ["id", "promql", "op", "value", "platform", "hold", "every", "on_no_data"];
-        let fields = self.fields(node, "a condition", &KNOWN, &["http", "alert", "connection"])?;
+        const KNOWN: &[&str] = &["id", "promql", "op", "value", "platform", "hold", "every", "on_no_data"];
+        let fields = self.fields(node, "a condition", KNOWN, &["http", "alert", "connection"])?;
         let id = self.required(&fields, "id", "a condition", "err").and_then(|n| self.id(n, "`id`"));
         let probe = self.probe(&fields, "a condition");
         let hold = fields.value("hold").map_or(Given::Absent, |n| self.duration(n, "`hold`", Duration::ZERO));
@@ -44,9 +38,9 @@ impl Walk<'_> {
     }
 
     fn guard(&mut self, node: &Node) -> Option<GuardDraft> {
-        const KNOWN: [&str; 12] =
-            ["id", "title", "promql", "op", "value", "platform", "every", "bad_for", "on_no_data", "on_error", "active", "then"];
-        let fields = self.fields(node, "a guard", &KNOWN, &["http", "alert", "connection"])?;
+        const KNOWN: &[&str] =
+            &["id", "title", "promql", "op", "value", "platform", "every", "bad_for", "on_no_data", "on_error", "active", "then"];
+        let fields = self.fields(node, "a guard", KNOWN, &["http", "alert", "connection"])?;
         let id = self.required(&fields, "id", "a guard", "error-rate").and_then(|n| self.id(n, "`id`"));
         let place = id.as_ref().map_or(node.span, |id| id.span);
         let title = fields.value("title").map_or(Some(None), |n| self.line(n, "`title`").map(Some));
@@ -121,7 +115,12 @@ impl Walk<'_> {
                 // One that only a later version knows is reported already.
                 if fields.get("http").is_none() && fields.get("alert").is_none() {
                     let why = format!("{what} needs `promql` or `platform`: what it asks");
-                    self.report.error("missing-key", fields.span, why, "write `promql: ...` with `op` and `value`, or `platform: { track: canary, ready: all }`");
+                    self.report.error(
+                        "missing-key",
+                        fields.span,
+                        why,
+                        "write `promql: ...` with `op` and `value`, or `platform: { track: canary, ready: all }`",
+                    );
                 }
                 None
             }
@@ -189,16 +188,17 @@ impl Walk<'_> {
     }
 
     fn platform(&mut self, node: &Node) -> Option<PlatformCondition> {
-        const KNOWN: [&str; 4] = ["track", "ready", "min_replicas", "restarts_max"];
+        const KNOWN: &[&str] = &["track", "ready", "min_replicas", "restarts_max"];
         const LATER: [&str; 5] = ["version", "version_present", "weight", "route_mapped", "selector"];
-        let fields = self.fields(node, "`platform`", &KNOWN, &LATER)?;
+        let fields = self.fields(node, "`platform`", KNOWN, &LATER)?;
         let asks = KNOWN[1..].iter().chain(&LATER).any(|key| fields.get(key).is_some());
         if !asks {
             let why = "`platform` asks nothing, so it would always be good";
             self.report.error("missing-key", node.span, why, "write `ready: all`, `min_replicas: 4` or `restarts_max: 0`");
             return None;
         }
-        let track = fields.value("track").map_or(Some(None), |n| self.word(n, "`track`", &TRACKS, &["blue", "green"]).map(|w| Some(w.value)));
+        let track =
+            fields.value("track").map_or(Some(None), |n| self.word(n, "`track`", &TRACKS, &["blue", "green"]).map(|w| Some(w.value)));
         let ready = fields.value("ready").map_or(Some(false), |n| self.word(n, "`ready`", &[("all", true)], &[]).map(|w| w.value));
         let mut count = |key: &str| fields.value(key).map_or(Some(None), |n| self.integer(n, &format!("`{key}`"), 1_000_000).map(Some));
         let (min_replicas, restarts_max) = (count("min_replicas"), count("restarts_max"));

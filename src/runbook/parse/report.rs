@@ -54,6 +54,9 @@ impl Report {
             (a.line, a.column, std::cmp::Reverse(a.severity), &a.rule).cmp(&(b.line, b.column, std::cmp::Reverse(b.severity), &b.rule))
         });
         self.found.dedup();
+        // What an alias stands for is not read, so whatever else is said about its place is an echo.
+        let aliases: Vec<(u32, u32)> = self.found.iter().filter(|d| d.rule == "alias").map(|d| (d.line, d.column)).collect();
+        self.found.retain(|d| d.rule == "alias" || !aliases.contains(&(d.line, d.column)));
         if self.found.len() > MOST {
             // Warnings go first: errors are what must be mended.
             let errors: Vec<Diagnostic> = self.found.iter().filter(|d| d.severity == Severity::Error).cloned().collect();

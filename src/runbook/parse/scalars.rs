@@ -17,6 +17,7 @@ const MOST_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(crate) struct Fields<'n> {
     pub(crate) span: Span,
     entries: &'n [Entry],
+    known: &'static [&'static str],
 }
 
 impl<'n> Fields<'n> {
@@ -33,7 +34,13 @@ impl<'n> Fields<'n> {
 
 impl Walk<'_> {
     /// The fields of a mapping. Keys of the designed language that do not run yet and unknown keys are reported.
-    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str], later: &[&'static str]) -> Option<Fields<'n>> {
+    pub(crate) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        known: &'static [&'static str],
+        later: &[&'static str],
+    ) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             let help = format!("write the keys of {what} below it: {}", known.join(", "));
             self.report.error("wrong-type", node.span, format!("{what} must be a mapping, not {}", node.shape()), help);
@@ -54,19 +61,25 @@ impl Walk<'_> {
             };
             self.report.error("unknown-key", entry.key.span, format!("`{key}` is no key of {what}"), help);
         }
-        Some(Fields { span: node.span, entries })
+        Some(Fields { span: node.span, entries, known })
     }
 
     /// Something of the designed language that this version does not run.
     pub(crate) fn later(&mut self, span: Span, what: &str) {
         let why = format!("{what} is part of the language, but this version of gonogo does not run it yet");
-        self.report.error("not-supported-yet", span, why, "take it out; it cannot be ignored, because the run would differ from the file");
+        self.report.error("not-supported-yet", span, why, "take it out: ignoring it would run something else than the file says");
     }
 
     /// A required field; its absence is reported.
     pub(crate) fn required<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str, example: &str) -> Option<&'n Node> {
         let value = fields.value(key);
-        if value.is_none() {
+        let misspelt = || {
+            fields
+                .entries
+                .iter()
+                .any(|e| !fields.known.contains(&e.key.value.as_str()) && nearest(&e.key.value, [key].into_iter()).is_some())
+        };
+        if value.is_none() && !misspelt() {
             self.report.error("missing-key", fields.span, format!("{what} needs `{key}`"), format!("write `{key}: {example}`"));
         }
         value
@@ -77,14 +90,24 @@ impl Walk<'_> {
         if let Value::List(items) = &node.value {
             return items;
         }
-        self.report.error("wrong-type", node.span, format!("{what} must be a list, not {}", node.shape()), "begin each of its items with `- `");
+        self.report.error(
+            "wrong-type",
+            node.span,
+            format!("{what} must be a list, not {}", node.shape()),
+            "begin each of its items with `- `",
+        );
         &[]
     }
 
     fn single<'n>(&mut self, node: &'n Node, what: &str, expected: &str) -> Option<&'n Scalar> {
         match node.scalar() {
             Some(scalar) if scalar.plain && scalar.text.is_empty() => {
-                self.report.error("empty-value", node.span, format!("{what} is empty"), format!("write {expected} behind the colon, or remove the key"));
+                self.report.error(
+                    "empty-value",
+                    node.span,
+                    format!("{what} is empty"),
+                    format!("write {expected} behind the colon, or remove the key"),
+                );
                 None
             }
             Some(scalar) => Some(scalar),
@@ -194,7 +217,9 @@ impl Walk<'_> {
         if well_formed && !written.is_empty() {
             return Some(At::new(written.to_owned(), node.span));
         }
-        let why = format!("`{written}` is no id: it is journaled, typed and matched, so it has lower-case letters, digits and single hyphens only");
+        let why = format!(
+            "`{written}` is no id: it is journaled, typed and matched, so it has lower-case letters, digits and single hyphens only"
+        );
         self.report.error("invalid-id", node.span, why, "write something like `shift-5`, at most 63 characters");
         None
     }
@@ -232,7 +257,12 @@ impl Walk<'_> {
             None => match duration(&scalar.text) {
                 Ok(value) => value,
                 Err(why) => {
-                    self.report.error("invalid-duration", node.span, format!("{what}: {why}"), "write a number and a unit: 450ms, 30s, 5m, 1h30m");
+                    self.report.error(
+                        "invalid-duration",
+                        node.span,
+                        format!("{what}: {why}"),
+                        "write a number and a unit: 450ms, 30s, 5m, 1h30m",
+                    );
                     return None;
                 }
             },
@@ -259,7 +289,12 @@ impl Walk<'_> {
         match value {
             Some(value) if (0.0..=f64::from(most)).contains(&value) => Some(value as u32),
             Some(_) => {
-                self.report.error("invalid-value", node.span, format!("{what} must be between 0 and {most}"), "write a whole number in that range");
+                self.report.error(
+                    "invalid-value",
+                    node.span,
+                    format!("{what} must be between 0 and {most}"),
+                    "write a whole number in that range",
+                );
                 None
             }
             None => {
@@ -318,7 +353,12 @@ impl Walk<'_> {
             (true, "true") => Some(true),
             (true, "false") => Some(false),
             (_, other) => {
-                self.report.error("wrong-type", node.span, format!("{what} must be true or false, not `{other}`"), "write true or false without quotes");
+                self.report.error(
+                    "wrong-type",
+                    node.span,
+                    format!("{what} must be true or false, not `{other}`"),
+                    "write true or false without quotes",
+                );
                 None
             }
         }
@@ -392,9 +432,13 @@ fn ambiguous(text: &str) -> Option<&'static str> {
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return None;
     }
-    let of = |allowed: &str| unsigned.chars().all(|c| c.is_ascii_digit() || allowed.contains(c)) && unsigned.chars().any(|c| c.is_ascii_digit());
+    let of =
+        |allowed: &str| unsigned.chars().all(|c| c.is_ascii_digit() || allowed.contains(c)) && unsigned.chars().any(|c| c.is_ascii_digit());
     let based = ["0x", "0o", "0b"].iter().any(|base| {
-        lower.trim_start_matches(['-', '+']).strip_prefix(base).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit() || c == '_'))
+        lower
+            .trim_start_matches(['-', '+'])
+            .strip_prefix(base)
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit() || c == '_'))
     });
     let float = {
         let (mantissa, exponent) = lower.split_once('e').map_or((lower.as_str(), None), |(m, e)| (m, Some(e)));
@@ -441,10 +485,54 @@ mod tests {
 
     #[test]
     fn words_that_readers_disagree_on_are_found() {
-        for text in ["yes", "NO", "On", "off", "y", "N", "true", "null", "~", "010", "0x1F", "0o17", "1_000", "1.5", "1e3", ".5", "12:30", "12:30:45.5", "2026-01-31", "2026-01-31T10:00:00Z", ".inf", "-.inf", ".nan", "+5", "="] {
+        for text in [
+            "yes",
+            "NO",
+            "On",
+            "off",
+            "y",
+            "N",
+            "true",
+            "null",
+            "~",
+            "010",
+            "0x1F",
+            "0o17",
+            "1_000",
+            "1.5",
+            "1e3",
+            ".5",
+            "12:30",
+            "12:30:45.5",
+            "2026-01-31",
+            "2026-01-31T10:00:00Z",
+            ".inf",
+            "-.inf",
+            ".nan",
+            "+5",
+            "=",
+        ] {
             assert!(ambiguous(text).is_some(), "{text}");
         }
-        for text in ["v1", "5m", "450ms", "1.0.0", "10.0.0.1", "done", "yesterday", "on-call", "-", "a:b", "5 %", "checkout", "1a", "0xyz", "1-2", "...", "e5"] {
+        for text in [
+            "v1",
+            "5m",
+            "450ms",
+            "1.0.0",
+            "10.0.0.1",
+            "done",
+            "yesterday",
+            "on-call",
+            "-",
+            "a:b",
+            "5 %",
+            "checkout",
+            "1a",
+            "0xyz",
+            "1-2",
+            "...",
+            "e5",
+        ] {
             assert_eq!(ambiguous(text), None, "{text}");
         }
     }

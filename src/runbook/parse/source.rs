@@ -2,6 +2,9 @@
 
 use super::node::{Node, Span};
 
+/// More blank lines than this at the head of a block are not skipped to find its first word.
+const MOST_BLANK: usize = 100;
+
 /// The text with its lines.
 #[derive(Debug)]
 pub(crate) struct Source<'t> {
@@ -61,8 +64,11 @@ impl<'t> Source<'t> {
 
     fn within_literal(&self, node: &Node, text: &str, start: usize, length: u32) -> Option<Span> {
         let before = text.get(..start)?;
-        let above = before.matches('\n').count();
-        let line = node.span.line + 1 + above as u32;
+        let above = before.matches('\n').count() as u32;
+        // The block begins somewhere before its first line with content, which is in the text and in the file.
+        let blank = text.split('\n').take_while(|line| line.trim().is_empty()).count() as u32;
+        let first = (node.span.line..).take(MOST_BLANK).find(|line| !self.line(*line).trim().is_empty())?;
+        let line = (first + above).checked_sub(blank)?;
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         let content = text.get(line_start..)?.split('\n').next()?;
         let indent = self.line(line).strip_suffix(content)?.chars().count();

@@ -9,9 +9,8 @@ use crate::runbook::plan::{AnswerKind, Choice, Item, ManualMode, OnFailure, Undo
 use std::time::Duration;
 
 const KINDS: [&str; 5] = ["manual", "check", "do", "wait", "gate"];
-const ACTIONS_LATER: [&str; 11] = [
-    "scale", "restart", "undo", "promote", "pause", "resume", "map_route", "unmap_route", "patch_selector", "exec", "http",
-];
+const ACTIONS_LATER: [&str; 11] =
+    ["scale", "restart", "undo", "promote", "pause", "resume", "map_route", "unmap_route", "patch_selector", "exec", "http"];
 const CHOICES: [(&str, Choice); 4] =
     [("retry", Choice::Retry), ("skip", Choice::Skip), ("rollback", Choice::BackOut), ("abort", Choice::Abort)];
 const MODES: [(&str, ManualMode); 2] = [("read-do", ManualMode::ReadDo), ("do-confirm", ManualMode::DoConfirm)];
@@ -26,10 +25,23 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, node: &Node, way_back: bool) -> Option<StepDraft> {
-        const KNOWN: [&str; 14] = [
-            "id", "title", "doc", "when", "timeout", "confirm", "undo", "irreversible", "on_failure", "manual", "check", "do", "wait", "gate",
+        const KNOWN: &[&str] = &[
+            "id",
+            "title",
+            "doc",
+            "when",
+            "timeout",
+            "confirm",
+            "undo",
+            "irreversible",
+            "on_failure",
+            "manual",
+            "check",
+            "do",
+            "wait",
+            "gate",
         ];
-        let fields = self.fields(node, "a step", &KNOWN, &["uses", "role", "t", "evidence", "with"])?;
+        let fields = self.fields(node, "a step", KNOWN, &["uses", "role", "t", "evidence", "with"])?;
         let id = self.required(&fields, "id", "a step", "shift-5").and_then(|n| self.id(n, "`id`"));
         let title = self.required(&fields, "title", "a step", "Send 5 % to the canary").and_then(|n| self.line(n, "`title`"));
         let kind = self.kind(&fields);
@@ -144,7 +156,7 @@ impl Walk<'_> {
         if node.scalar().is_none() {
             match self.fields(node, "`gate`", &[], &["confirm", "say", "approve", "poll"]) {
                 Some(fields) if ["confirm", "approve", "poll"].iter().any(|key| fields.get(key).is_some()) => return KindDraft::Later,
-                Some(_) => self.report.error("missing-key", node.span, "`gate` is empty", "write `gate: confirm`"),
+                Some(_) => self.report.error("missing-key", node.span, "`gate` does not say what it asks", "write `gate: confirm`"),
                 None => {}
             }
             return KindDraft::Later;
@@ -162,44 +174,50 @@ impl Walk<'_> {
             (Some(entry), None) => (true, entry),
             (None, Some(entry)) => (false, entry),
             (Some(_), Some(entry)) => {
-                self.report.error("misplaced-key", entry.key.span, "a check asks for all of its conditions or for any, not both", "make two steps of it");
+                self.report.error(
+                    "misplaced-key",
+                    entry.key.span,
+                    "a check asks for all of its conditions or for any, not both",
+                    "make two steps of it",
+                );
                 return nothing;
             }
             (None, None) => {
-                self.report.error("missing-key", node.span, "`check` needs `all` or `any`: its conditions", "write `all:` and the conditions below it");
+                self.report.error(
+                    "missing-key",
+                    node.span,
+                    "`check` needs `all` or `any`: its conditions",
+                    "write `all:` and the conditions below it",
+                );
                 return nothing;
             }
         };
         let items = self.list(&entry.value, &format!("`{}`", entry.key.value));
         if items.is_empty() && entry.value.scalar().is_none() {
-            self.report.error("empty-value", entry.key.span, "a check without conditions would always be good", "add a condition: `- id: ...`");
+            self.report.error(
+                "empty-value",
+                entry.key.span,
+                "a check without conditions would always be good",
+                "add a condition: `- id: ...`",
+            );
         }
         KindDraft::Check { all, conditions: items.iter().filter_map(|node| self.condition(node)).collect() }
     }
 
     fn manual(&mut self, node: &Node) -> KindDraft {
         let Some(fields) = self.fields(node, "`manual`", &["mode", "items"], &[]) else {
-            return KindDraft::Manual { mode: None, items: Vec::new(), broken: true };
+            return KindDraft::Manual { mode: None, items: Vec::new() };
         };
         let mode = self.required(&fields, "mode", "`manual`", "do-confirm").and_then(|n| self.word(n, "`mode`", &MODES, &[]));
-        let mut broken = false;
         let mut items = Vec::new();
-        match self.required(&fields, "items", "`manual`", "[...]") {
-            Some(node) => {
-                let nodes = self.list(node, "`items`");
-                if nodes.is_empty() && node.scalar().is_none() {
-                    self.report.error("empty-value", node.span, "a checklist without items asks nothing", "add an item: `- challenge: ...`");
-                }
-                for node in nodes {
-                    match self.item(node) {
-                        Some(item) => items.push(At::new(item, node.span)),
-                        None => broken = true,
-                    }
-                }
+        if let Some(node) = self.required(&fields, "items", "`manual`", "[...]") {
+            let nodes = self.list(node, "`items`");
+            if nodes.is_empty() && node.scalar().is_none() {
+                self.report.error("empty-value", node.span, "a checklist without items asks nothing", "add an item: `- challenge: ...`");
             }
-            None => broken = true,
+            items.extend(nodes.iter().filter_map(|node| self.item(node).map(|item| At::new(item, node.span))));
         }
-        KindDraft::Manual { mode: mode.map(|word| word.value), items, broken }
+        KindDraft::Manual { mode: mode.map(|word| word.value), items }
     }
 
     fn item(&mut self, node: &Node) -> Option<Item> {
@@ -210,7 +228,8 @@ impl Walk<'_> {
     }
 
     fn answer(&mut self, node: &Node) -> Option<AnswerKind> {
-        const TYPES: [(&str, &[&str]); 4] = [("done", &[]), ("text", &["equals"]), ("choice", &["of", "expect"]), ("number", &["min", "max"])];
+        const TYPES: [(&str, &[&str]); 4] =
+            [("done", &[]), ("text", &["equals"]), ("choice", &["of", "expect"]), ("number", &["min", "max"])];
         let fields = self.fields(node, "`answer`", &["type", "equals", "of", "expect", "min", "max"], &["pattern"])?;
         let words: Vec<(&'static str, usize)> = TYPES.iter().enumerate().map(|(i, (word, _))| (*word, i)).collect();
         let word = self.required(&fields, "type", "`answer`", "done").and_then(|n| self.word(n, "`type`", &words, &["link"]))?;
@@ -243,7 +262,12 @@ impl Walk<'_> {
             return None;
         }
         if of.len() < 2 {
-            self.report.error("invalid-value", node.span, "a choice of fewer than two is none", "write at least two answers, or use `type: done`");
+            self.report.error(
+                "invalid-value",
+                node.span,
+                "a choice of fewer than two is none",
+                "write at least two answers, or use `type: done`",
+            );
             return None;
         }
         if let Some((twice, _)) = of.iter().enumerate().find(|(i, answer)| of[..*i].contains(answer)) {

@@ -28,11 +28,8 @@ impl Walk<'_> {
         let mut parser = Parser { text: &scalar.text, at: 0, names: Vec::new() };
         match parser.all() {
             Ok(when) => {
-                let names = parser
-                    .names
-                    .into_iter()
-                    .map(|(range, name)| At::new(name, self.source.within(node, range.start, range.end)))
-                    .collect();
+                let names =
+                    parser.names.into_iter().map(|(range, name)| At::new(name, self.source.within(node, range.start, range.end))).collect();
                 Given::Is(At::new(WhenDraft { when, names }, node.span))
             }
             Err(Fault { range, later: true, why }) => {

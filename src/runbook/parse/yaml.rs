@@ -21,7 +21,12 @@ pub(crate) const MOST_DEPTH: usize = 32;
 pub(crate) fn read(text: &str, report: &mut Report) -> Option<Node> {
     if text.len() > MOST_BYTES {
         let why = format!("the file has {} bytes; a runbook has at most {MOST_BYTES}", text.len());
-        report.error("too-large", Span { line: 1, column: 1, length: 0 }, why, "split it, or move long texts to a page and link it in `doc`");
+        report.error(
+            "too-large",
+            Span { line: 1, column: 1, length: 0 },
+            why,
+            "split it, or move long texts to a page and link it in `doc`",
+        );
         return None;
     }
     let source = Source::new(text);
@@ -49,7 +54,12 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<Node> {
     }
     let root = builder.root.take();
     if root.as_ref().is_none_or(|node| node.shape() == "nothing") && !report.has_errors() {
-        report.error("empty-file", Span { line: 1, column: 1, length: 0 }, "the file holds no runbook", "begin with `gonogo: 1` and `kind: runbook`");
+        report.error(
+            "empty-file",
+            Span { line: 1, column: 1, length: 0 },
+            "the file holds no runbook",
+            "begin with `gonogo: 1` and `kind: runbook`",
+        );
     }
     root
 }
@@ -83,17 +93,21 @@ impl Builder<'_, '_> {
     fn take(&mut self, event: Event<'_>, span: yaml::Span) -> Flow {
         if let Some(tag) = span.tag_span() {
             let place = self.span(&tag);
-            self.report.error("tag", place, "YAML tags make a value's type depend on the reader", "remove the tag, and quote the value if it is text");
+            self.report.error(
+                "tag",
+                place,
+                "YAML tags make a value's type depend on the reader",
+                "remove the tag, and quote the value if it is text",
+            );
         }
         match event {
             Event::DocumentStart(..) => return self.document(&span),
             Event::Scalar(text, style, _, _) => {
-                let scalar = Scalar {
-                    plain: style == ScalarStyle::Plain,
-                    literal: style == ScalarStyle::Literal,
-                    bytes: span.byte_range().unwrap_or(0..0),
-                    text: text.into_owned(),
-                };
+                let bytes = span.byte_range().unwrap_or(0..0);
+                let plain = style == ScalarStyle::Plain;
+                // The parser writes `~` for a value that is not there.
+                let text = if plain && bytes.is_empty() { String::new() } else { text.into_owned() };
+                let scalar = Scalar { text, plain, literal: style == ScalarStyle::Literal, bytes };
                 self.scalar(scalar, self.span(&span));
             }
             Event::SequenceStart(..) => return self.begin(&span, |span| Open::List { span, items: Vec::new() }),
@@ -106,7 +120,10 @@ impl Builder<'_, '_> {
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let place = self.span(&span);
                 self.report.error("alias", place, "aliases hide what a step does: the value stands elsewhere", "write the value out here");
-                self.node(Node { span: place, value: Value::Scalar(Scalar { text: String::new(), plain: true, literal: false, bytes: 0..0 }) });
+                self.node(Node {
+                    span: place,
+                    value: Value::Scalar(Scalar { text: String::new(), plain: false, literal: false, bytes: 0..0 }),
+                });
             }
             _ => {}
         }
@@ -210,7 +227,11 @@ impl Builder<'_, '_> {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
             Some(Open::Map { entries, key, .. }) => match key.take() {
-                Some(Key { key, dropped: false }) => entries.push(Entry { key, value: node }),
+                Some(Key { key, dropped: false }) => {
+                    // A value that is not there is shown at its key.
+                    let span = if node.shape() == "nothing" { key.span } else { node.span };
+                    entries.push(Entry { key, value: Node { span, ..node } });
+                }
                 Some(_) => {}
                 // An alias where a key should stand, reported already.
                 None => *key = Some(Key { key: At::new(String::new(), node.span), dropped: true }),
@@ -223,7 +244,12 @@ impl Builder<'_, '_> {
         match error.kind() {
             ErrorKind::RecursionLimitExceeded => self.too_deep(place),
             ErrorKind::DirectiveDisallowed => {
-                self.report.error("directive", place, "YAML directives change how the file is read", "remove the line; the file is YAML 1.2");
+                self.report.error(
+                    "directive",
+                    place,
+                    "YAML directives change how the file is read",
+                    "remove the line; the file is YAML 1.2",
+                );
             }
             ErrorKind::MissingDocumentEndBeforeDirective => {
                 self.report.error("several-documents", place, "a second document begins here; a file holds one runbook", "remove it");
@@ -282,7 +308,9 @@ fn unquoted_template(source: &Source<'_>, error: Span) -> Option<Span> {
 
 fn syntax_help(kind: &ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabInPlainScalar => "indent with blanks",
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabInPlainScalar => {
+            "indent with blanks"
+        }
         ErrorKind::UnclosedQuotedScalar => "close the quote",
         ErrorKind::MappingValueNotAllowed | ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             "put text with `: ` in it in quotes, and check the indentation of this line and the one above"
@@ -291,7 +319,9 @@ fn syntax_help(kind: &ErrorKind) -> &'static str {
         | ErrorKind::MismatchedFlowCollectionEnd { .. }
         | ErrorKind::MisplacedFlowCollectionEnd
         | ErrorKind::ExpectedFlowMappingSeparator
-        | ErrorKind::ExpectedFlowSequenceSeparator => "check the brackets and commas of this line, and put text that holds brackets in quotes",
+        | ErrorKind::ExpectedFlowSequenceSeparator => {
+            "check the brackets and commas of this line, and put text that holds brackets in quotes"
+        }
         ErrorKind::UnexpectedCharacter { .. } => "put the value in quotes",
         _ => "check the indentation and the quotes of this line and the one above",
     }
