@@ -207,6 +207,8 @@ pub struct Finding {
     pub at: Option<DateTime<Utc>>,
     /// For how long it has been good without a break, up to the hold asked for.
     pub held: Duration,
+    /// For how long it has been bad without a break, on the source's own timestamps.
+    pub bad: Duration,
     /// One line of why, for people; cleaned.
     pub why: String,
 }
@@ -215,7 +217,16 @@ impl Finding {
     /// A finding without a value.
     #[must_use]
     pub fn without_value(outcome: Outcome, why: &str) -> Self {
-        Self { outcome, value: None, shown: "-".into(), of_limit: None, at: None, held: Duration::ZERO, why: text::clean_bounded(why, 200) }
+        Self {
+            outcome,
+            value: None,
+            shown: "-".into(),
+            of_limit: None,
+            at: None,
+            held: Duration::ZERO,
+            bad: Duration::ZERO,
+            why: text::clean_bounded(why, 200),
+        }
     }
 
     /// The verdict: a pass within 90 to 100 % of its limit is WATCH.

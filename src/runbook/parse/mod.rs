@@ -9,6 +9,7 @@ mod scalars;
 mod source;
 mod steps;
 mod when;
+mod words;
 mod yaml;
 
 pub(crate) use params::Values;

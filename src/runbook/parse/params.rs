@@ -2,7 +2,7 @@
 
 use super::Walk;
 use super::node::{Entry, Node, Span, Value};
-use super::scalars::{duration, number, whole_number};
+use super::words::{duration, number, whole_number};
 use crate::domain::text;
 use crate::runbook::template::{Bindings, Bound, Filling, Kind, nearest};
 use regex::Regex;

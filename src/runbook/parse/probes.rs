@@ -136,8 +136,7 @@ impl Walk<'_> {
         let unit = match kind {
             Some(Kind::Duration) => Unit::Seconds,
             Some(_) => Unit::Ratio,
-            None if (0.0..=1.0).contains(&limit) && queries::divides(&query.text) => Unit::Ratio,
-            None => Unit::Number,
+            None => facts.guess_unit(limit),
         };
         let lookback = Duration::from_millis(u64::try_from(facts.longest_range.as_millis()).unwrap_or(u64::MAX));
         Some(Threshold { query: query.text, op: op?.value, limit, unit, lookback })
@@ -158,8 +157,8 @@ impl Walk<'_> {
             }
         };
         query.trim_end();
-        if let Err(fault) = queries::bounded(&query.text) {
-            self.broken_query(node, &query, fault.at, &fault.why);
+        if query.text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.report.error("invalid-text", node.span, "`promql` holds control characters", "remove them");
             return None;
         }
         match promql::inspect(&query.text) {
@@ -167,24 +166,25 @@ impl Walk<'_> {
                 queries::lint(&query.text, node.span, &mut self.report);
                 Some((query, facts))
             }
-            Err(why) => {
-                let at = queries::guess_place(&query.text, &why);
-                self.broken_query(node, &query, at, &why);
+            Err(error) => {
+                let span = self.place_in_query(node, &query, error.position);
+                let why = format!("this is not PromQL: {}", error.why);
+                self.report.error("promql-syntax", span, why, "try the query in the metrics server's own console");
                 None
             }
         }
     }
 
-    fn broken_query(&mut self, node: &Node, query: &Query, at: Option<usize>, why: &str) {
-        let span = match at {
-            Some(at) => {
-                let origin = query.origin(at);
-                let next = node.scalar().and_then(|s| s.text.get(origin..)?.chars().next()).map_or(0, char::len_utf8);
-                self.source.within(node, origin, origin + next)
-            }
-            None => self.source.within(node, 0, node.scalar().map_or(0, |s| s.text.trim_end().len())),
-        };
-        self.report.error("promql-syntax", span, format!("this is not PromQL: {why}"), "try the query in the metrics server's own console");
+    /// The character of the file behind a character of the filled query; the whole query for the first one, which stands for any.
+    fn place_in_query(&self, node: &Node, query: &Query, position: usize) -> Span {
+        let text = node.scalar().map_or("", |scalar| scalar.text.as_str());
+        if position == 0 {
+            return self.source.within(node, 0, text.trim_end().len());
+        }
+        let byte = query.text.char_indices().nth(position).map_or(query.text.len(), |(byte, _)| byte);
+        let origin = query.origin(byte);
+        let length = text.get(origin..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        self.source.within(node, origin, origin + length)
     }
 
     fn platform(&mut self, node: &Node) -> Option<PlatformCondition> {

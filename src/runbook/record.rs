@@ -1,0 +1,411 @@
+//! What is written into the journal: facts, in the past tense. State is only ever built by folding them.
+//!
+//! Numbers with a fraction are decimal strings and durations whole milliseconds, so that every event has one canonical form.
+
+use super::plan::Choice;
+use crate::domain::record::{Draft, Entry};
+use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, Route, StepId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// One fact of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// The run began. Pins the resolved runbook.
+    #[serde(rename = "run.started")]
+    RunStarted {
+        /// The resolved runbook, in its journal form.
+        runbook: serde_json::Value,
+        /// SHA-256 of its canonical form.
+        hash: String,
+        /// What the lock belongs to.
+        target: TargetRecord,
+        /// A guard may back out by itself: confirmed at the start.
+        auto_back_out: bool,
+        /// The canary's share as configured at the start, when it was known.
+        configured: Option<Percent>,
+        /// Restarts of all instances at the start, by track, to tell new ones from old ones.
+        restarts: u32,
+    },
+    /// A driver took the seat of an unattended run.
+    #[serde(rename = "run.resumed")]
+    RunResumed {
+        /// The new driver's epoch.
+        epoch: Epoch,
+    },
+    /// All steps passed or were skipped.
+    #[serde(rename = "run.completed")]
+    RunCompleted {},
+    /// The way back is done.
+    #[serde(rename = "run.rolled_back")]
+    RunRolledBack {},
+    /// The way back could not be finished; people have to.
+    #[serde(rename = "run.rollback_stuck")]
+    RunRollbackStuck {
+        /// Why.
+        why: String,
+    },
+    /// Stopped for good; the platform stays as it is.
+    #[serde(rename = "run.aborted")]
+    RunAborted {
+        /// Why.
+        reason: String,
+    },
+    /// A driver took the seat.
+    #[serde(rename = "lease.acquired")]
+    LeaseAcquired {
+        /// The new epoch.
+        epoch: Epoch,
+        /// From whom, when it was taken over.
+        taken_from: Option<String>,
+    },
+    /// The driver left on purpose; the run holds, unattended.
+    #[serde(rename = "lease.released")]
+    LeaseReleased {},
+    /// A step became active.
+    #[serde(rename = "step.entered")]
+    StepEntered {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+    },
+    /// A step is done.
+    #[serde(rename = "step.passed")]
+    StepPassed {
+        /// The step.
+        step: StepId,
+        /// On what evidence.
+        why: String,
+    },
+    /// A step failed; a person decides.
+    #[serde(rename = "step.failed")]
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// What happened.
+        why: String,
+        /// Failed for want of data rather than on bad data.
+        inconclusive: bool,
+    },
+    /// A step was left out.
+    #[serde(rename = "step.skipped")]
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Its condition did not hold, or a person's reason.
+        why: String,
+    },
+    /// A step's effect was taken back.
+    #[serde(rename = "step.undone")]
+    StepUndone {
+        /// The step.
+        step: StepId,
+    },
+    /// An item of a checklist was answered.
+    #[serde(rename = "item.answered")]
+    ItemAnswered {
+        /// The step.
+        step: StepId,
+        /// Place of the item in it, from 0.
+        item: usize,
+        /// The answer, cleaned and bounded.
+        answer: String,
+        /// Whether it lets the step pass.
+        ok: bool,
+    },
+    /// A gate was answered.
+    #[serde(rename = "gate.answered")]
+    GateAnswered {
+        /// The step.
+        step: StepId,
+        /// Go on.
+        go: bool,
+        /// The verdict at that moment and its reasons.
+        evidence: String,
+    },
+    /// A condition of a check changed its outcome (changes only).
+    #[serde(rename = "check.sample")]
+    CheckSample {
+        /// The step.
+        step: StepId,
+        /// The condition's id.
+        condition: String,
+        /// `pass`, `holding`, `fail`, `no-data`, `stale`, `error`.
+        outcome: crate::domain::Outcome,
+        /// Value and limit for people.
+        shown: String,
+        /// One line of why.
+        why: String,
+    },
+    /// A guard's value turned bad, before its time to trip.
+    #[serde(rename = "guard.breached")]
+    GuardBreached {
+        /// The guard.
+        guard: String,
+        /// Value and limit for people.
+        shown: String,
+    },
+    /// A guard turned good again before it tripped.
+    #[serde(rename = "guard.cleared")]
+    GuardCleared {
+        /// The guard.
+        guard: String,
+    },
+    /// A guard tripped.
+    #[serde(rename = "guard.tripped")]
+    GuardTripped {
+        /// The guard.
+        guard: String,
+        /// What it read, against what, for how long.
+        why: String,
+        /// A back-out by itself follows after a countdown.
+        countdown: bool,
+    },
+    /// The countdown before a back-out by itself was stopped by a person.
+    #[serde(rename = "guard.countdown_cancelled")]
+    CountdownCancelled {
+        /// The guard.
+        guard: String,
+    },
+    /// A bake counts.
+    #[serde(rename = "wait.counting")]
+    WaitCounting {
+        /// The step.
+        step: StepId,
+        /// What is left, in milliseconds.
+        left_ms: u64,
+    },
+    /// A bake stopped counting.
+    #[serde(rename = "wait.stopped")]
+    WaitStopped {
+        /// The step.
+        step: StepId,
+        /// What is left, in milliseconds.
+        left_ms: u64,
+        /// Why.
+        why: String,
+    },
+    /// The run holds. Anybody may append this.
+    #[serde(rename = "hold.began")]
+    HoldBegan {
+        /// Why.
+        reason: String,
+        /// The guard that did it; a person when absent.
+        guard: Option<String>,
+    },
+    /// The hold was released by a person.
+    #[serde(rename = "hold.ended")]
+    HoldEnded {},
+    /// An action was worked out and shown.
+    #[serde(rename = "action.planned")]
+    ActionPlanned {
+        /// The operation.
+        op: OpId,
+        /// The step it belongs to.
+        step: StepId,
+        /// What.
+        action: Action,
+        /// Hash that a confirmation is bound to.
+        plan_hash: String,
+        /// What the plan relies on.
+        before: Relied,
+    },
+    /// A person confirmed that plan.
+    #[serde(rename = "action.confirmed")]
+    ActionConfirmed {
+        /// The operation.
+        op: OpId,
+        /// The plan that was shown.
+        plan_hash: String,
+        /// What was typed.
+        typed: String,
+        /// How long the prompt was open, in milliseconds.
+        shown_ms: u64,
+        /// Verdict, gates and data ages at that moment.
+        evidence: String,
+    },
+    /// The platform moved between plan and intent: the confirmation is void, nothing was sent.
+    #[serde(rename = "action.replanned")]
+    ActionReplanned {
+        /// The operation that will not be.
+        op: OpId,
+        /// What moved, for people.
+        why: String,
+    },
+    /// The write-ahead intent: no intent, no send.
+    #[serde(rename = "action.intent")]
+    ActionIntent {
+        /// The operation.
+        op: OpId,
+        /// The step it belongs to.
+        step: StepId,
+        /// From 1; a redo is another attempt of the same step.
+        attempt: u32,
+        /// A write of a new epoch only.
+        fence: bool,
+        /// What.
+        action: Action,
+        /// The epoch it is sent under.
+        epoch: Epoch,
+        /// Plan it executes.
+        plan_hash: String,
+        /// `seq` of the confirmation it rests on; `None` for what needs none (`confirm: none`, automatic back-out, fence).
+        confirmed: Option<u64>,
+        /// The route as re-read just before.
+        before: Box<Route>,
+        /// Time the platform has, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// What the platform answered.
+    #[serde(rename = "action.outcome")]
+    ActionOutcome {
+        /// The operation.
+        op: OpId,
+        /// The answer.
+        outcome: SendOutcome,
+    },
+    /// The platform was read to find out what became of an operation.
+    #[serde(rename = "action.reconciled")]
+    ActionReconciled {
+        /// The operation.
+        op: OpId,
+        /// What was found.
+        found: Found,
+        /// For people.
+        why: String,
+    },
+    /// The platform is as wanted.
+    #[serde(rename = "action.verified")]
+    ActionVerified {
+        /// The operation.
+        op: OpId,
+        /// The canary's share as read back.
+        weight: Percent,
+        /// From intent to here, in milliseconds.
+        took_ms: u64,
+    },
+    /// Traffic was seen to follow, or not, after the settle time.
+    #[serde(rename = "traffic.observed")]
+    TrafficObserved {
+        /// Whether the share agrees with what was intended.
+        agreed: bool,
+        /// `24.6% of 1240 requests`.
+        shown: String,
+    },
+    /// The way back began.
+    #[serde(rename = "rollback.began")]
+    RollbackBegan {
+        /// Why.
+        why: String,
+        /// By itself after a guard, rather than by a person.
+        automatic: bool,
+    },
+    /// A person chose what to do about a failed step.
+    #[serde(rename = "choice.made")]
+    ChoiceMade {
+        /// The step.
+        step: StepId,
+        /// What.
+        choice: Choice,
+        /// The typed reason, where one was asked for.
+        reason: Option<String>,
+    },
+    /// A person decided what an unclear operation is.
+    #[serde(rename = "action.adopted")]
+    ActionAdopted {
+        /// The operation.
+        op: OpId,
+        /// The typed reason.
+        reason: String,
+    },
+    /// A cockpit was armed or disarmed.
+    #[serde(rename = "mode.changed")]
+    ModeChanged {
+        /// Armed until then; disarmed when absent.
+        armed_until: Option<DateTime<Utc>>,
+    },
+    /// The machine slept or the clock jumped.
+    #[serde(rename = "clock.jumped")]
+    ClockJumped {
+        /// For people: `asleep 14m02s`.
+        what: String,
+    },
+    /// A person's note.
+    #[serde(rename = "note")]
+    Note {
+        /// The text, cleaned and bounded.
+        text: String,
+    },
+}
+
+/// What the lock belongs to, and the environment for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// Platform connection.
+    pub platform: String,
+    /// Service.
+    pub service: String,
+    /// Environment.
+    pub environment: String,
+}
+
+/// How a send ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+pub enum SendOutcome {
+    /// The platform took it.
+    Accepted {
+        /// The object's version afterwards.
+        version: Option<String>,
+    },
+    /// Certainly not applied.
+    NotApplied {
+        /// Why.
+        failure: Failure,
+    },
+    /// May or may not have been applied.
+    Unknown {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// What reading the platform says about an operation whose outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// Our stamp, and as wanted.
+    Applied,
+    /// Our stamp, but not as wanted: somebody changed it afterwards.
+    AppliedThenChanged,
+    /// Not our stamp, all as before: not applied yet. A late write may still come until a fence is written.
+    NotYet,
+    /// As above, behind a fence: it can never be applied any more.
+    Never,
+    /// Not our stamp, changed, and as wanted: somebody else did it.
+    DoneByOther,
+    /// Not our stamp, changed, and not as wanted.
+    Drifted,
+}
+
+impl Event {
+    /// As the journal wants it.
+    pub fn draft(&self) -> Draft {
+        let mut body = serde_json::to_value(self).unwrap_or_default();
+        let kind = body.as_object_mut().and_then(|map| map.remove("type")).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let step = body.get("step").and_then(|v| v.as_str()).map(str::to_owned);
+        Draft { kind, step, body }
+    }
+
+    /// Reads an entry. An entry of a type that this version does not know is an error: state must never be built on half a record.
+    pub fn of(entry: &Entry) -> Result<Self, String> {
+        let mut body = entry.body.clone();
+        let Some(map) = body.as_object_mut() else {
+            return Err(format!("entry {} of {}: its body is no object", entry.seq, entry.run));
+        };
+        map.insert("type".into(), entry.kind.clone().into());
+        serde_json::from_value(body).map_err(|e| format!("entry {} of {} ({}): {e}", entry.seq, entry.run, entry.kind))
+    }
+}

@@ -1,0 +1,337 @@
+//! The state of a run: what folding its journal gives, and nothing else.
+
+use super::plan::{Choice, Runbook};
+use super::record::{Found, SendOutcome, TargetRecord};
+use crate::domain::record::Actor;
+use crate::domain::{Action, Epoch, Failure, OpId, Outcome, Percent, Relied, Route, RunId, StepId};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Going forward.
+    Running,
+    /// On the way back.
+    RollingBack,
+    /// All steps done.
+    Completed,
+    /// The way back is done.
+    RolledBack,
+    /// The way back could not be finished.
+    RollbackStuck,
+    /// Stopped; the platform stays as it is.
+    Aborted,
+}
+
+impl Phase {
+    /// Whether nothing follows any more.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::RolledBack | Self::Aborted)
+    }
+
+    /// The word on screen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::RollingBack => "rolling back",
+            Self::Completed => "completed",
+            Self::RolledBack => "rolled back",
+            Self::RollbackStuck => "rollback stuck",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// State of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StepPhase {
+    /// Not reached.
+    #[default]
+    Pending,
+    /// Working, or waiting for a person.
+    Active,
+    /// Done.
+    Passed,
+    /// Failed on bad data; a person decides.
+    Failed,
+    /// Failed for want of data; a person decides.
+    Inconclusive,
+    /// Left out.
+    Skipped,
+    /// Taken back.
+    Undone,
+}
+
+/// What is known of one step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepState {
+    /// Where it stands.
+    pub phase: StepPhase,
+    /// How often it was entered.
+    pub attempts: u32,
+    /// When it was first entered (store time).
+    pub entered: Option<DateTime<Utc>>,
+    /// When it ended (store time).
+    pub ended: Option<DateTime<Utc>>,
+    /// Why it ended as it did.
+    pub why: String,
+    /// Answers to the items of a checklist: text, whether it lets the step pass, who, when.
+    pub answers: BTreeMap<usize, ItemAnswer>,
+    /// Latest journaled outcome of each condition of a check.
+    pub conditions: BTreeMap<String, (Outcome, String)>,
+    /// A bake's clock.
+    pub bake: Option<Bake>,
+}
+
+/// An answer to an item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemAnswer {
+    /// What was answered.
+    pub answer: String,
+    /// Whether it lets the step pass.
+    pub ok: bool,
+    /// Who.
+    pub by: Actor,
+    /// When (store time).
+    pub at: DateTime<Utc>,
+}
+
+/// The clock of a `wait`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bake {
+    /// What was left at `since`.
+    pub left: Duration,
+    /// Counting since then (store time and, for this boot, boot clock); stopped when absent.
+    pub counting_since: Option<(DateTime<Utc>, Duration)>,
+    /// Boot that the reading belongs to.
+    pub boot_id: String,
+    /// Why it is stopped.
+    pub stopped: Option<String>,
+}
+
+/// Why the run holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// In words.
+    pub reason: String,
+    /// The guard that did it.
+    pub guard: Option<String>,
+    /// Who.
+    pub by: Actor,
+    /// Since when (store time).
+    pub since: DateTime<Utc>,
+}
+
+/// What is known of one guard.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GuardState {
+    /// Bad now.
+    pub breached: bool,
+    /// It tripped in this run: why, and when.
+    pub tripped: Option<(String, DateTime<Utc>)>,
+    /// A countdown to a back-out by itself runs since then (store time).
+    pub countdown: Option<DateTime<Utc>>,
+}
+
+/// Stage of the operation in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OpStage {
+    /// Shown to a person.
+    Planned,
+    /// Confirmed under this `seq`.
+    Confirmed {
+        /// `seq` of the confirmation.
+        seq: u64,
+    },
+    /// The intent is durable: it may have been sent.
+    Intent,
+    /// The platform took it; not seen as wanted yet.
+    Accepted,
+    /// Its outcome is unknown.
+    Unknown {
+        /// Why.
+        failure: Option<Failure>,
+        /// What the latest read said.
+        found: Option<Found>,
+    },
+    /// Certainly not applied.
+    NotApplied {
+        /// Why.
+        failure: Failure,
+    },
+    /// The platform is as wanted.
+    Verified,
+    /// The confirmation became void; nothing was sent.
+    Void,
+}
+
+/// One operation: the latest of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its id, stamped on the object.
+    pub op: OpId,
+    /// The step it belongs to.
+    pub step: StepId,
+    /// What it does.
+    pub action: Action,
+    /// Only a new epoch.
+    pub fence: bool,
+    /// From 1.
+    pub attempt: u32,
+    /// Epoch it was sent under.
+    pub epoch: Option<Epoch>,
+    /// Plan it executes.
+    pub plan_hash: String,
+    /// What the plan relies on.
+    pub relied: Option<Relied>,
+    /// The route as re-read before the intent.
+    pub before: Option<Box<Route>>,
+    /// Where it stands.
+    pub stage: OpStage,
+    /// Store time of its intent.
+    pub intent_at: Option<DateTime<Utc>>,
+    /// Store time of the platform's acceptance.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// Store time of the verification.
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// The run.
+    pub run: RunId,
+    /// What it runs, as pinned at the start.
+    pub runbook: Arc<Runbook>,
+    /// Hash of the runbook.
+    pub hash: String,
+    /// What the lock belongs to.
+    pub target: TargetRecord,
+    /// `seq` of the last entry folded.
+    pub head: u64,
+    /// Hash of the last entry folded.
+    pub head_hash: String,
+    /// The driver's epoch.
+    pub epoch: Epoch,
+    /// Who drives or drove last.
+    pub driver: Actor,
+    /// The driver left on purpose.
+    pub released: bool,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Why it ended or got stuck.
+    pub end_reason: Option<String>,
+    /// It holds.
+    pub hold: Option<Hold>,
+    /// One per forward step.
+    pub steps: Vec<StepState>,
+    /// One per step of the way back (the generated one, when the file has none).
+    pub rollback: Vec<StepState>,
+    /// The steps of the way back, as they are or will be.
+    pub rollback_plan: Vec<super::plan::Step>,
+    /// One per guard of the runbook.
+    pub guards: Vec<GuardState>,
+    /// The latest operation.
+    pub operation: Option<Operation>,
+    /// Steps whose action may be in force, in the order they were done: what a back-out takes back.
+    pub in_force: Vec<StepId>,
+    /// The share asked for last; `None` until the run asked for one.
+    pub intended: Option<Percent>,
+    /// Store time of the last shift's verification: observed windows begin here.
+    pub shifted_at: Option<DateTime<Utc>>,
+    /// Result of looking whether traffic followed the last shift.
+    pub landed: Option<(bool, String)>,
+    /// Confirmed at the start.
+    pub auto_back_out: bool,
+    /// Restarts of all instances at the start.
+    pub restarts_at_start: u32,
+    /// The share that was configured at the start.
+    pub configured_at_start: Option<Percent>,
+    /// When it started (store time).
+    pub started: DateTime<Utc>,
+    /// When the way back began (store time), why, and whether by itself.
+    pub rollback_began: Option<(DateTime<Utc>, String, bool)>,
+    /// When it ended (store time).
+    pub ended: Option<DateTime<Utc>>,
+}
+
+/// What a run waits for from a person; shown until it is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Question {
+    /// The next step acts and needs a confirmation: `P`.
+    Act {
+        /// The step.
+        step: StepId,
+        /// What it will do.
+        action: Action,
+    },
+    /// A gate: `P`, then `y`.
+    Gate {
+        /// The step.
+        step: StepId,
+    },
+    /// Items of a checklist are open: `D`.
+    Items {
+        /// The step.
+        step: StepId,
+        /// Places of the open ones.
+        open: Vec<usize>,
+    },
+    /// A step failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: String,
+        /// What may be chosen.
+        offer: Vec<Choice>,
+    },
+    /// An operation's outcome cannot be told, or somebody else changed the object.
+    Unclear {
+        /// The operation.
+        op: OpId,
+        /// What was found.
+        found: Option<Found>,
+        /// For people.
+        why: String,
+        /// Redo is possible (behind a fence).
+        redo: bool,
+        /// Adopting what is there is possible.
+        adopt: bool,
+    },
+}
+
+impl RunState {
+    /// The active step: forward, or of the way back.
+    #[must_use]
+    pub fn current(&self) -> Option<(&super::plan::Step, &StepState)> {
+        let active = |s: &&StepState| matches!(s.phase, StepPhase::Active | StepPhase::Failed | StepPhase::Inconclusive);
+        if self.phase == Phase::Running {
+            let i = self.steps.iter().position(|s| active(&s))?;
+            Some((self.runbook.steps.get(i)?, &self.steps[i]))
+        } else {
+            let i = self.rollback.iter().position(|s| active(&s))?;
+            Some((self.rollback_plan.get(i)?, &self.rollback[i]))
+        }
+    }
+
+    /// What the outcome of the send in [`OpStage`] is called in the journal.
+    #[must_use]
+    pub fn stage_of(outcome: &SendOutcome) -> OpStage {
+        match outcome {
+            SendOutcome::Accepted { .. } => OpStage::Accepted,
+            SendOutcome::NotApplied { failure } => OpStage::NotApplied { failure: failure.clone() },
+            SendOutcome::Unknown { failure } => OpStage::Unknown { failure: Some(failure.clone()), found: None },
+        }
+    }
+}
+
+/// Entries that cannot be folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the journal of this run cannot be followed: {0}")]
+pub struct FoldError(pub String);
