@@ -6,7 +6,6 @@
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Writes the number as its shortest decimal text.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde's `with` asks for")]
 pub fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(value)
 }
@@ -25,7 +24,6 @@ pub mod optional {
     use super::{Deserialize, Deserializer, Serializer, read};
 
     /// Writes the number as its shortest decimal text, or null.
-    #[expect(clippy::ref_option, reason = "the signature that serde's `with` asks for")]
     pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => to.collect_str(value),

@@ -22,7 +22,6 @@ pub mod optional {
     use super::{Deserialize, Deserializer, Duration, Serializer, whole};
 
     /// Writes whole milliseconds, or null.
-    #[expect(clippy::ref_option, reason = "the signature that serde's `with` asks for")]
     pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => to.serialize_some(&whole(*value)),

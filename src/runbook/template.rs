@@ -57,6 +57,17 @@ pub(crate) struct Bound {
     pub(crate) untyped: bool,
 }
 
+impl Bound {
+    /// Its number; a duration's in seconds.
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self.filling {
+            Filling::Number(value) => Some(value),
+            Filling::Duration(value) => Some(value.as_secs_f64()),
+            Filling::Text(_) | Filling::Boolean(_) => None,
+        }
+    }
+}
+
 /// The parameters of a runbook by name.
 pub(crate) type Bindings = BTreeMap<String, Bound>;
 
@@ -112,16 +123,13 @@ fn reference<'b>(inside: &'b str, bindings: &'b Bindings) -> Result<(&'b str, &'
         return Err(("invalid-template", format!("`${{{inside}}}` does not say what it stands for"), form));
     };
     match root {
-        "params" => match bindings.get_key_value(name) {
-            Some((name, bound)) => Ok((name, bound)),
-            None => {
-                let help = match nearest(name, bindings.keys().map(String::as_str)) {
-                    Some(near) => format!("did you mean `${{params.{near}}}`?"),
-                    None => format!("declare it under `params:`, as `{name}: {{ type: string, required: true }}`"),
-                };
-                Err(("unknown-parameter", format!("there is no parameter `{name}`"), help))
-            }
-        },
+        "params" => bindings.get_key_value(name).map(|(name, bound)| (name.as_str(), bound)).ok_or_else(|| {
+            let help = match nearest(name, bindings.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean `${{params.{near}}}`?"),
+                None => format!("declare it under `params:`, as `{name}: {{ type: string, required: true }}`"),
+            };
+            ("unknown-parameter", format!("there is no parameter `{name}`"), help)
+        }),
         "run" | "step" => {
             let why = format!("this version of gonogo does not fill in `${{{root}.…}}` yet");
             Err(("not-supported-yet", why, "use a parameter: `${params.name}`".to_owned()))

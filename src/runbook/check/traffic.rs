@@ -19,7 +19,6 @@ fn rises(draft: &Draft, report: &mut Report) {
     let (mut last, mut looked): (Option<Percent>, bool) = (None, true);
     for step in &draft.steps {
         match step.kind.as_ref().map(|k| &k.value) {
-            Some(KindDraft::Check { .. }) => looked = true,
             Some(KindDraft::Do(Some(action))) => {
                 let Action::SetWeight { canary } = action.value;
                 if let Some(before) = last {
@@ -35,7 +34,7 @@ fn rises(draft: &Draft, report: &mut Report) {
                 last = Some(canary);
             }
             // What cannot be read may be the look that is missed.
-            None | Some(KindDraft::Later) => looked = true,
+            Some(KindDraft::Check { .. } | KindDraft::Later) | None => looked = true,
             _ => {}
         }
     }

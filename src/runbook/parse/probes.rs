@@ -135,8 +135,8 @@ impl Walk<'_> {
         let (limit, kind) = limit?;
         let unit = match kind {
             Some(Kind::Duration) => Unit::Seconds,
-            Some(_) => Unit::Ratio,
-            None => facts.guess_unit(limit),
+            Some(Kind::Ratio) => Unit::Ratio,
+            _ => facts.guess_unit(limit),
         };
         let lookback = Duration::from_millis(u64::try_from(facts.longest_range.as_millis()).unwrap_or(u64::MAX));
         Some(Threshold { query: query.text, op: op?.value, limit, unit, lookback })

@@ -222,22 +222,20 @@ impl Walk<'_> {
         None
     }
 
-    /// The parameter that a value consists of; the outer `None`: it is no template.
-    fn parameter(&mut self, node: &Node, text: &str, what: &str, kinds: &[Kind]) -> Option<Option<Bound>> {
-        match template::whole(text, &self.bindings)? {
-            Ok(bound) if kinds.contains(&bound.kind) => Some(Some(bound.clone())),
-            Ok(bound) if bound.untyped => Some(None),
-            Ok(bound) => {
+    /// The parameter that a value consists of; absent when it is no template.
+    fn parameter(&mut self, node: &Node, text: &str, what: &str, kinds: &[Kind]) -> Given<Bound> {
+        match template::whole(text, &self.bindings) {
+            None => return Given::Absent,
+            Some(Ok(bound)) if kinds.contains(&bound.kind) => return Given::Is(At::new(bound.clone(), node.span)),
+            Some(Ok(bound)) if bound.untyped => {}
+            Some(Ok(bound)) => {
                 let wanted: Vec<&str> = kinds.iter().map(|k| k.word()).collect();
                 let why = format!("{what} takes a parameter of type {}, not {}", wanted.join(" or "), bound.kind.word());
                 self.report.error("wrong-type", node.span, why, "change the parameter's `type`, or write the value here");
-                Some(None)
             }
-            Err(faults) => {
-                self.faults(node, faults);
-                Some(None)
-            }
+            Some(Err(faults)) => self.faults(node, faults),
         }
+        Given::Broken
     }
 
     /// A duration with its unit.
@@ -248,11 +246,12 @@ impl Walk<'_> {
     fn duration_value(&mut self, node: &Node, what: &str, least: Duration) -> Option<Duration> {
         let scalar = self.single(node, what, "a duration such as 5m")?;
         let value = match self.parameter(node, &scalar.text, what, &[Kind::Duration]) {
-            Some(bound) => match bound?.filling {
+            Given::Is(bound) => match bound.value.filling {
                 Filling::Duration(value) => value,
                 _ => return None,
             },
-            None => match duration(&scalar.text) {
+            Given::Broken => return None,
+            Given::Absent => match duration(&scalar.text) {
                 Ok(value) => value,
                 Err(why) => {
                     self.report.error(
@@ -277,12 +276,9 @@ impl Walk<'_> {
     pub(crate) fn integer(&mut self, node: &Node, what: &str, most: u32) -> Option<u32> {
         let scalar = self.single(node, what, "a whole number")?;
         let value = match self.parameter(node, &scalar.text, what, &[Kind::Integer]) {
-            Some(bound) => match bound?.filling {
-                Filling::Number(value) => Some(value),
-                _ => None,
-            },
-            None if scalar.plain => whole_number(&scalar.text),
-            None => None,
+            Given::Is(bound) => bound.value.number(),
+            Given::Broken => return None,
+            Given::Absent => scalar.plain.then(|| whole_number(&scalar.text)).flatten(),
         };
         match value {
             Some(value) if (0.0..=f64::from(most)).contains(&value) => Some(value as u32),
@@ -306,13 +302,11 @@ impl Walk<'_> {
     /// A number, whole or not.
     pub(crate) fn number(&mut self, node: &Node, what: &str) -> Option<f64> {
         let scalar = self.single(node, what, "a number")?;
-        if let Some(bound) = self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer]) {
-            return match bound?.filling {
-                Filling::Number(value) => Some(value),
-                _ => None,
-            };
-        }
-        let value = if scalar.plain { number(&scalar.text) } else { None };
+        let value = match self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer]) {
+            Given::Is(bound) => bound.value.number(),
+            Given::Broken => return None,
+            Given::Absent => scalar.plain.then(|| number(&scalar.text)).flatten(),
+        };
         if value.is_none() {
             let why = format!("{what} must be a number without quotes, not `{}`", scalar.text);
             self.report.error("wrong-type", node.span, why, "write a decimal number such as 20 or 0.5");
@@ -320,16 +314,13 @@ impl Walk<'_> {
         value
     }
 
-    /// What a measured value is compared with: a number, a duration, or a parameter.
+    /// What a measured value is compared with, and the type that says how it is meant, if one does.
     pub(crate) fn limit(&mut self, node: &Node, what: &str) -> Option<(f64, Option<Kind>)> {
         let scalar = self.single(node, what, "a number or a duration")?;
-        if let Some(bound) = self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer, Kind::Duration]) {
-            let bound = bound?;
-            return match bound.filling {
-                Filling::Number(value) => Some((value, (bound.kind == Kind::Ratio).then_some(Kind::Ratio))),
-                Filling::Duration(value) => Some((value.as_secs_f64(), Some(Kind::Duration))),
-                Filling::Text(_) | Filling::Boolean(_) => None,
-            };
+        match self.parameter(node, &scalar.text, what, &[Kind::Number, Kind::Ratio, Kind::Integer, Kind::Duration]) {
+            Given::Is(At { value: bound, .. }) => return bound.number().map(|value| (value, Some(bound.kind))),
+            Given::Broken => return None,
+            Given::Absent => {}
         }
         if scalar.plain
             && let Some(value) = number(&scalar.text)

@@ -136,12 +136,12 @@ impl Builder<'_, '_> {
             return Flow::Continue(());
         }
         let why = "a second document begins here; a file holds one runbook";
-        self.report.error("several-documents", self.point(&span.start), why, "put the other document into a file of its own");
+        self.report.error("several-documents", point(&span.start), why, "put the other document into a file of its own");
         Flow::Break(())
     }
 
     fn begin(&mut self, span: &yaml::Span, open: impl FnOnce(Span) -> Open) -> Flow {
-        let place = self.point(&span.start);
+        let place = point(&span.start);
         if self.open.len() >= MOST_DEPTH {
             self.too_deep(place);
             return Flow::Break(());
@@ -240,7 +240,7 @@ impl Builder<'_, '_> {
     }
 
     fn syntax(&mut self, error: &ScanError) {
-        let place = self.point(error.marker());
+        let place = point(error.marker());
         match error.kind() {
             ErrorKind::RecursionLimitExceeded => self.too_deep(place),
             ErrorKind::DirectiveDisallowed => {
@@ -271,12 +271,8 @@ impl Builder<'_, '_> {
         self.report.error("too-deep", place, why, "a runbook needs less than ten levels; look for a missing line break or a stray bracket");
     }
 
-    fn point(&self, marker: &Marker) -> Span {
-        Span { line: marker.line() as u32, column: marker.col() as u32 + 1, length: 0 }
-    }
-
     fn span(&self, span: &yaml::Span) -> Span {
-        let mut place = self.point(&span.start);
+        let mut place = point(&span.start);
         place.length = if span.start.line() == span.end.line() {
             span.end.col().saturating_sub(span.start.col()) as u32
         } else {
@@ -286,6 +282,10 @@ impl Builder<'_, '_> {
     }
 }
 
+fn point(marker: &Marker) -> Span {
+    Span { line: marker.line() as u32, column: marker.col() as u32 + 1, length: 0 }
+}
+
 /// The first `${` of the line of a syntax error that stands without quotes inside brackets.
 fn unquoted_template(source: &Source<'_>, error: Span) -> Option<Span> {
     let (mut quote, mut depth) = (None, 0_u32);
@@ -293,14 +293,13 @@ fn unquoted_template(source: &Source<'_>, error: Span) -> Option<Span> {
     while let Some((column, c)) = chars.next() {
         match (quote, c) {
             (Some(q), c) if q == c => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '$') if depth > 0 && chars.peek().is_some_and(|(_, next)| *next == '{') => {
                 return Some(Span { line: error.line, column: column as u32 + 1, length: 2 });
             }
             (None, '{' | '[') => depth += 1,
             (None, '}' | ']') => depth = depth.saturating_sub(1),
-            (None, _) => {}
+            _ => {}
         }
     }
     None
