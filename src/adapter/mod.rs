@@ -2,5 +2,6 @@
 
 pub mod http;
 pub mod kubernetes;
+pub mod prometheus;
 pub mod promql;
 pub mod sqlite;
