@@ -1,5 +1,6 @@
 //! The traffic through the service: requests by version and what scrapes see of them.
 
+use super::metrics::STALE_NAN_BITS;
 use super::rng::Rng;
 use super::scene::Behaviour;
 use crate::domain::Labels;
@@ -21,8 +22,6 @@ const NOT_FOUND: f64 = 0.008;
 const ORDERS: f64 = 0.0482;
 /// Most instances that have series of their own; a larger cluster's requests are counted on this many.
 const SERIES_PODS: usize = 50;
-/// The value by which Prometheus marks that a series has ended.
-const ENDED: u64 = 0x7ff0_0000_0000_0002;
 
 /// A serving instance: its name and how often it was restarted.
 pub(crate) type Serving = Vec<(Arc<str>, u32)>;
@@ -174,7 +173,7 @@ impl Traffic {
         self.instances.retain(|(of, name), counters| {
             let stays = *of != version || chosen.iter().any(|(there, _)| there == name);
             if !stays {
-                samples.extend(counters.series.iter().map(|labels| (labels.clone(), f64::from_bits(ENDED))));
+                samples.extend(counters.series.iter().map(|labels| (labels.clone(), f64::from_bits(STALE_NAN_BITS))));
             }
             stays
         });
@@ -370,7 +369,7 @@ mod tests {
         let restarted = scrape(&mut traffic, 45_000, vec![(Arc::from("c-0"), 1)]);
         assert!(total(&restarted, "http_requests_total", &[("pod", "c-0")]) < before * 1.5);
         let gone = scrape(&mut traffic, 60_000, Serving::new());
-        assert!(gone.iter().any(|(labels, value)| labels.get("pod").is_some_and(|p| p == "c-0") && value.to_bits() == ENDED));
+        assert!(gone.iter().any(|(labels, value)| labels.get("pod").is_some_and(|p| p == "c-0") && value.to_bits() == STALE_NAN_BITS));
     }
 
     #[test]

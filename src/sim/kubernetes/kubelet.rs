@@ -1,9 +1,9 @@
 //! What happens to Pods after they are created: scheduled, started, ready, crashed, removed.
 
-use super::cluster::{Cluster, Job, count, text};
+use super::cluster::{Cluster, Job, text};
 use super::objects;
 use super::resources::Kind;
-use super::store::{Key, key};
+use super::store::Key;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -262,17 +262,5 @@ impl Cluster {
             .collect();
         pods.sort();
         pods
-    }
-
-    /// Whether a Pod of this name is there.
-    #[cfg(test)]
-    pub(crate) fn has_pod(&self, namespace: &str, name: &str) -> bool {
-        self.pods.contains_key(&key(namespace, name))
-    }
-
-    /// The number of restarts that the API shows for a Pod.
-    #[cfg(test)]
-    pub(crate) fn shown_restarts(&self, at: &Key) -> u32 {
-        self.store.get(Kind::Pod, at).map_or(0, |pod| count(&pod.value()["status"]["containerStatuses"][0]["restartCount"]))
     }
 }

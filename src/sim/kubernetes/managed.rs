@@ -13,7 +13,7 @@ pub(crate) fn changed(before: &Value, after: &Value) -> BTreeSet<Path> {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         !matches!(
             path.as_slice(),
-            ["apiVersion" | "kind"]
+            ["apiVersion" | "kind" | "metadata"]
                 | ["metadata", "managedFields" | "resourceVersion" | "generation" | "creationTimestamp" | "uid" | "name" | "namespace", ..]
         )
     });

@@ -3,7 +3,7 @@
 use super::resources::Resource;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 /// A refusal.
@@ -114,20 +114,6 @@ impl Status {
         status
     }
 
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
-    }
-
-    pub(crate) fn too_many_requests(seconds: u32) -> Self {
-        let mut status = Self::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "TooManyRequests",
-            "the server has received too many requests and has asked us to try again later",
-        );
-        status.details = json!({ "retryAfterSeconds": seconds });
-        status
-    }
-
     /// The body.
     pub(crate) fn body(&self) -> Value {
         let metadata = self.continue_token.as_ref().map_or_else(|| json!({}), |token| json!({ "continue": token }));
@@ -140,10 +126,6 @@ impl Status {
 
 impl IntoResponse for Status {
     fn into_response(self) -> Response {
-        let mut response = (self.code, [(CONTENT_TYPE, "application/json")], self.body().to_string()).into_response();
-        if let Some(seconds) = self.details["retryAfterSeconds"].as_u64() {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
+        (self.code, [(CONTENT_TYPE, "application/json")], self.body().to_string()).into_response()
     }
 }
