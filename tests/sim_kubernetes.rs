@@ -37,7 +37,10 @@ async fn a_login_is_needed_and_refusals_are_status_objects() {
     let sim = Sim::start(by_hand(Scene::Idle)).await;
     let url = format!("{}{PODS}", sim.handle.endpoints().kubernetes_url);
     let (code, status) = answer(sim.client.get(&url).bearer_auth("wrong")).await;
-    assert_eq!((code, status["kind"].as_str(), status["reason"].as_str()), (StatusCode::UNAUTHORIZED, Some("Status"), Some("Unauthorized")));
+    assert_eq!(
+        (code, status["kind"].as_str(), status["reason"].as_str()),
+        (StatusCode::UNAUTHORIZED, Some("Status"), Some("Unauthorized"))
+    );
     let (code, status) = sim.get(&format!("{PODS}/nobody")).await;
     assert_eq!((code, status["message"].as_str()), (StatusCode::NOT_FOUND, Some("pods \"nobody\" not found")));
     assert_eq!(sim.get("/apis/gadgets.example/v1/gadgets").await.0, StatusCode::NOT_FOUND);
@@ -95,7 +98,9 @@ async fn a_watch_tells_changes_bookmarks_and_when_it_is_too_late() {
     let sim = Sim::start(Options { speed: 600.0, ..by_hand(Scene::Idle) }).await;
     let (_, list) = sim.get("/apis/networking.istio.io/v1/namespaces/shop/virtualservices").await;
     let version = list["metadata"]["resourceVersion"].as_str().unwrap();
-    let path = format!("/apis/networking.istio.io/v1/namespaces/shop/virtualservices?watch=true&allowWatchBookmarks=true&resourceVersion={version}");
+    let path = format!(
+        "/apis/networking.istio.io/v1/namespaces/shop/virtualservices?watch=true&allowWatchBookmarks=true&resourceVersion={version}"
+    );
     let mut watch = Lines::open(&sim, &path).await;
     sim.patch(ROUTE, JSON_PATCH, &shift(&list["items"][0], 5)).await;
     let mut event = watch.next().await.unwrap();
@@ -183,12 +188,20 @@ async fn a_new_image_rolls_and_undoing_it_reuses_the_old_replica_set() {
     assert!((7..=9).contains(&ready) && rolling["status"]["updatedReplicas"].as_u64().unwrap() < 9, "{}", rolling["status"]);
     sim.advance(HALF_A_MINUTE * 2).await;
     let (_, done) = sim.get(&path).await;
-    assert_eq!((done["status"]["updatedReplicas"].as_u64(), done["status"]["replicas"].as_u64(), done["status"]["availableReplicas"].as_u64()), (Some(9), Some(9), Some(9)));
+    assert_eq!(
+        (done["status"]["updatedReplicas"].as_u64(), done["status"]["replicas"].as_u64(), done["status"]["availableReplicas"].as_u64()),
+        (Some(9), Some(9), Some(9))
+    );
     assert_eq!(done["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "2");
     sim.patch(&path, STRATEGIC_PATCH, &image("v2.41.3")).await;
     sim.advance(HALF_A_MINUTE * 2).await;
     let (_, sets) = sim.get("/apis/apps/v1/namespaces/shop/replicasets?labelSelector=version%3Dstable").await;
-    let mut revisions: Vec<_> = sets["items"].as_array().unwrap().iter().map(|set| set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().unwrap()).collect();
+    let mut revisions: Vec<_> = sets["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|set| set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().unwrap())
+        .collect();
     revisions.sort_unstable();
     assert_eq!(revisions, ["2", "3"], "no third ReplicaSet; the first one is revision 3 now");
 }
@@ -222,7 +235,10 @@ async fn crashing_pods_say_why() {
     assert!(statuses.iter().any(|status| status["state"]["waiting"]["reason"] == "CrashLoopBackOff" || status["ready"] == false));
     let (_, events) = sim.get("/apis/events.k8s.io/v1/namespaces/shop/events?fieldSelector=type%3DWarning").await;
     let event = &events["items"][0];
-    assert_eq!((event["apiVersion"].as_str(), event["reason"].as_str(), event["regarding"]["kind"].as_str()), (Some("events.k8s.io/v1"), Some("BackOff"), Some("Pod")));
+    assert_eq!(
+        (event["apiVersion"].as_str(), event["reason"].as_str(), event["regarding"]["kind"].as_str()),
+        (Some("events.k8s.io/v1"), Some("BackOff"), Some("Pod"))
+    );
     let name = event["regarding"]["name"].as_str().unwrap();
     let (_, core) = sim.get(&format!("/api/v1/namespaces/shop/events?fieldSelector=involvedObject.name%3D{name},reason%3DBackOff")).await;
     assert_eq!(core["items"][0]["involvedObject"]["name"], name);
@@ -231,10 +247,12 @@ async fn crashing_pods_say_why() {
 #[tokio::test]
 async fn a_namespace_of_ones_own_comes_and_goes() {
     let sim = Sim::start(by_hand(Scene::Idle)).await;
-    let route = |namespace: &str| json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": { "name": "own", "namespace": namespace },
-        "spec": { "hosts": ["own"], "http": [{ "route": [{ "destination": { "host": "own" }, "weight": 100 }] }] },
-    });
+    let route = |namespace: &str| {
+        json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": { "name": "own", "namespace": namespace },
+            "spec": { "hosts": ["own"], "http": [{ "route": [{ "destination": { "host": "own" }, "weight": 100 }] }] },
+        })
+    };
     let path = |namespace: &str| format!("/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices");
     assert_eq!(sim.create(&path("trial"), &route("trial")).await.0, StatusCode::NOT_FOUND);
     sim.create("/api/v1/namespaces", &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "trial" } })).await;
@@ -254,7 +272,10 @@ async fn a_namespace_of_ones_own_comes_and_goes() {
     sim.advance(HALF_A_MINUTE).await;
     assert_eq!(sim.get("/api/v1/namespaces/trial").await.0, StatusCode::NOT_FOUND);
     assert_eq!(sim.get("/api/v1/namespaces/trial/pods").await.1["items"], json!([]));
-    assert_eq!(sim.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/virtualservices.networking.istio.io").await.0, StatusCode::OK);
+    assert_eq!(
+        sim.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/virtualservices.networking.istio.io").await.0,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -290,7 +311,8 @@ async fn a_frozen_clock_stands_at_the_second() {
 #[tokio::test]
 async fn large_lists_are_compressed_and_complete() {
     let sim = Sim::start(Options { instances: Some(2_000), ..by_hand(Scene::Idle) }).await;
-    let response = sim.request(Method::GET, "/api/v1/namespaces/shop/pods?limit=500").header("accept-encoding", "gzip").send().await.unwrap();
+    let response =
+        sim.request(Method::GET, "/api/v1/namespaces/shop/pods?limit=500").header("accept-encoding", "gzip").send().await.unwrap();
     let list: Value = response.json().await.unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 500);
     assert_eq!(list["metadata"]["remainingItemCount"], 1000, "the canary is not deployed yet");

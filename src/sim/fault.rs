@@ -184,7 +184,10 @@ mod tests {
         for (name, kind) in ANYWHERE {
             for (source_name, source) in SOURCES {
                 let fault = format!("{source_name}:{name}@5+10").parse::<Fault>().unwrap();
-                assert_eq!((fault.source, fault.kind, fault.at, fault.lasts), (*source, *kind, Duration::from_secs(5), Some(Duration::from_secs(10))));
+                assert_eq!(
+                    (fault.source, fault.kind, fault.at, fault.lasts),
+                    (*source, *kind, Duration::from_secs(5), Some(Duration::from_secs(10)))
+                );
             }
         }
         for (name, kind) in PLATFORM_ONLY {

@@ -63,7 +63,8 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         return response;
     }
     if on(FaultKind::Html) {
-        return Html("<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>\n").into_response();
+        return Html("<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to continue</h1></body></html>\n")
+            .into_response();
     }
     if on(FaultKind::Huge) {
         return huge();

@@ -101,7 +101,10 @@ impl Options {
             return Err(SimError::Option(format!("churn of {n} pods a second is more than {MAX_CHURN}")));
         }
         if !self.listen.ip().is_loopback() {
-            return Err(SimError::Option(format!("listen address {} is not on loopback; the simulator serves this machine only", self.listen)));
+            return Err(SimError::Option(format!(
+                "listen address {} is not on loopback; the simulator serves this machine only",
+                self.listen
+            )));
         }
         Ok(())
     }

@@ -205,7 +205,10 @@ mod tests {
         assert_eq!(bake_began(Scene::Bake25), TimeDelta::minutes(-7));
         assert!(bake_began(Scene::Ready50) + TimeDelta::minutes(10) < TimeDelta::zero());
         let script = Scene::Bake25.script();
-        assert!(script.confirm_25.unwrap() - script.confirm_5.unwrap() >= TimeDelta::seconds(135 + 300), "check and bake at 5 fit in between");
+        assert!(
+            script.confirm_25.unwrap() - script.confirm_5.unwrap() >= TimeDelta::seconds(135 + 300),
+            "check and bake at 5 fit in between"
+        );
     }
 
     #[test]

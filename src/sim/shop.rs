@@ -174,8 +174,6 @@ pub(crate) fn weight_patch(route: &Value, canary: u64) -> Value {
         let to = route["spec"]["http"][rule]["route"].as_array();
         to.and_then(|to| to.iter().position(|to| to["destination"]["subset"] == subset)).unwrap_or(0)
     };
-    let set = |subset: &str, weight: u64| {
-        json!({ "op": "add", "path": format!("/spec/http/{rule}/route/{}/weight", place(subset)), "value": weight })
-    };
+    let set = |subset: &str, weight: u64| json!({ "op": "add", "path": format!("/spec/http/{rule}/route/{}/weight", place(subset)), "value": weight });
     json!([set("stable", 100 - canary.min(100)), set("canary", canary.min(100))])
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 /// Upper bounds of the latency histogram, in seconds; dense around the limit that releases are judged by.
 const BOUNDS: [f64; 24] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.5, 0.55, 0.6, 0.75, 1.0, 2.5, 5.0, 10.0,
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.5, 0.55, 0.6, 0.75, 1.0, 2.5, 5.0,
+    10.0,
 ];
 /// Answer codes that are counted, in the order of [`Counters::codes`].
 const CODES: [&str; 4] = ["200", "404", "500", "503"];
@@ -250,11 +251,18 @@ impl Counters {
     /// Values in the order of [`series`].
     fn read(&self, memory_mib: f64, restarts: f64, samples: &mut Samples) {
         let memory = (memory_mib * 1_048_576.0).round();
-        let values = self
-            .codes
-            .into_iter()
-            .chain(self.buckets.iter().map(|bucket| bucket.floor()))
-            .chain([self.count, self.sum, self.count, self.orders.floor(), memory, self.cpu, memory * 1.06, 536_870_912.0, restarts, 1.0]);
+        let values = self.codes.into_iter().chain(self.buckets.iter().map(|bucket| bucket.floor())).chain([
+            self.count,
+            self.sum,
+            self.count,
+            self.orders.floor(),
+            memory,
+            self.cpu,
+            memory * 1.06,
+            536_870_912.0,
+            restarts,
+            1.0,
+        ]);
         samples.extend(self.series.iter().cloned().zip(values));
     }
 }
@@ -268,7 +276,8 @@ fn series(version: &str, pod: &str) -> Vec<Labels> {
         labels
     };
     let instance = format!("{pod}:8080");
-    let app = [("service", "checkout"), ("namespace", "shop"), ("version", version), ("pod", pod), ("instance", &instance), ("job", "checkout")];
+    let app =
+        [("service", "checkout"), ("namespace", "shop"), ("version", version), ("pod", pod), ("instance", &instance), ("job", "checkout")];
     let with = |name: &str, key: &str, value: &str| {
         let mut all = app.to_vec();
         all.push((key, value));

@@ -224,7 +224,8 @@ impl World {
             }
         }
         let resource = kind.resource();
-        let prefix = if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
+        let prefix =
+            if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
         let place = if resource.namespaced { format!("/namespaces/{}", at.0) } else { String::new() };
         self.act(&format!("{prefix}{place}/{}/{}", resource.plural, at.1), Verb::Replace, &value, "kubectl-edit");
     }

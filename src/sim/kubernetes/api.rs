@@ -238,7 +238,11 @@ fn verb(asked: &Asked, target: &Target) -> Result<Verb, Status> {
             _ => return Err(Status::unsupported_media("application/json-patch+json, application/merge-patch+json")),
         },
         _ if media.is_empty() || media == "application/json" => {
-            if asked.method == Method::POST { Verb::Create } else { Verb::Replace }
+            if asked.method == Method::POST {
+                Verb::Create
+            } else {
+                Verb::Replace
+            }
         }
         _ => return Err(Status::unsupported_media("application/json")),
     })

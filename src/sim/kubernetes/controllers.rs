@@ -314,7 +314,9 @@ impl Cluster {
                 "readyReplicas": ready, "availableReplicas": ready, "unavailableReplicas": desired.max(replicas).saturating_sub(ready),
             });
             let moved = ["replicas", "updatedReplicas", "readyReplicas"].iter().any(|f| old[*f] != numbers[*f]);
-            let was_complete = text(&condition(&old, "Progressing")["reason"]) == "NewReplicaSetAvailable" && updated.active == desired && replicas == desired;
+            let was_complete = text(&condition(&old, "Progressing")["reason"]) == "NewReplicaSetAvailable"
+                && updated.active == desired
+                && replicas == desired;
             let last = chrono::DateTime::parse_from_rfc3339(text(&condition(&old, "Progressing")["lastUpdateTime"])).ok();
             let limit = i64::from(count(&value["spec"]["progressDeadlineSeconds"]));
             let waited = last.map_or(0, |last| (now - last.to_utc()).num_seconds());

@@ -26,7 +26,12 @@ const REVIEWS: &[Virtual] = &[
         plural: "selfsubjectaccessreviews",
         singular: "selfsubjectaccessreview",
     },
-    Virtual { group: "authorization.k8s.io", kind: "SelfSubjectRulesReview", plural: "selfsubjectrulesreviews", singular: "selfsubjectrulesreview" },
+    Virtual {
+        group: "authorization.k8s.io",
+        kind: "SelfSubjectRulesReview",
+        plural: "selfsubjectrulesreviews",
+        singular: "selfsubjectrulesreview",
+    },
     Virtual { group: "authentication.k8s.io", kind: "SelfSubjectReview", plural: "selfsubjectreviews", singular: "selfsubjectreview" },
 ];
 

@@ -64,15 +64,8 @@ impl Cluster {
 
     /// Takes a Pod that was just stored into care.
     pub(crate) fn adopt(&mut self, at: &Key, uid: &Arc<str>, set: Option<(Arc<str>, Key)>, version: &str) {
-        let pod = Pod {
-            uid: Arc::clone(uid),
-            set,
-            created: self.now.t,
-            ready: false,
-            stopping: false,
-            restarts: 0,
-            version: Arc::from(version),
-        };
+        let pod =
+            Pod { uid: Arc::clone(uid), set, created: self.now.t, ready: false, stopping: false, restarts: 0, version: Arc::from(version) };
         self.pods.insert(at.clone(), pod);
         let wait = 200 + self.rng.below(300) as i64;
         self.plan(wait, Job::Pod(at.clone(), Arc::clone(uid), PodStep::Schedule));

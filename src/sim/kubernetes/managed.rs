@@ -11,7 +11,11 @@ pub(crate) fn changed(before: &Value, after: &Value) -> BTreeSet<Path> {
     walk(before, after, &mut Vec::new(), &mut paths);
     paths.retain(|path| {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        !matches!(path.as_slice(), ["apiVersion" | "kind" | "metadata"] | ["metadata", "managedFields" | "resourceVersion" | "generation" | "creationTimestamp" | "uid" | "name" | "namespace", ..])
+        !matches!(
+            path.as_slice(),
+            ["apiVersion" | "kind" | "metadata"]
+                | ["metadata", "managedFields" | "resourceVersion" | "generation" | "creationTimestamp" | "uid" | "name" | "namespace", ..]
+        )
     });
     paths
 }

@@ -26,8 +26,7 @@ pub(crate) fn json_patch(object: &Value, patch: &Value, tests: bool) -> Result<V
             }
             continue;
         }
-        let one: json_patch::Patch =
-            serde_json::from_value(Value::Array(vec![operation.clone()])).map_err(|_| Unpatchable::Malformed)?;
+        let one: json_patch::Patch = serde_json::from_value(Value::Array(vec![operation.clone()])).map_err(|_| Unpatchable::Malformed)?;
         json_patch::patch(&mut result, &one).map_err(|_| Unpatchable::DoesNotApply)?;
     }
     Ok(result)
@@ -162,8 +161,10 @@ mod tests {
 
     #[test]
     fn set_image_touches_the_named_container_alone() {
-        let object = json!({ "spec": { "containers": [{ "name": "app", "image": "a:1", "env": [] }, { "name": "proxy", "image": "p:1" }] } });
-        let patch = json!({ "spec": { "$setElementOrder/containers": [{ "name": "app" }], "containers": [{ "name": "app", "image": "a:2" }] } });
+        let object =
+            json!({ "spec": { "containers": [{ "name": "app", "image": "a:1", "env": [] }, { "name": "proxy", "image": "p:1" }] } });
+        let patch =
+            json!({ "spec": { "$setElementOrder/containers": [{ "name": "app" }], "containers": [{ "name": "app", "image": "a:2" }] } });
         assert_eq!(
             strategic_patch(&object, &patch).unwrap(),
             json!({ "spec": { "containers": [{ "name": "app", "image": "a:2", "env": [] }, { "name": "proxy", "image": "p:1" }] } })

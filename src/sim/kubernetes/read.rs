@@ -129,7 +129,8 @@ impl Selection {
     }
 
     pub(crate) fn takes(&self, object: &Object) -> bool {
-        let named = self.namespace.as_deref().is_none_or(|n| *n == *object.key.0) && self.name.as_deref().is_none_or(|n| *n == *object.key.1);
+        let named =
+            self.namespace.as_deref().is_none_or(|n| *n == *object.key.0) && self.name.as_deref().is_none_or(|n| *n == *object.key.1);
         let labelled = || {
             self.labels.iter().all(|(label, test)| match (object.labels.get(label), test) {
                 (Some(value), LabelTest::In(values)) => values.contains(value),
@@ -193,7 +194,8 @@ fn split_selector(text: &str) -> Vec<String> {
 
 fn label_test(part: &str) -> Option<(String, LabelTest)> {
     let part = part.trim();
-    let set = |rest: &str| Some(rest.trim().strip_prefix('(')?.strip_suffix(')')?.split(',').map(|v| v.trim().to_owned()).collect::<Vec<_>>());
+    let set =
+        |rest: &str| Some(rest.trim().strip_prefix('(')?.strip_suffix(')')?.split(',').map(|v| v.trim().to_owned()).collect::<Vec<_>>());
     if let Some((label, rest)) = part.split_once(" notin ") {
         return Some((label.trim().to_owned(), LabelTest::NotIn(set(rest)?)));
     }
@@ -279,7 +281,9 @@ pub(crate) fn render(page: &Page, selection: &Selection, shape: &Shape, version:
     }
     let (kind, api_version) = shape.list_head(version);
     let mut body = BytesMut::with_capacity(items.len() + 256);
-    body.extend_from_slice(format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[").as_bytes());
+    body.extend_from_slice(
+        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[").as_bytes(),
+    );
     body.extend_from_slice(&items);
     body.extend_from_slice(b"]}\n");
     body.freeze()
@@ -310,7 +314,15 @@ mod tests {
     #[test]
     fn label_selectors_of_every_form() {
         let labels = [("app", "checkout"), ("version", "canary")];
-        for yes in ["app=checkout", "app==checkout,version!=stable", "version in (stable, canary)", "app", "!team", "team notin (x)", "version in (canary),app=checkout"] {
+        for yes in [
+            "app=checkout",
+            "app==checkout,version!=stable",
+            "version in (stable, canary)",
+            "app",
+            "!team",
+            "team notin (x)",
+            "version in (canary),app=checkout",
+        ] {
             assert!(takes(yes, &labels), "{yes}");
         }
         for no in ["app=cart", "version!=canary", "version notin (canary)", "!app", "team", "app=checkout,version=stable"] {

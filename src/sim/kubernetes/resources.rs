@@ -213,7 +213,9 @@ impl Target {
             _ => return None,
         };
         let (namespace, rest) = match rest {
-            ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !["status", "finalize"].contains(&rest[0]) => (Some((*namespace).to_owned()), rest),
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !["status", "finalize"].contains(&rest[0]) => {
+                (Some((*namespace).to_owned()), rest)
+            }
             rest => (None, rest),
         };
         let (plural, name, subresource) = match rest {
@@ -250,7 +252,10 @@ mod tests {
     #[test]
     fn paths_name_collections_objects_and_subresources() {
         let target = Target::parse("/apis/apps/v1/namespaces/shop/deployments/checkout-stable/scale").unwrap();
-        assert_eq!((target.resource.kind, target.namespace.as_deref(), target.name.as_deref()), (Kind::Deployment, Some("shop"), Some("checkout-stable")));
+        assert_eq!(
+            (target.resource.kind, target.namespace.as_deref(), target.name.as_deref()),
+            (Kind::Deployment, Some("shop"), Some("checkout-stable"))
+        );
         assert_eq!(target.subresource.as_deref(), Some("scale"));
         assert_eq!(Target::parse("/api/v1/namespaces/shop").unwrap().resource.kind, Kind::Namespace);
         assert_eq!(Target::parse("/api/v1/pods").unwrap().namespace, None);
@@ -259,7 +264,13 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_not_a_target() {
-        for path in ["/apis/apps/v2/deployments", "/api/v1/namespaces/shop/gadgets", "/api/v1/namespaces/shop/pods/p/exec", "/healthz", "/apis/apps/v1"] {
+        for path in [
+            "/apis/apps/v2/deployments",
+            "/api/v1/namespaces/shop/gadgets",
+            "/api/v1/namespaces/shop/pods/p/exec",
+            "/healthz",
+            "/apis/apps/v1",
+        ] {
             assert!(Target::parse(path).is_none(), "{path}");
         }
     }

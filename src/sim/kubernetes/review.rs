@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn a_protobuf_review_is_read() {
-        let attributes = [delimited(1, b"shop"), delimited(2, b"patch"), delimited(3, b"networking.istio.io"), delimited(5, b"virtualservices")].concat();
+        let attributes =
+            [delimited(1, b"shop"), delimited(2, b"patch"), delimited(3, b"networking.istio.io"), delimited(5, b"virtualservices")]
+                .concat();
         let review = delimited(2, &delimited(1, &attributes));
         let body = [b"k8s\0".to_vec(), delimited(1, &delimited(2, b"SelfSubjectAccessReview")), delimited(2, &review)].concat();
         let question = Question::from_protobuf(&body);

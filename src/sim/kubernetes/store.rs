@@ -102,8 +102,12 @@ pub(crate) enum Since {
 impl Store {
     /// Versions begin above 1 so that nothing mistakes them for a count.
     pub(crate) fn new() -> Self {
-        let collection =
-            || Collection { objects: Objects::default(), history: VecDeque::new(), forgotten: FIRST_VERSION, latest: watch::Sender::new(FIRST_VERSION) };
+        let collection = || Collection {
+            objects: Objects::default(),
+            history: VecDeque::new(),
+            forgotten: FIRST_VERSION,
+            latest: watch::Sender::new(FIRST_VERSION),
+        };
         let collections = Kind::ALL.iter().map(|_| collection()).collect();
         Self { version: FIRST_VERSION, collections, lists: VecDeque::new(), next_list: 1, picture: None }
     }
@@ -233,13 +237,7 @@ fn object(value: &Value, version: u64) -> Object {
         .as_object()
         .map(|labels| labels.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").to_owned())).collect())
         .unwrap_or_default();
-    Object {
-        key: key(text("namespace"), text("name")),
-        uid: Arc::from(text("uid")),
-        version,
-        labels,
-        json: Bytes::from(value.to_string()),
-    }
+    Object { key: key(text("namespace"), text("name")), uid: Arc::from(text("uid")), version, labels, json: Bytes::from(value.to_string()) }
 }
 
 #[cfg(test)]

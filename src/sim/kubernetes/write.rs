@@ -152,14 +152,20 @@ impl Cluster {
         }
         let asked = &after["metadata"]["uid"];
         if asked.as_str().is_some_and(|asked| !asked.is_empty()) && *asked != before["metadata"]["uid"] {
-            let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", text(asked), text(&before["metadata"]["uid"]));
+            let why = format!(
+                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                text(asked),
+                text(&before["metadata"]["uid"])
+            );
             return Err(Status::conflict(resource, name, &why));
         }
         let asked = &after["metadata"]["name"];
         if asked.as_str().is_some_and(|asked| asked != name) {
             return Err(Status::bad_request("the name of the object does not match the name on the URL"));
         }
-        for field in ["name", "namespace", "uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "managedFields"] {
+        for field in
+            ["name", "namespace", "uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "managedFields"]
+        {
             let kept = before["metadata"][field].clone();
             match after["metadata"].as_object_mut() {
                 Some(metadata) if kept.is_null() => drop(metadata.remove(field)),
@@ -386,7 +392,10 @@ fn validate(resource: &Resource, name: &str, object: &Value) -> Result<(), Statu
             }
             let labels = &spec["template"]["metadata"]["labels"];
             if wanted.into_iter().flatten().any(|(label, value)| labels[label] != *value) {
-                return invalid("spec.template.metadata.labels", format!("Invalid value: {labels}: `selector` does not match template `labels`"));
+                return invalid(
+                    "spec.template.metadata.labels",
+                    format!("Invalid value: {labels}: `selector` does not match template `labels`"),
+                );
             }
             if spec["template"]["spec"]["containers"].as_array().is_none_or(Vec::is_empty) {
                 return invalid("spec.template.spec.containers", "Required value".into());
