@@ -28,8 +28,7 @@ async fn wait_for(clock: &dyn Clock, simulated: Duration) {
 
 /// Age of the newest sample.
 async fn sample_age(sim: &Sim) -> f64 {
-    let at: f64 = sim.query("time() - max(timestamp(http_requests_total))").await.expect("a sample").parse().unwrap();
-    at
+    sim.query("time() - max(timestamp(http_requests_total))").await.expect("a sample").parse().unwrap()
 }
 
 #[tokio::test]
@@ -103,7 +102,7 @@ async fn an_expired_login_is_renewed_in_its_file() {
 
 #[tokio::test]
 async fn stale_metrics_answer_while_samples_age() {
-    let sim = Sim::start(fast(&["metrics:stale@0+300"])).await;
+    let sim = Sim::start(fast(&["metrics:stale@0+200"])).await;
     let clock = sim.handle.clock();
     wait_for(&*clock, Duration::from_secs(100)).await;
     assert!(sample_age(&sim).await > 90.0);
