@@ -1,3 +1,7 @@
-//! What satisfies the ports: one folder per outside system.
+//! The outside systems, one folder each. An adapter satisfies a port and knows no other adapter.
 
+pub mod http;
+pub mod kubernetes;
+pub mod prometheus;
+pub mod promql;
 pub mod sqlite;
