@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// How much later answers come, in simulated time.
 const LATENCY: Duration = Duration::from_secs(2);
+/// Real time between the first half of an answer and the cut.
+const BEFORE_CUT: Duration = Duration::from_millis(20);
 /// Seconds that a client is told to wait.
 const RETRY_SECONDS: u32 = 5;
 /// Size of a huge answer: above what a client should be ready to hold.
@@ -105,6 +107,13 @@ async fn half(response: Response) -> Response {
         _ => Bytes::new(),
     };
     let first = first.slice(..first.len() / 2);
-    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault");
-    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(first), Err(broken)])))
+    let chunks = stream::unfold(Some(first), |first| async move {
+        if let Some(first) = first {
+            return Some((Ok(first), None));
+        }
+        // Long enough that what came before is on its way, and not lost with the connection.
+        tokio::time::sleep(BEFORE_CUT).await;
+        Some((Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut by a fault")), None))
+    });
+    Response::from_parts(parts, Body::from_stream(chunks))
 }

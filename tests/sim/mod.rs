@@ -1,6 +1,7 @@
 //! A running simulator and a plain HTTP client for it.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gonogo::sim::{Handle, Options, Prelude, Scene, start};
 use reqwest::{Client, Method, StatusCode};
@@ -139,4 +140,20 @@ impl Lines {
             self.buffer.extend_from_slice(&self.response.chunk().await.ok()??);
         }
     }
+}
+
+/// Asks again until the answer is yes; each time asks over the wire, so nothing spins.
+pub(crate) async fn until(what: &str, mut yes: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !yes().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// Lines of a calls file.
+pub(crate) fn calls(path: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("the calls file");
+    text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
 }

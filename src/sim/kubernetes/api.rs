@@ -4,7 +4,7 @@ use super::cluster::text;
 use super::managed;
 use super::read::{self, Selection, Shape};
 use super::resources::{Kind, Target};
-use super::review::Question;
+use super::review::{Question, namespace_from_protobuf};
 use super::status::Status;
 use super::write::{Answer, Verb, Write};
 use super::{discovery, watch};
@@ -30,6 +30,8 @@ use tower_http::compression::predicate::Predicate;
 
 /// Largest body that is read, as in a real server.
 const MAX_BODY: usize = 3 * 1024 * 1024;
+/// The binary form that kubectl's typed commands post.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 /// How late a late reply is, in simulated time.
 const LATE: Duration = Duration::from_secs(30);
 /// Answers below this many bytes are not compressed, as in a real server.
@@ -165,7 +167,7 @@ async fn review(api: &Api, asked: Asked) -> Result<Response, Status> {
     if asked.method != Method::POST {
         return Err(Status::method_not_allowed());
     }
-    let protobuf = asked.header(CONTENT_TYPE).starts_with("application/vnd.kubernetes.protobuf");
+    let protobuf = asked.header(CONTENT_TYPE).starts_with(PROTOBUF);
     let kind = asked.path.rsplit('/').next().unwrap_or("").to_owned();
     let body = read_body(asked.body).await?;
     let parse = || serde_json::from_slice::<Value>(&body).map_err(|e| Status::bad_request(format!("cannot read the review: {e}")));
@@ -244,6 +246,7 @@ fn verb(asked: &Asked, target: &Target) -> Result<Verb, Status> {
                 Verb::Replace
             }
         }
+        Method::POST if media == PROTOBUF && target.resource.kind == Kind::Namespace => Verb::Create,
         _ => return Err(Status::unsupported_media("application/json")),
     })
 }
@@ -256,6 +259,7 @@ async fn write(api: &Arc<Api>, target: &Target, mut asked: Asked) -> Result<Resp
         (true, Verb::Delete) => Value::Null,
         // kubectl sends DeleteOptions as protobuf; nothing of it matters here.
         _ if bytes.starts_with(b"k8s\0") && verb == Verb::Delete => Value::Null,
+        _ if bytes.starts_with(b"k8s\0") => namespace_from_protobuf(&bytes).ok_or_else(|| Status::unsupported_media("application/json"))?,
         _ => serde_json::from_slice(&bytes).map_err(|e| Status::bad_request(format!("error decoding the body: {e}")))?,
     };
     let agent = asked.header(USER_AGENT).split(['/', ' ']).next().unwrap_or("").to_owned();

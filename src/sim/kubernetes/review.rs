@@ -1,4 +1,4 @@
-//! Access reviews, in JSON and in the protobuf that kubectl posts.
+//! The little protobuf that kubectl posts: access reviews (also in JSON) and new namespaces.
 
 use serde_json::{Value, json};
 
@@ -58,6 +58,15 @@ impl Question {
             "status": { "allowed": allowed, "reason": if allowed { "RBAC: allowed by RoleBinding \"sim-operator\"" } else { "" } },
         })
     }
+}
+
+/// The Namespace that kubectl posts in protobuf; of its metadata only the name is read.
+pub(crate) fn namespace_from_protobuf(body: &[u8]) -> Option<Value> {
+    let unknown = body.strip_prefix(b"k8s\0")?;
+    let kind = field(unknown, 1).and_then(|meta| field(meta, 2))?;
+    let name = field(unknown, 2).and_then(|object| field(object, 1)).and_then(|metadata| field(metadata, 1))?;
+    let name = std::str::from_utf8(name).ok()?;
+    (kind == b"Namespace").then(|| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
 }
 
 /// The last length-delimited field of this number in a protobuf message.
