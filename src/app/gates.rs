@@ -22,9 +22,7 @@ fn promql(model: &Model, threshold: &Threshold, hold: Duration, not_before: Opti
     };
     if let Some(trouble) = &panel.trouble {
         // One failed question is no outage: what was answered before still counts until it is stale.
-        let old = panel.newest.is_none_or(|at| {
-            !Freshness::of(crate::domain::time::age(now.wall, at), model.spec.scrape_interval).usable()
-        });
+        let old = panel.newest.is_none_or(|at| !Freshness::of(crate::domain::time::age(now.wall, at), model.spec.scrape_interval).usable());
         if old {
             return Finding::without_value(Outcome::Error, trouble);
         }
@@ -43,8 +41,7 @@ fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Findin
         _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts),
     };
     let workloads: Vec<Workload> = model.picture.workloads.values().cloned().collect();
-    let mut finding =
-        judge::platform(condition, &workloads, model.picture.instances.iter(), before, model.platform.freshness(now.wall));
+    let mut finding = judge::platform(condition, &workloads, model.picture.instances.iter(), before, model.platform.freshness(now.wall));
     finding.at = model.platform.newest;
     finding
 }

@@ -192,11 +192,8 @@ pub(super) fn blocked(model: &Model, now: &Stamp) -> Vec<String> {
 
 /// What the evidence permits now, in the form that is journaled with a decision.
 pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
-    let mut parts: Vec<String> = model
-        .gates
-        .iter()
-        .map(|g| format!("{} {} ({}) {}", g.title, g.finding.shown, g.probe.describe(), g.verdict()))
-        .collect();
+    let mut parts: Vec<String> =
+        model.gates.iter().map(|g| format!("{} {} ({}) {}", g.title, g.finding.shown, g.probe.describe(), g.verdict())).collect();
     for source in [&model.platform, &model.metrics] {
         let old = source.newest.map_or_else(|| "never".into(), |at| span(crate::domain::time::age(now.wall, at)));
         parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));

@@ -205,8 +205,7 @@ fn share_answered(model: &mut Model, result: Result<MetricsAnswer, Failure>, win
         }
     };
     model.observed.trouble = None;
-    let points: Vec<(Labels, Sample)> =
-        answer.series.iter().filter_map(|s| s.last().map(|sample| (s.labels.clone(), sample))).collect();
+    let points: Vec<(Labels, Sample)> = answer.series.iter().filter_map(|s| s.last().map(|sample| (s.labels.clone(), sample))).collect();
     let seen = judge::observed_share(&points, &model.spec.baseline.labels, &model.spec.canary.labels, window, answer.newest);
     model.observed.strangers = seen.unknown_labels;
     if let Some(share) = seen.share {

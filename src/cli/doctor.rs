@@ -75,7 +75,9 @@ fn terminal(report: &mut Report) {
     let locale = text("LC_ALL").or_else(|| text("LC_CTYPE")).or_else(|| text("LANG"));
     match locale {
         Some(locale) if locale.to_lowercase().contains("utf") => report.add("terminal", Mark::Ok, format!("locale {locale}")),
-        other => report.add("terminal", Mark::Warn, format!("locale {}: ASCII frames are drawn", other.unwrap_or_else(|| "not set".into()))),
+        other => {
+            report.add("terminal", Mark::Warn, format!("locale {}: ASCII frames are drawn", other.unwrap_or_else(|| "not set".into())))
+        }
     }
     if text("NO_COLOR").is_some() {
         report.add("terminal", Mark::Ok, "NO_COLOR is set: words and attributes only");
@@ -161,7 +163,11 @@ async fn metrics(wired: &Wired, report: &mut Report) {
             let age = answer.newest.map(|at| crate::domain::time::age(wired.ports.clock.now().wall, at));
             match (seen.share, age) {
                 (Some(share), Some(age)) if age <= wired.spec.scrape_interval * 3 => {
-                    report.add("data", Mark::Ok, format!("{:.0} requests in the last minute, newest sample {} old", share.total, span(age)));
+                    report.add(
+                        "data",
+                        Mark::Ok,
+                        format!("{:.0} requests in the last minute, newest sample {} old", share.total, span(age)),
+                    );
                 }
                 (Some(_), Some(age)) => report.add("data", Mark::Warn, format!("newest sample is {} old", span(age))),
                 _ => report.add("data", Mark::Warn, "the requests query finds neither track: check labels and query of the service"),

@@ -80,7 +80,9 @@ fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, right: &Prefli
     let end = longest(runbook).map_or_else(|| "no end: a step has no timeout or waits for people".to_owned(), span);
     super::print(&format!("time    at least {}, at most {end} without people", span(shortest(runbook))));
     let point = runbook.steps.iter().find(|s| s.undo == Undo::Irreversible);
-    super::print(&point.map_or_else(|| "undo    every act can be taken back".to_owned(), |s| format!("undo    POINT OF NO RETURN at {}", s.id)));
+    super::print(
+        &point.map_or_else(|| "undo    every act can be taken back".to_owned(), |s| format!("undo    POINT OF NO RETURN at {}", s.id)),
+    );
     for guard in &runbook.guards {
         super::print(&format!("guard   {}: good is {}", guard.id, guard.probe.describe()));
     }

@@ -29,7 +29,12 @@ pub(super) async fn print_undo(global: &Global, run: Option<&str>) -> Outcome {
     }
     super::print(&format!("# {} {}: all traffic back to the baseline", wired.spec.mark(), wired.spec.name));
     if let Some(state) = &state {
-        super::print(&format!("# run {} ({}), canary asked for last: {}", state.run, state.phase.word(), state.intended.map_or("-".into(), |w| format!("{w}%"))));
+        super::print(&format!(
+            "# run {} ({}), canary asked for last: {}",
+            state.run,
+            state.phase.word(),
+            state.intended.map_or("-".into(), |w| format!("{w}%"))
+        ));
     }
     super::print("# not restored by this: data written by the new version, migrations, feature flags");
     for command in commands {

@@ -29,7 +29,8 @@ impl RemoteClock {
         let base = crate::adapter::http::address(url).map_err(|e| e.to_string())?;
         let here = SystemClock::new();
         let http = crate::adapter::http::Http::new(&base, crate::adapter::http::Options::default()).map_err(|e| e.to_string())?;
-        let request = crate::adapter::http::Request { operation: "read the simulator's clock", method: reqwest::Method::GET, url: base, form: None };
+        let request =
+            crate::adapter::http::Request { operation: "read the simulator's clock", method: reqwest::Method::GET, url: base, form: None };
         let reply = http.read(request).await.map_err(|e| format!("the simulator's clock: {e}; is the simulator still running?"))?;
         let told: Told = serde_json::from_slice(&reply.body).map_err(|e| format!("the simulator's clock at {url}: {e}"))?;
         let asked = here.now().boot;

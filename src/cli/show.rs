@@ -21,7 +21,11 @@ pub(super) async fn show(global: &Global, run: Option<&str>) -> Outcome {
     super::print(&format!("run       {run}   {}", state.phase.word()));
     super::print(&format!("runbook   {} v{}   {}", state.runbook.id, state.runbook.version, state.hash.get(..12).unwrap_or_default()));
     super::print(&format!("target    {} on {} ({})", state.target.service, state.target.platform, state.target.environment));
-    super::print(&format!("started   {} by {}", state.started.format("%Y-%m-%d %H:%M:%SZ"), entries.first().map_or("?", |e| e.actor.id.as_str())));
+    super::print(&format!(
+        "started   {} by {}",
+        state.started.format("%Y-%m-%d %H:%M:%SZ"),
+        entries.first().map_or("?", |e| e.actor.id.as_str())
+    ));
     if let Some(ended) = state.ended {
         super::print(&format!("ended     {}", ended.format("%Y-%m-%d %H:%M:%SZ")));
     }
@@ -30,7 +34,14 @@ pub(super) async fn show(global: &Global, run: Option<&str>) -> Outcome {
     }
     super::print("");
     for line in story(&entries) {
-        super::print(&format!("{}  {:<9} {:<10} {:<6} {}", line.at.format("%H:%M:%SZ"), line.t_plus, line.who, line.kind, line.text));
+        super::print(&format!(
+            "{}  {:<10} {:<10} {:<7} {}",
+            line.at.format("%H:%M:%SZ"),
+            format!("T+{}", crate::domain::text::clock(line.t_plus)),
+            line.who,
+            line.kind.word(),
+            line.text
+        ));
     }
     super::print(&format!("\nchain OK, {} entries, head {}", entries.len(), state.head_hash.get(..12).unwrap_or_default()));
     Ok(Exit::Done)

@@ -20,7 +20,8 @@ pub(super) async fn status(global: &Global) -> Outcome {
     let mut core = Core::start(&wired.ports, wired.spec.clone(), wired.options.clone());
     let patience = global.timeout.unwrap_or(PATIENCE);
     let _: Option<()> = until(&mut core, &Pace::Real, patience, |model| {
-        let platform = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read && !model.picture.workloads.is_empty());
+        let platform =
+            model.platform.failures > 0 || (model.picture.listed && model.picture.route_read && !model.picture.workloads.is_empty());
         let metrics = model.metrics.failures > 0
             || (model.panels.values().all(|p| p.answered.is_some() || p.trouble.is_some())
                 && (model.observed.outstanding.is_none() || model.observed.trouble.is_some()));

@@ -114,12 +114,7 @@ pub(super) fn select<'a>(global: &Global, config: &'a Config) -> Result<Selected
 }
 
 /// Connects. Neither server need be up: the cockpit says so and goes on trying.
-pub(super) async fn connect(
-    global: &Global,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    journal: Arc<dyn Journal>,
-) -> Result<Wired, Failed> {
+pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Result<Wired, Failed> {
     let selected = select(global, config)?;
     let spec = selected.spec.clone();
     let acts = !(global.read_only || global.spectator);

@@ -187,7 +187,10 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     };
     if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) {
         let word = if known.phase == StepPhase::Failed { "FAILED" } else { "INCONCLUSIVE" };
-        return Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, format!(" {word}")).text(format!(": {}   D decides", known.why));
+        return Line::of(" ")
+            .mark(Role::Bad, sight.glyphs.bad())
+            .word(Role::Bad, format!(" {word}"))
+            .text(format!(": {}   D decides", known.why));
     }
     match &step.kind {
         StepKind::Wait { .. } => bake_line(sight, width),
@@ -197,9 +200,10 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
         }
         StepKind::Check(check) => {
             let good = known.conditions.values().filter(|(o, _)| *o == crate::domain::Outcome::Pass).count();
-            let left = step.timeout.zip(known.entered).map_or_else(String::new, |(t, at)| {
-                format!("   {} left", span(t.saturating_sub(sight.age(at))))
-            });
+            let left = step
+                .timeout
+                .zip(known.entered)
+                .map_or_else(String::new, |(t, at)| format!("   {} left", span(t.saturating_sub(sight.age(at)))));
             Line::of(format!(" checking: {good} of {} conditions met{left}", check.conditions.len()))
         }
         StepKind::Do(action) => {

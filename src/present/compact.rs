@@ -117,7 +117,11 @@ pub(super) fn tiny(sight: &Sight<'_>) -> Vec<Row> {
     }
     lines.push((Role::Primary, Line::of("(60x15 shows more)")));
     let blank = (Role::Primary, Line::default());
-    (0..height).map(|y| lines.get(usize::from(y)).unwrap_or(&blank).clone()).zip(0..height).map(|((fill, line), y)| row(y, fill, line)).collect()
+    (0..height)
+        .map(|y| lines.get(usize::from(y)).unwrap_or(&blank).clone())
+        .zip(0..height)
+        .map(|((fill, line), y)| row(y, fill, line))
+        .collect()
 }
 
 fn freshness(sight: &Sight<'_>) -> Line {

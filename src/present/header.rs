@@ -82,7 +82,9 @@ fn clocks(sight: &Sight<'_>) -> Line {
         Tier::Medium | Tier::Small if sight.model.screen.local_time && !zone.is_empty() => {
             format!("{} {zone} {} ", sight.local(utc).format("%H:%M:%S"), utc.format("%H:%MZ"))
         }
-        Tier::Medium | Tier::Small if !zone.is_empty() => format!("{} {} {zone} ", utc.format("%H:%M:%SZ"), sight.local(utc).format("%H:%M")),
+        Tier::Medium | Tier::Small if !zone.is_empty() => {
+            format!("{} {} {zone} ", utc.format("%H:%M:%SZ"), sight.local(utc).format("%H:%M"))
+        }
         _ => utc.format("%H:%M:%SZ ").to_string(),
     };
     Line::of(text)
@@ -100,7 +102,9 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
     if sight.tier >= Tier::Medium {
         let arrow = sight.glyphs.arrow();
         let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
-        let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", crate::domain::text::clock(b.done()), crate::domain::text::clock(b.total)));
+        let bake = sight.baking().map_or_else(String::new, |b| {
+            format!(" bake {}/{}", crate::domain::text::clock(b.done()), crate::domain::text::clock(b.total))
+        });
         heads.push(format!(" {clock}   {stage}{versions} {progress}{bake}   "));
         heads.push(format!(" {clock}  {stage}{versions}{progress}   "));
     }
@@ -360,11 +364,8 @@ fn render_hints(hints: Vec<Hint>, cells: usize) -> Line {
 }
 
 fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
-    let mut list = if sight.model.options.spectator || sight.model.mode == Mode::Spectator {
-        vec![hint("1-9", "views")]
-    } else {
-        acts(sight)
-    };
+    let mut list =
+        if sight.model.options.spectator || sight.model.mode == Mode::Spectator { vec![hint("1-9", "views")] } else { acts(sight) };
     let view = sight.model.screen.view;
     match view {
         View::Cockpit => {}
@@ -378,7 +379,9 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
             list.insert(list.len().min(3), act("D", "decide", Danger::L1));
             list.extend([hint("j/k", "step"), hint("u", "exact call")]);
         }
-        View::Timeline => list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]),
+        View::Timeline => {
+            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)])
+        }
     }
     list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
     list

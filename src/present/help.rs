@@ -51,7 +51,13 @@ fn signs(sight: &Sight<'_>) -> Vec<Line> {
     let glyphs = sight.glyphs;
     let hatch = glyphs.hatch().repeat(2);
     vec![
-        Line::default().mark(Role::Ok, glyphs.ok()).text(" ok  ").mark(Role::Bad, glyphs.bad()).text(" bad  ").mark(Role::Watch, "!").text(" warn"),
+        Line::default()
+            .mark(Role::Ok, glyphs.ok())
+            .text(" ok  ")
+            .mark(Role::Bad, glyphs.bad())
+            .text(" bad  ")
+            .mark(Role::Watch, "!")
+            .text(" warn"),
         Line::of("?  unknown, no sample"),
         Line::of("~  last known value"),
         Line::of(format!("{hatch} no data in span")),

@@ -1,8 +1,8 @@
 //! What all screens work out from the model: ages, the three weights, where the run stands.
 
+use super::Viewport;
 use super::frame::Tier;
 use super::glyph::Glyphs;
-use super::Viewport;
 use super::line::{Line, Role};
 use crate::app::model::{Model, RunView};
 use crate::domain::text::{clock, span};
@@ -149,7 +149,9 @@ impl<'a> Sight<'a> {
                 Line::default().word(Role::Info, format!("settling, {} left", span(self.settling().unwrap_or_default())))
             }
             Agreement::NoData => match share.filter(|_| self.share().is_some()) {
-                Some(s) => Line::default().word(Role::Unknown, format!("NO DATA: {:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR)),
+                Some(s) => {
+                    Line::default().word(Role::Unknown, format!("NO DATA: {:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR))
+                }
                 None => Line::default().word(Role::Unknown, "NO DATA"),
             },
             Agreement::ConfiguredDiffers => Line::default().mark(Role::Bad, self.glyphs.bad()).word(Role::Bad, " SET DIFFERS"),
@@ -272,7 +274,8 @@ impl<'a> Sight<'a> {
             return None;
         }
         let from = self.place().unwrap_or(0);
-        let done = |i: usize| state.steps.get(i).is_some_and(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
+        let done =
+            |i: usize| state.steps.get(i).is_some_and(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
         state
             .runbook
             .steps

@@ -94,7 +94,9 @@ fn say(event: &Event) -> Option<(&'static str, String, Role)> {
             plain("hold", format!("HELD{by}: {reason}"))
         }
         Event::HoldEnded {} => plain("hold", "hold released".into()),
-        Event::ActionPlanned { .. } | Event::ActionReconciled { .. } | Event::ActionOutcome { .. } | Event::ActionIntent { .. } => act(event),
+        Event::ActionPlanned { .. } | Event::ActionReconciled { .. } | Event::ActionOutcome { .. } | Event::ActionIntent { .. } => {
+            act(event)
+        }
         Event::ActionConfirmed { typed, shown_ms, .. } => {
             plain("act", format!("confirmed: typed {typed}, prompt shown {:.1} s", *shown_ms as f64 / 1000.0))
         }
@@ -273,5 +275,11 @@ fn field(name: &str, text: &str, cells: usize) -> Vec<Line> {
 pub(super) fn status(sight: &Sight<'_>) -> Option<String> {
     let run = sight.run()?;
     let newest = run.entries.last()?;
-    Some(format!("{} entries, newest {}   {} audit verify {}", run.entries.len(), sight.time(newest.time.wall).trim_end(), sight.command(), run.state.run))
+    Some(format!(
+        "{} entries, newest {}   {} audit verify {}",
+        run.entries.len(),
+        sight.time(newest.time.wall).trim_end(),
+        sight.command(),
+        run.state.run
+    ))
 }

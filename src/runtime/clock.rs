@@ -103,11 +103,7 @@ mod tests {
     use super::*;
 
     fn stamp(wall: i64, boot: u64, mono: u64) -> Stamp {
-        Stamp {
-            wall: DateTime::from_timestamp(wall, 0).unwrap(),
-            boot: Duration::from_secs(boot),
-            mono: Duration::from_secs(mono),
-        }
+        Stamp { wall: DateTime::from_timestamp(wall, 0).unwrap(), boot: Duration::from_secs(boot), mono: Duration::from_secs(mono) }
     }
 
     #[test]

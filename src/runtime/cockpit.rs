@@ -8,7 +8,8 @@ use crate::app::effect::Quit;
 use crate::app::{Effect, Msg};
 use crate::domain::Stamp;
 use crate::present::{self, Viewport};
-use crate::ui::{self, TextField, Theme};
+use crate::ui::input::TextField;
+use crate::ui::{self, Theme};
 use crossterm::event::{Event, KeyEventKind};
 use std::io;
 use std::time::Duration;
@@ -89,7 +90,7 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
         view,
         screen,
         input: Input::start()?,
-        field: TextField::default(),
+        field: TextField::single_line(""),
         dirty: true,
         urgent: true,
         title: String::new(),
@@ -184,12 +185,11 @@ impl Flight<'_> {
         self.drawn_second = now.wall.timestamp();
         self.last_frame = now.mono;
         (self.dirty, self.urgent) = (false, false);
-        let (core, view, field) = (&self.core, &self.view, &self.field);
+        let (core, view) = (&self.core, &self.view);
         self.screen.draw(|target| {
             let area = target.area();
             let frame = present::frame(&core.model, &now, Viewport { width: area.width, height: area.height, ascii: view.ascii });
             ui::draw(&frame, &view.theme, target);
-            let _ = field;
         })?;
         let title = present::title(&self.core.model);
         if title != self.title {
@@ -231,7 +231,10 @@ impl Flight<'_> {
                     None => return Ok(None),
                 },
             },
-            Event::Paste(text) if self.takes_text() => Msg::TextChanged(self.field.paste(&text)),
+            Event::Paste(text) if self.takes_text() => {
+                self.field.paste(&text);
+                Msg::TextChanged(self.field.text())
+            }
             Event::Paste(text) => Msg::Paste(text),
             Event::Resize(width, height) => {
                 self.screen.autoresize()?;
@@ -242,7 +245,8 @@ impl Flight<'_> {
         let had_field = self.takes_text();
         let effects = self.core.dispatch_at(stamp, msg);
         if !had_field && self.takes_text() {
-            self.field = TextField::with(&self.core.model.screen.filter, self.core.model.screen.filtering);
+            let filter = if self.core.model.screen.filtering { self.core.model.screen.filter.clone() } else { String::new() };
+            self.field = TextField::single_line(&filter);
         }
         self.obey(effects)
     }
@@ -256,7 +260,11 @@ impl Flight<'_> {
     fn text_key(&mut self, key: &crossterm::event::KeyEvent) -> Option<String> {
         use crossterm::event::{KeyCode, KeyModifiers};
         let closes = matches!(key.code, KeyCode::Enter | KeyCode::Esc) || key.modifiers.contains(KeyModifiers::CONTROL);
-        (self.takes_text() && !closes).then(|| self.field.key(key))
+        if closes || !self.takes_text() {
+            return None;
+        }
+        self.field.key(ui::input::key_of(key)?);
+        Some(self.field.text())
     }
 
     fn obey(&mut self, effects: Vec<Effect>) -> io::Result<Option<Quit>> {

@@ -102,7 +102,9 @@ impl Executor {
             }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}
-            terminal @ (Effect::Bell | Effect::Copy { .. } | Effect::Redraw | Effect::Suspend | Effect::Quit { .. }) => return Some(terminal),
+            terminal @ (Effect::Bell | Effect::Copy { .. } | Effect::Redraw | Effect::Suspend | Effect::Quit { .. }) => {
+                return Some(terminal);
+            }
         }
         None
     }

@@ -53,7 +53,13 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, service: ServiceKey, out: mpsc::Sender<Msg>, proof: Arc<SeatProof>) -> Self {
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        service: ServiceKey,
+        out: mpsc::Sender<Msg>,
+        proof: Arc<SeatProof>,
+    ) -> Self {
         Self { journal, clock, service, out, proof, run: None, lease: None, attended: false }
     }
 
@@ -248,10 +254,7 @@ impl Keeper {
                 epoch: Some(epoch),
                 actor: self.journal.whoami(),
                 stamp: self.clock.now(),
-                drafts: vec![
-                    Event::LeaseAcquired { epoch, taken_from: taken_from.clone() }.draft(),
-                    Event::RunResumed { epoch }.draft(),
-                ],
+                drafts: vec![Event::LeaseAcquired { epoch, taken_from: taken_from.clone() }.draft(), Event::RunResumed { epoch }.draft()],
             };
             match self.journal.append(request).await {
                 Ok(new) => {

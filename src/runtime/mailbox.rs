@@ -49,9 +49,8 @@ impl Inner {
     fn put(&mut self, update: PlatformUpdate) {
         if matches!(update, PlatformUpdate::Instances(_)) {
             // A complete list replaces what was said about single instances before.
-            self.waiting.retain(|u| {
-                !matches!(u, PlatformUpdate::Instances(_) | PlatformUpdate::Instance(_) | PlatformUpdate::InstanceGone { .. })
-            });
+            self.waiting
+                .retain(|u| !matches!(u, PlatformUpdate::Instances(_) | PlatformUpdate::Instance(_) | PlatformUpdate::InstanceGone { .. }));
             self.place.clear();
             let places: Vec<(usize, String)> = self.waiting.iter().enumerate().filter_map(|(i, u)| Some((i, key(u)?))).collect();
             self.place.extend(places.into_iter().map(|(i, k)| (k, i)));
@@ -126,8 +125,7 @@ mod tests {
         mailbox.put(PlatformUpdate::Instances(vec![]));
         mailbox.put(PlatformUpdate::Instance(instance("c", 0)));
         mailbox.put(PlatformUpdate::Route(None));
-        let expected =
-            vec![PlatformUpdate::Route(None), PlatformUpdate::Instances(vec![]), PlatformUpdate::Instance(instance("c", 0))];
+        let expected = vec![PlatformUpdate::Route(None), PlatformUpdate::Instances(vec![]), PlatformUpdate::Instance(instance("c", 0))];
         assert_eq!(mailbox.take(), expected);
     }
 }

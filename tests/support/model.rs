@@ -120,8 +120,10 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
 }
 
 pub fn gates() -> Vec<Gate> {
-    let p99 = "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{service=\"checkout\",version=\"canary\"}[1m])))";
-    let errors = "sum(rate(http_requests_total{version=\"canary\",code=~\"5..\"}[1m])) / sum(rate(http_requests_total{version=\"canary\"}[1m]))";
+    let p99 =
+        "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{service=\"checkout\",version=\"canary\"}[1m])))";
+    let errors =
+        "sum(rate(http_requests_total{version=\"canary\",code=~\"5..\"}[1m])) / sum(rate(http_requests_total{version=\"canary\"}[1m]))";
     vec![
         gate("errors", "error rate", threshold(errors, Op::Less, 0.005, Unit::Ratio), 0.0021, 0.0019),
         gate("p99", "p99 latency", threshold(p99, Op::Less, 0.45, Unit::Seconds), 0.412, 0.365),
@@ -220,7 +222,10 @@ pub fn runbook() -> Runbook {
             item("Status page draft approved", AnswerKind::Done),
         ],
     };
-    let close = Manual { mode: ManualMode::DoConfirm, items: vec![item("Alerts unsilenced", AnswerKind::Done), item("Notes written", AnswerKind::Done)] };
+    let close = Manual {
+        mode: ManualMode::DoConfirm,
+        items: vec![item("Alerts unsilenced", AnswerKind::Done), item("Notes written", AnswerKind::Done)],
+    };
     let mut steps = vec![
         step("preflight", "Pre-flight", StepKind::Manual(preflight)),
         step("ready", "Canary instances ready", StepKind::Check(ready)),
@@ -285,7 +290,12 @@ pub fn run_state() -> RunState {
         phase: StepPhase::Active,
         attempts: 1,
         entered: Some(at("03:01:00")),
-        bake: Some(Bake { left: secs(600), counting_since: Some((at("03:01:00"), secs(100_000 - 401))), boot_id: "boot-1".into(), stopped: None }),
+        bake: Some(Bake {
+            left: secs(600),
+            counting_since: Some((at("03:01:00"), secs(100_000 - 401))),
+            boot_id: "boot-1".into(),
+            stopped: None,
+        }),
         ..StepState::default()
     };
     RunState {
@@ -374,13 +384,17 @@ pub fn entries() -> Vec<Entry> {
         ("03:01:00", auto(), Event::ActionVerified { op, weight: percent(25), took_ms: 1800 }),
         ("03:02:31", auto(), Event::TrafficObserved { agreed: true, shown: "24.6% of 24720 requests".into() }),
         ("03:03:01", mira(), Event::Note { text: "p99 creeping up, watching tz4vw".into() }),
-        ("03:07:12", auto(), Event::CheckSample {
-            step: "bake-25".into(),
-            condition: "p99".into(),
-            outcome: Outcome::Pass,
-            shown: "412ms < 450ms".into(),
-            why: String::new(),
-        }),
+        (
+            "03:07:12",
+            auto(),
+            Event::CheckSample {
+                step: "bake-25".into(),
+                condition: "p99".into(),
+                outcome: Outcome::Pass,
+                shown: "412ms < 450ms".into(),
+                why: String::new(),
+            },
+        ),
     ])
 }
 
@@ -577,10 +591,8 @@ pub fn no_go() -> Model {
     for value in series.values.iter_mut().take(48) {
         *value = Some(0.0021);
     }
-    model.verdict = VerdictView {
-        verdict: Verdict::NoGo,
-        reasons: vec![Reason { verdict: Verdict::NoGo, text: "error rate 2.31% NO-GO".into() }],
-    };
+    model.verdict =
+        VerdictView { verdict: Verdict::NoGo, reasons: vec![Reason { verdict: Verdict::NoGo, text: "error rate 2.31% NO-GO".into() }] };
     model.blocked = vec!["error rate 2.31% NO-GO".into(), "held: guard error-rate".into()];
     model.incident = Some(Incident {
         what: "error rate 2.31% >= 0.50% for 45 s".into(),
@@ -592,7 +604,12 @@ pub fn no_go() -> Model {
     let run = model.run.as_mut().unwrap();
     run.state.hold = Some(Hold { reason: "guard error-rate".into(), guard: Some("error-rate".into()), by: auto(), since: at("03:07:02") });
     let bake = run.state.steps[5].bake.as_mut().unwrap();
-    *bake = Bake { left: secs(238), counting_since: None, boot_id: "boot-1".into(), stopped: Some("held by guard error-rate 03:07:02Z".into()) };
+    *bake = Bake {
+        left: secs(238),
+        counting_since: None,
+        boot_id: "boot-1".into(),
+        stopped: Some("held by guard error-rate 03:07:02Z".into()),
+    };
     model.messages.push_back(Message {
         at: at("03:07:02"),
         level: Level::Alarm,

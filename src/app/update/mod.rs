@@ -7,7 +7,7 @@ mod run;
 mod script;
 
 use super::effect::Effect;
-use super::model::{Message, Mode, Model, Options, Observed, Picture, Screen, VerdictView};
+use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, verdict, wanted};
 use crate::domain::text::clean_bounded;
@@ -199,8 +199,5 @@ pub fn deadlines(model: &Model) -> Deadlines {
         Mode::Armed { until } => Some(until.min(model.last_key + Mode::IDLE)),
         _ => None,
     };
-    Deadlines {
-        boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(),
-        mono: keys::deadline(model),
-    }
+    Deadlines { boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

@@ -7,8 +7,8 @@ use super::super::verdict;
 use super::super::wanted::current_share;
 use super::{prompts, script};
 use crate::domain::record::{Draft, Entry};
-use crate::domain::traffic::Agreement;
 use crate::domain::text::span;
+use crate::domain::traffic::Agreement;
 use crate::domain::{Accepted, Action, ActionPlan, Epoch, Failure, Finding, Outcome, Percent, Probe, Stamp, StepId, Ticket, WriteKind};
 use crate::judge;
 use crate::runbook::StepKind;
@@ -256,10 +256,8 @@ fn tell_landing(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         return Vec::new();
     }
     model.driver.landed = Some((shifted, agreed));
-    let shown = current_share(model, stamp.wall).map_or_else(
-        || "no requests".to_owned(),
-        |s| format!("{:.1}% of {:.0} requests", s.percent().unwrap_or_default(), s.total),
-    );
+    let shown = current_share(model, stamp.wall)
+        .map_or_else(|| "no requests".to_owned(), |s| format!("{:.1}% of {:.0} requests", s.percent().unwrap_or_default(), s.total));
     if let Some(act) = &mut model.act {
         let after = act.accepted_boot.map_or(Duration::ZERO, |at| stamp.boot.saturating_sub(at));
         if agreed && act.seen.is_none() {
