@@ -165,7 +165,8 @@ fn read(source: &Source<'_>, document: &toml::Spanned<toml::de::DeTable<'_>>, pa
     match top.integer("version") {
         Some((1, _)) => {}
         Some((other, span)) => {
-            source.report("version", span, format!("version {other} of the configuration is not known"), Some("write version = 1"))
+            let message = format!("version {other} of the configuration is not known");
+            source.report("version", span, message, Some("write version = 1"));
         }
         None if top.has("version") => {}
         None => source.report("missing-key", 0..0, "the file does not say its version".into(), Some("begin with version = 1")),

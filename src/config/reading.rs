@@ -107,14 +107,14 @@ pub(super) fn did_you_mean<'c>(word: &str, candidates: impl Iterator<Item = &'c 
 pub(super) struct Table<'s, 't> {
     source: &'t Source<'s>,
     name: &'static str,
-    table: &'t DeTable<'s>,
+    entries: &'t DeTable<'s>,
     span: Span,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'s, 't> Table<'s, 't> {
-    pub(super) fn new(source: &'t Source<'s>, name: &'static str, table: &'t DeTable<'s>, span: Span) -> Self {
-        Self { source, name, table, span, known: RefCell::default() }
+    pub(super) fn new(source: &'t Source<'s>, name: &'static str, entries: &'t DeTable<'s>, span: Span) -> Self {
+        Self { source, name, entries, span, known: RefCell::default() }
     }
 
     pub(super) fn source(&self) -> &'t Source<'s> {
@@ -128,7 +128,7 @@ impl<'s, 't> Table<'s, 't> {
     /// The value of a key, which is known from now on.
     pub(super) fn get(&self, key: &'static str) -> Option<&'t Spanned<DeValue<'s>>> {
         self.known.borrow_mut().push(key);
-        self.table.iter().find(|(k, _)| k.get_ref() == key).map(|(_, v)| v)
+        self.entries.iter().find(|(k, _)| k.get_ref() == key).map(|(_, v)| v)
     }
 
     pub(super) fn has(&self, key: &'static str) -> bool {
@@ -266,13 +266,11 @@ impl<'s, 't> Table<'s, 't> {
     /// A table below this one.
     pub(super) fn table(&self, key: &'static str, name: &'static str) -> Option<Table<'s, 't>> {
         let value = self.get(key)?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Table::new(self.source, name, table, value.span())),
-            _ => {
-                self.wrong_type(key, value, "a table");
-                None
-            }
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(Table::new(self.source, name, table, value.span()));
         }
+        self.wrong_type(key, value, "a table");
+        None
     }
 
     pub(super) fn required_table(&self, key: &'static str, name: &'static str) -> Option<Table<'s, 't>> {
@@ -291,7 +289,7 @@ impl<'s, 't> Table<'s, 't> {
             return vec![];
         };
         let mut tables = vec![];
-        for item in items.iter() {
+        for item in items {
             match item.get_ref() {
                 DeValue::Table(table) => tables.push(Table::new(self.source, name, table, item.span())),
                 _ => self.wrong_type(key, item, "a list of tables, each under [[…]]"),
@@ -303,7 +301,7 @@ impl<'s, 't> Table<'s, 't> {
     /// All keys as text pairs, such as labels.
     pub(super) fn text_pairs(&self) -> Vec<(String, String)> {
         let mut pairs = vec![];
-        for (key, value) in self.table {
+        for (key, value) in self.entries {
             match value.get_ref() {
                 DeValue::String(content) if !content.chars().any(char::is_control) => {
                     pairs.push((key.get_ref().clone().into_owned(), content.clone().into_owned()));
@@ -325,7 +323,7 @@ impl<'s, 't> Table<'s, 't> {
     }
 
     fn key_span(&self, key: &str) -> Span {
-        self.table.iter().find(|(k, _)| k.get_ref() == key).map_or(self.span(), |(k, _)| k.span())
+        self.entries.iter().find(|(k, _)| k.get_ref() == key).map_or(self.span(), |(k, _)| k.span())
     }
 
     /// Reports every key that nobody asked for.
@@ -333,7 +331,7 @@ impl<'s, 't> Table<'s, 't> {
         let mut known = self.known.into_inner();
         known.sort_unstable();
         known.dedup();
-        for (key, _) in self.table {
+        for (key, _) in self.entries {
             if !known.contains(&key.get_ref().as_ref()) {
                 let hint = did_you_mean(key.get_ref(), known.iter().copied()).unwrap_or_else(|| format!("known are: {}", known.join(", ")));
                 let message = format!("{} has no key `{}`", self.name, text::clean_bounded(key.get_ref(), 60));

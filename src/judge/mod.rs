@@ -5,7 +5,7 @@ mod share;
 mod spark;
 mod threshold;
 
-pub use platform::platform;
+pub use platform::{platform, remember_bad};
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};
 pub use threshold::{BadSpan, Window, bad_since, reach, threshold};

@@ -1,12 +1,15 @@
 //! What the platform shows against what is asked of it.
 
+use crate::domain::time::age;
 use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Track, Workload, text};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 /// Judges a platform condition.
 ///
 /// `restarts_at_start` gives the restarts an instance had when the run began, 0 for one that came later. Nothing passes on nothing:
-/// a side without a workload, or one that is asked to run no instance, is no data.
+/// a side without a workload, or one that is asked to run no instance, is no data. The platform tells only how it is now: for how long it
+/// has been bad comes from [`remember_bad`].
 #[must_use]
 pub fn platform<'a>(
     condition: &PlatformCondition,
@@ -49,8 +52,24 @@ pub fn platform<'a>(
         of_limit: None,
         at: None,
         held: Duration::ZERO,
+        bad: Duration::ZERO,
         why: text::clean_bounded(&why, 200),
     }
+}
+
+/// Fills in for how long a platform condition has been bad, `since` being what the call before gave. What is not known now neither ends
+/// nor begins it: only a good finding is proof of good.
+///
+/// `at` is the platform's last proof of life. Gives the finding and what to remember.
+#[must_use]
+pub fn remember_bad(mut finding: Finding, since: Option<DateTime<Utc>>, at: DateTime<Utc>) -> (Finding, Option<DateTime<Utc>>) {
+    let since = match finding.outcome {
+        Outcome::Pass | Outcome::Holding => None,
+        Outcome::Fail => since.or(Some(at)),
+        Outcome::NoData | Outcome::Stale | Outcome::Error => since,
+    };
+    finding.bad = since.map_or(Duration::ZERO, |since| age(at, since));
+    (finding, since)
 }
 
 /// What is missing on one side.
@@ -85,7 +104,6 @@ fn restarted<'a>(instances: impl Iterator<Item = &'a Instance>, most: u32, at_st
 mod tests {
     use super::*;
     use crate::domain::InstanceState;
-    use chrono::DateTime;
     use proptest::prelude::*;
 
     fn workload(track: Track, ready: u32, desired: u32) -> Workload {
@@ -169,6 +187,20 @@ mod tests {
         ] {
             assert_eq!(platform(&condition(), &[workload(Track::Canary, 3, 3)], [], |_| 0, freshness).outcome, outcome);
         }
+    }
+
+    #[test]
+    fn bad_lasts_until_it_is_proven_good() {
+        let at = |s| DateTime::from_timestamp(s, 0).unwrap();
+        let (mut since, mut lasted) = (None, vec![]);
+        for (s, outcome) in
+            [(0, Outcome::Pass), (10, Outcome::Fail), (20, Outcome::Stale), (30, Outcome::Fail), (40, Outcome::Pass), (50, Outcome::NoData)]
+        {
+            let (finding, next) = remember_bad(Finding::without_value(outcome, ""), since, at(s));
+            since = next;
+            lasted.push(finding.bad.as_secs());
+        }
+        assert_eq!(lasted, [0, 0, 10, 20, 0, 0]);
     }
 
     proptest! {

@@ -23,7 +23,8 @@ pub struct Window {
     pub not_before: Option<DateTime<Utc>>,
 }
 
-/// How far back from now to ask for samples so that a hold can be fulfilled although the newest sample is a little late.
+/// How far back from now to ask for samples so that a hold (or a guard's `bad_for`) can be fulfilled although the newest sample is a
+/// little late.
 #[must_use]
 pub fn reach(hold: Duration, interval: Duration, step: Duration) -> Duration {
     hold + latest(interval) + step
@@ -60,9 +61,10 @@ pub fn threshold(criterion: &Threshold, answer: &[Series], window: &Window) -> F
         of_limit: None,
         at: Some(window.newest.map_or(last.at, |newest| newest.min(last.at))),
         held: Duration::ZERO,
+        bad: bad_since(criterion, answer).map_or(Duration::ZERO, |span| span.length()),
         why: String::new(),
     };
-    let (outcome, why) = match blind(last.at, last.value, window) {
+    let (outcome, why) = match blind(last.at, last.value, series.step, window) {
         Some(found) => found,
         None => seen(criterion, series, window, &mut finding),
     };
@@ -72,13 +74,14 @@ pub fn threshold(criterion: &Threshold, answer: &[Series], window: &Window) -> F
 }
 
 /// Why the newest value says nothing about now.
-fn blind(at: DateTime<Utc>, value: f64, window: &Window) -> Option<(Outcome, String)> {
+fn blind(at: DateTime<Utc>, value: f64, step: Duration, window: &Window) -> Option<(Outcome, String)> {
     let Some(newest) = window.newest else { return Some((Outcome::NoData, "no sample behind the query".into())) };
     let old = age(window.now, newest);
     if !Freshness::of(old, window.interval).usable() {
         return Some((Outcome::Stale, format!("the newest sample is {} old", text::span(old))));
     }
-    if age(window.now, at) > latest(window.interval) {
+    // With wide steps even the newest slot lies behind.
+    if age(window.now, at) > latest(window.interval) + step {
         return Some((Outcome::NoData, format!("no value since {}", at.format("%H:%M:%SZ"))));
     }
     value.is_nan().then(|| (Outcome::NoData, "NaN: a division of nothing by nothing; no traffic?".into()))

@@ -4,8 +4,6 @@ use super::*;
 use crate::domain::{Unit, Verdict};
 use proptest::prelude::*;
 
-const STEP: u64 = 15;
-
 fn at(s: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + s, 0).unwrap()
 }
@@ -21,8 +19,8 @@ fn criterion() -> Threshold {
 
 /// One sample each 15 s, the last at 0.
 fn series(values: &[Option<f64>]) -> Series {
-    let first = -(STEP as i64) * (values.len() as i64 - 1);
-    Series { labels: [].into(), start: at(first), step: secs(STEP), values: values.to_vec() }
+    let first = -15 * (i64::try_from(values.len()).unwrap() - 1);
+    Series { labels: [].into(), start: at(first), step: secs(15), values: values.to_vec() }
 }
 
 fn window(hold: u64) -> Window {
@@ -134,6 +132,8 @@ fn only_a_good_sample_ends_a_bad_run() {
     assert_eq!(since(&[BAD, BAD, None]), Some(15));
     assert_eq!(since(&[None, NAN]), None);
     assert_eq!(bad_since(&criterion(), &[]), None);
+    let found = threshold(&criterion(), &[series(&[GOOD, BAD, BAD, BAD])], &window(0));
+    assert_eq!((found.outcome, found.bad), (Outcome::Fail, secs(30)));
 }
 
 fn sample() -> impl Strategy<Value = Option<f64>> {
@@ -171,6 +171,8 @@ proptest! {
 
     #[test]
     fn a_longer_hold_never_permits_more(values in prop::collection::vec(sample(), 1..30), hold in 0u64..400, more in 0u64..200) {
+        // A missing sample weighs more in a short window.
+        let values: Vec<_> = values.into_iter().map(|v| v.or(GOOD)).collect();
         let permits = |hold| threshold(&criterion(), &[series(&values)], &window(hold)).verdict().permits_go();
         prop_assert!(permits(hold) || !permits(hold + more));
     }

@@ -120,3 +120,39 @@ fn a_ca_file_without_certificates_is_refused_at_the_start() {
     let missing = Http::new(&base, Options { ca_file: Some("/nonexistent.pem".into()), ..Options::default() }).unwrap_err();
     assert!(missing.to_string().contains("No such file"), "{missing}");
 }
+
+/// Accepts so many connections with this certificate, and answers those that trust it.
+#[cfg(feature = "sim")]
+async fn serve_tls(listener: tokio::net::TcpListener, identity: rcgen::CertifiedKey<rcgen::KeyPair>, connections: usize) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(identity.signing_key.serialize_der().into());
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![identity.cert.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    for _ in 0..connections {
+        let (socket, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = acceptor.accept(socket).await else { continue };
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+    }
+}
+
+#[cfg(feature = "sim")]
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_only_when_it_is_named() {
+    install_tls_provider();
+    let identity = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, identity.cert.pem()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = address(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
+    let ask = async {
+        let stranger = Http::new(&base, Options::default()).unwrap().read(get(base.clone())).await.unwrap_err();
+        let told = matches!(&stranger, Failure::NotSent { why } if why.ends_with("if the authority is your own, name its file as ca_file"));
+        assert!(told, "{stranger}");
+        let trusting = Http::new(&base, Options { ca_file: Some(ca_file), ..Options::default() }).unwrap();
+        assert_eq!(trusting.read(get(base.clone())).await.unwrap().status, 200);
+    };
+    futures::future::join(ask, serve_tls(listener, identity, 2)).await;
+}

@@ -79,6 +79,8 @@ pub(super) struct Status {
 #[serde(rename_all = "camelCase")]
 struct Details {
     #[serde(default)]
+    name: String,
+    #[serde(default)]
     causes: Option<Vec<serde::de::IgnoredAny>>,
     #[serde(default)]
     retry_after_seconds: Option<u64>,
@@ -123,7 +125,9 @@ pub(super) fn refused(intent: Intent, what: &str, code: StatusCode, headers: &He
     let told = status.as_ref().and_then(|status| status.details.as_ref()?.retry_after_seconds);
     let header = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = header.or(told).map(|seconds: u64| Duration::from_secs(seconds.min(300)));
-    Problem { failure, retry_after, date: date(headers), no_such_path: code == StatusCode::NOT_FOUND && status.is_none() }
+    // An object that is missing is named in the details; a path that is unknown has none, or is told in plain text.
+    let object = status.as_ref().and_then(|status| status.details.as_ref()).is_some_and(|details| !details.name.is_empty());
+    Problem { failure, retry_after, date: date(headers), no_such_path: code == StatusCode::NOT_FOUND && !object }
 }
 
 fn classify(intent: Intent, code: u16, status: Option<&Status>, why: String, how: &str) -> Failure {

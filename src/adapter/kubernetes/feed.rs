@@ -1,7 +1,8 @@
 //! One list, then one watch, for ever: pages, bookmarks, expired versions, silent connections, back-off that tells why.
 
 use super::answer::{Problem, Status, unreadable};
-use super::link::{Ask, Link, PAGE_LIMIT, query};
+use super::life::Life;
+use super::link::{Ask, Link, query};
 use super::objects::Object;
 use crate::domain::backoff::Backoff;
 use crate::domain::text::clean_bounded;
@@ -41,6 +42,8 @@ pub(super) struct Kind {
     pub(super) fields: Option<String>,
     /// Objects a page.
     pub(super) page: u32,
+    /// Most bytes of a page.
+    pub(super) limit: usize,
 }
 
 /// What was seen.
@@ -73,8 +76,8 @@ pub(super) struct Outlet {
     pub(super) updates: mpsc::Sender<PlatformUpdate>,
     /// Changes when the server was found again: connections from before are not trusted, waits end.
     pub(super) wake: watch::Receiver<u64>,
-    /// Told of every update that came from a watch.
-    pub(super) pulse: Arc<dyn Fn() -> Option<PlatformUpdate> + Send + Sync>,
+    /// Told of every sign of a watch.
+    pub(super) life: Arc<Life>,
 }
 
 /// Nobody listens any more.
@@ -165,7 +168,7 @@ impl Feed {
         let (mut next, mut first) = (None::<String>, true);
         loop {
             let what = format!("list {}", self.kind.part);
-            let ask = Ask { what: what.clone(), path: self.path(&self.list_query(next.as_deref())), post: None, limit: PAGE_LIMIT };
+            let ask = Ask { what: what.clone(), path: self.path(&self.list_query(next.as_deref())), post: None, limit: self.kind.limit };
             let reply = self.link.ask(&ask).await.map_err(|problem| Stop::Failed(problem, None))?;
             let page: Page<T> = reply.json(&what).map_err(|failure| Stop::Failed(failure.into(), None))?;
             let Some(items) = page.items.or_else(|| (!page.metadata.resource_version.is_empty()).then(Vec::new)) else {
@@ -177,6 +180,7 @@ impl Feed {
             first = false;
             if next.is_none() {
                 self.backoff.succeeded();
+                self.outlet.life.listed(self.kind.part);
                 return Ok(Some(page.metadata.resource_version));
             }
         }
@@ -277,6 +281,7 @@ impl Feed {
             }
             Line::Bookmark(mark) => {
                 *version = mark.metadata.resource_version;
+                self.outlet.life.bookmark(self.kind.part);
                 return Ok(None);
             }
             Line::Error(status) if status.code == 410 || status.reason == "Expired" || status.reason == "Gone" => {
@@ -288,7 +293,7 @@ impl Feed {
             }
         };
         let mut updates = follower.saw(seen);
-        updates.extend((self.outlet.pulse)());
+        updates.extend(self.outlet.life.event(self.kind.part));
         self.emit(updates).await?;
         Ok(None)
     }

@@ -1,5 +1,6 @@
 //! Where a connection's settings come from: kubeconfig files as kubectl reads them, or the service account of a pod.
 
+use super::proxy::is_direct;
 use kube::config::{AuthInfo, Kubeconfig, KubeconfigError, LoadDataError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -146,10 +147,21 @@ impl Place {
             return Err(ConnectError::Credentials { user, why });
         }
         kubeconfig.current_context = Some(name.clone());
-        let config = kube::Config::try_from(kubeconfig).map_err(|error| unusable(&error, &name, &user))?;
+        let cluster = kubeconfig.clusters.iter().find(|named| named.name == context.cluster).and_then(|named| named.cluster.as_ref());
+        let own_proxy = cluster.is_some_and(|cluster| cluster.proxy_url.is_some());
+        let mut config = kube::Config::try_from(kubeconfig).map_err(|error| unusable(&error, &name, &user))?;
+        // The library compares NO_PROXY with the proxy's address rather than with the cluster's.
+        if !own_proxy && is_direct(config.cluster_url.host().unwrap_or_default(), &no_proxy()) {
+            config.proxy_url = None;
+        }
         watched.extend(credential_files(&config.auth_info));
         Ok(Loaded { config, user, origin, watched })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "NO_PROXY is how every client is told what is near")]
+fn no_proxy() -> String {
+    ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default()
 }
 
 fn in_cluster(looked: &[PathBuf]) -> Result<Loaded, ConnectError> {

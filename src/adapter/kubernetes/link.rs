@@ -10,12 +10,12 @@ use http_body_util::BodyExt as _;
 use kube::client::{Body, ClientBuilder};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 /// Most that is read of a single object.
 pub(super) const OBJECT_LIMIT: usize = 4 << 20;
-/// Most that is read of a page of a list, decompressed.
-pub(super) const PAGE_LIMIT: usize = 64 << 20;
+/// Most that is read of a page of a list, decompressed: five hundred fat pods are a third of it.
+pub(super) const PAGE_LIMIT: usize = 32 << 20;
 /// Credentials are renewed this long before they end.
 const RENEW_BEFORE: TimeDelta = TimeDelta::seconds(30);
 
@@ -79,6 +79,8 @@ pub(super) struct Link {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// One page at a time is held in memory.
+    pages: Semaphore,
 }
 
 impl Link {
@@ -91,7 +93,7 @@ impl Link {
         client(&dry).map_err(|why| ConnectError::Credentials { user: loaded.user.clone(), why })?;
         let seen = fingerprint(&loaded.watched);
         let state = Mutex::new(State { loaded, seen, session: None, generation: 0 });
-        Ok(Self { place, timeout, clock, state })
+        Ok(Self { place, timeout, clock, state, pages: Semaphore::new(1) })
     }
 
     /// How long an ordinary request may take.
@@ -163,6 +165,7 @@ impl Link {
 
     /// Reads, or asks a review. After a refused login once more with a new one.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Problem> {
+        let _alone = if ask.limit > OBJECT_LIMIT { self.pages.acquire().await.ok() } else { None };
         let (response, session) = self.start(ask).await?;
         self.finish(ask, Intent::Read, response, &session).await
     }

@@ -2,6 +2,8 @@
 
 use super::Core;
 use super::feed::{Closed, Feed, Follower, Kind, Outlet, PAGE, Seen, dice};
+use super::life::Life;
+use super::link::{OBJECT_LIMIT, PAGE_LIMIT};
 use super::objects::{Deployment, Event, Pod, ReplicaSet};
 use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
 use super::route;
@@ -10,13 +12,12 @@ use super::workloads::{Deployments, Events};
 use crate::domain::backoff::Backoff;
 use crate::domain::{Failure, Refusal, Track};
 use crate::port::platform::PlatformUpdate;
-use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt as _;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -24,42 +25,6 @@ use tokio::sync::{mpsc, watch};
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long both Deployments are waited for before what is known of one has to do.
 const BOTH: Duration = Duration::from_secs(2);
-
-/// What proves that the picture is alive.
-#[derive(Debug, Default)]
-struct Life {
-    /// The server's clock at the last heartbeat.
-    date: Option<DateTime<Utc>>,
-    skew: Option<TimeDelta>,
-    at: Option<DateTime<Utc>>,
-    /// The last heartbeat failed, or its clock stood still: events alone prove nothing then.
-    doubtful: bool,
-}
-
-impl Life {
-    /// After an answered heartbeat that was asked at `asked`. A clock that did not move on is an old answer from somewhere between.
-    fn beat(&mut self, asked: DateTime<Utc>, date: Option<DateTime<Utc>>) -> PlatformUpdate {
-        let moved = date.is_none() || self.date.is_none() || date > self.date;
-        if moved {
-            self.at = Some(asked);
-            self.date = date;
-        }
-        self.doubtful = !moved;
-        // The header has whole seconds: the half is on average what it leaves out.
-        self.skew = date.map(|date| date + TimeDelta::milliseconds(500) - asked);
-        PlatformUpdate::Alive { at: self.at.unwrap_or(asked), skew: self.skew }
-    }
-
-    /// After an event of a watch; at most one proof a second.
-    fn event(&mut self, now: DateTime<Utc>) -> Option<PlatformUpdate> {
-        let last = self.at?;
-        if self.doubtful || now - last < TimeDelta::seconds(1) {
-            return None;
-        }
-        self.at = Some(now);
-        Some(PlatformUpdate::Alive { at: now, skew: self.skew })
-    }
-}
 
 /// The stream. All work is done by whoever polls it, and ends with it.
 pub(super) fn stream(core: Arc<Core>) -> BoxStream<'static, PlatformUpdate> {
@@ -80,17 +45,13 @@ pub(super) fn stream(core: Arc<Core>) -> BoxStream<'static, PlatformUpdate> {
 
 async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     let (wake, woken) = watch::channel(0_u64);
-    let life = Arc::new(Mutex::new(Life::default()));
-    let pulse = {
-        let (life, clock) = (Arc::clone(&life), Arc::clone(core.link.clock()));
-        Arc::new(move || life.lock().unwrap_or_else(PoisonError::into_inner).event(clock.now().wall))
-    };
-    let outlet = Outlet { updates, wake: woken, pulse };
+    let life = Arc::new(Life::new(Arc::clone(core.link.clock())));
+    let outlet = Outlet { updates, wake: woken, life };
     let (scope, scoped) = watch::channel(Scope::default());
     let book: SharedBook = Arc::new(Mutex::new(Book::new(Arc::clone(&core.spec))));
     let routes = Arc::new(AtomicU64::new(0));
     tokio::join!(
-        heartbeat(&core, &outlet, &wake, &life, &routes),
+        heartbeat(&core, &outlet, &wake, &routes),
         deployments(&core, &outlet, Track::Canary, scope.clone()),
         deployments(&core, &outlet, Track::Baseline, scope),
         instances(&core, &outlet, scoped, &book),
@@ -100,7 +61,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
 }
 
 /// Reads the route, over and over: its content, and the server's clock.
-async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, life: &Mutex<Life>, routes: &AtomicU64) {
+async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64) {
     let mut backoff = Backoff::new(Duration::from_secs(1), HEARTBEAT);
     loop {
         let asked = core.link.clock().now();
@@ -125,13 +86,15 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, life
                 if routes.load(Ordering::SeqCst) == seen {
                     told.push(PlatformUpdate::Route(route));
                 }
-                told.push(life.lock().unwrap_or_else(PoisonError::into_inner).beat(asked.wall, date));
+                told.push(outlet.life.beat(asked, date));
                 // On the injected clock, so that a demo that runs fast beats fast; never slower than on a real one.
                 core.link.clock().real_wait(asked.boot + HEARTBEAT).clamp(Duration::from_millis(100), HEARTBEAT)
             }
             Err(failure) => {
-                life.lock().unwrap_or_else(PoisonError::into_inner).doubtful =
-                    !matches!(failure, Failure::Refused { reason: Refusal::Right, .. });
+                // Without the right to read the route the watches still tell the truth.
+                if !matches!(failure, Failure::Refused { reason: Refusal::Right, .. }) {
+                    outlet.life.missed();
+                }
                 let wait = backoff.after_failure(dice());
                 told.push(PlatformUpdate::Trouble { failure, part: "route", retry_in: wait });
                 wait
@@ -244,7 +207,9 @@ async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
 impl Core {
     fn kind(&self, part: &'static str, group: &str, resource: &str) -> Kind {
         let path = format!("{group}/namespaces/{}/{resource}", self.spec.namespace);
-        Kind { part, path, labels: None, fields: None, page: PAGE }
+        // One object needs no room for a page of five hundred.
+        let limit = if matches!(part, "deployments" | "route") { OBJECT_LIMIT } else { PAGE_LIMIT };
+        Kind { part, path, labels: None, fields: None, page: PAGE, limit }
     }
 }
 
@@ -257,39 +222,5 @@ impl Kind {
     fn fields(mut self, selector: String) -> Self {
         self.fields = Some(selector);
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-    }
-
-    fn alive(update: &PlatformUpdate) -> DateTime<Utc> {
-        match update {
-            PlatformUpdate::Alive { at, .. } => *at,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_clock_that_stands_still_proves_no_life() {
-        let mut life = Life::default();
-        assert_eq!(alive(&life.beat(at(0), Some(at(0)))), at(0));
-        assert_eq!(alive(&life.beat(at(10), Some(at(10)))), at(10));
-        assert_eq!(alive(&life.beat(at(20), Some(at(10)))), at(10), "the same answer again");
-        assert_eq!(life.event(at(25)), None, "and events do not hide it");
-        assert_eq!(alive(&life.beat(at(30), Some(at(30)))), at(30));
-        assert_eq!(life.event(at(35)).as_ref().map(alive), Some(at(35)));
-    }
-
-    #[test]
-    fn skew_is_told_by_the_date() {
-        let mut life = Life::default();
-        let PlatformUpdate::Alive { skew, .. } = life.beat(at(0), Some(at(90))) else { panic!() };
-        assert_eq!(skew.unwrap().num_seconds(), 90);
     }
 }

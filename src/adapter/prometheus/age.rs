@@ -30,11 +30,13 @@ enum When {
 }
 
 type Key = (String, When);
+/// Since when by the boot clock, and the answer once it is there.
+type Kept = (Duration, Arc<OnceCell<Times>>);
 
 /// Answers about selectors, kept for a part of the scrape interval, so that several criteria over the same metrics ask once.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
-    kept: Mutex<HashMap<Key, (Duration, Arc<OnceCell<Times>>)>>,
+    kept: Mutex<HashMap<Key, Kept>>,
 }
 
 impl Ages {
@@ -61,11 +63,12 @@ impl History {
         self.0.as_ref()?.iter().rev().find_map(|t| *t)
     }
 
-    /// Empties the slots whose value rests on samples that are too old for them, and those after the newest sample.
+    /// Empties the slots whose value rests on samples that are too old for them, and those more than a step (or, with finer steps, an
+    /// interval) after the newest sample.
     pub(super) fn cut(&self, series: &mut Series, interval: Duration) {
         let Some(times) = &self.0 else { return };
         let newest = self.newest();
-        let step = TimeDelta::from_std(series.step).unwrap_or(TimeDelta::MAX);
+        let step = TimeDelta::from_std(series.step.max(interval)).unwrap_or(TimeDelta::MAX);
         let tolerated = tolerated_age(interval);
         for index in 0..series.values.len() {
             let at = series.time(index);
@@ -187,6 +190,9 @@ mod tests {
         let mut cut = series(5);
         history(&[&[Some(0), Some(14), Some(29), Some(29), Some(29)]]).cut(&mut cut, Duration::from_secs(15));
         assert_eq!(cut.values, [Some(1.0), Some(1.0), Some(1.0), None, None], "45 is later than 29 + 15");
+        let mut fine = Series { step: Duration::from_secs(5), ..series(5) };
+        history(&[&[Some(0), Some(0), Some(0), Some(0), Some(0)]]).cut(&mut fine, Duration::from_secs(15));
+        assert_eq!(fine.values, [Some(1.0), Some(1.0), Some(1.0), Some(1.0), None], "no new sample is due before 15");
     }
 
     #[test]

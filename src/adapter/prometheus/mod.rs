@@ -102,7 +102,7 @@ impl Prometheus {
         if reply.status == 404 {
             return Ok(BuildInfo { product: "Prometheus".into(), version: "unknown".into() });
         }
-        let decoded = self.decode(&operation, &url, &reply, promql::envelope::<WireBuildInfo>)?;
+        let decoded = decode(&operation, &url, &reply, promql::envelope::<WireBuildInfo>)?;
         let or = |value: &str, otherwise: &str| if value.is_empty() { otherwise.to_owned() } else { text::clean_bounded(value, 60) };
         Ok(BuildInfo { product: or(&decoded.value.application, "Prometheus"), version: or(&decoded.value.version, "unknown") })
     }
@@ -127,47 +127,25 @@ impl Prometheus {
         let operation = format!("query of {}", self.source);
         let url = self.endpoint(name);
         let before = self.clock.now().wall;
-        let mut reply = None;
-        if !self.get_only.load(Ordering::Relaxed) {
+        let posted = if self.get_only.load(Ordering::Relaxed) {
+            None
+        } else {
             let request = Request { operation: &operation, method: Method::POST, url: url.clone(), form: Some(&fields) };
-            reply = Some(self.http.read(request).await?).filter(|reply| !only_get_allowed(reply));
-        }
-        let reply = match reply {
-            Some(reply) => reply,
-            None => {
-                let mut with_fields = url.clone();
-                with_fields.query_pairs_mut().extend_pairs(&fields);
-                let request = Request { operation: &operation, method: Method::GET, url: with_fields, form: None };
-                let reply = self.http.read(request).await?;
-                self.get_only.fetch_or(reply.is_success(), Ordering::Relaxed);
-                reply
-            }
+            Some(self.http.read(request).await?).filter(|reply| !only_get_allowed(reply))
+        };
+        let reply = if let Some(reply) = posted {
+            reply
+        } else {
+            let mut with_fields = url.clone();
+            with_fields.query_pairs_mut().extend_pairs(&fields);
+            let request = Request { operation: &operation, method: Method::GET, url: with_fields, form: None };
+            let reply = self.http.read(request).await?;
+            self.get_only.fetch_or(reply.is_success(), Ordering::Relaxed);
+            reply
         };
         let skew = skew(&reply, before, self.clock.now().wall);
-        let decoded = self.decode(&operation, &url, &reply, promql::query)?;
+        let decoded = decode(&operation, &url, &reply, promql::query)?;
         Ok(Told { decoded, skew })
-    }
-
-    fn decode<T>(
-        &self,
-        operation: &str,
-        url: &Url,
-        reply: &Reply,
-        with: impl FnOnce(&[u8]) -> Result<Decoded<T>, DecodeError>,
-    ) -> Result<Decoded<T>, Failure> {
-        let at = format!("{operation} at {}", shown_url(url));
-        match with(&reply.body) {
-            Ok(decoded) if reply.is_success() => Ok(decoded),
-            Err(DecodeError::Server { kind, text }) => Err(match reply.status {
-                200..300 => Failure::Unknown { why: format!("{at}: {kind}: {text}") },
-                status => Failure::from_status(status, format!("{at}: {kind}: {text}")),
-            }),
-            Err(DecodeError::Foreign(why)) if reply.is_success() => {
-                Err(Failure::Unreadable { why: format!("{at}: {why} ({}); is this the address of a Prometheus server?", reply.describe()) })
-            }
-            Err(why @ DecodeError::Histogram) if reply.is_success() => Err(Failure::Unreadable { why: format!("{at}: {why}") }),
-            _ => Err(Failure::from_status(reply.status, format!("{at}: {}{}", reply.describe(), advice(reply.status)))),
-        }
     }
 
     async fn ask_instant(&self, query: &str, at: Option<DateTime<Utc>>) -> Result<Told<Data>, Failure> {
@@ -193,6 +171,28 @@ impl Prometheus {
     }
 }
 
+/// Reads an answer, or says what it is instead.
+fn decode<T>(
+    operation: &str,
+    url: &Url,
+    reply: &Reply,
+    with: impl FnOnce(&[u8]) -> Result<Decoded<T>, DecodeError>,
+) -> Result<Decoded<T>, Failure> {
+    let at = format!("{operation} at {}", shown_url(url));
+    match with(&reply.body) {
+        Ok(decoded) if reply.is_success() => Ok(decoded),
+        Err(DecodeError::Server { kind, text }) => Err(match reply.status {
+            200..300 => Failure::Unknown { why: format!("{at}: {kind}: {text}") },
+            status => Failure::from_status(status, format!("{at}: {kind}: {text}")),
+        }),
+        Err(DecodeError::Foreign(why)) if reply.is_success() => {
+            Err(Failure::Unreadable { why: format!("{at}: {why} ({}); is this the address of a Prometheus server?", reply.describe()) })
+        }
+        Err(why @ DecodeError::Histogram) if reply.is_success() => Err(Failure::Unreadable { why: format!("{at}: {why}") }),
+        _ => Err(Failure::from_status(reply.status, format!("{at}: {}{}", reply.describe(), advice(reply.status)))),
+    }
+}
+
 /// What a range query asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Window {
@@ -211,7 +211,7 @@ impl Window {
         let (start, end) = (start.trunc_subsecs(3), end.trunc_subsecs(3));
         let count = promql::slots(start, end, step);
         if count > MOST_POINTS {
-            let step = (end - start).num_seconds() / (MOST_POINTS as i64 - 1) + 1;
+            let step = (end - start).num_seconds().unsigned_abs() / (MOST_POINTS as u64 - 1) + 1;
             return Err(not_sent(format!("{count} points are more than the {MOST_POINTS} a server gives; use a step of {step}s or more")));
         }
         Ok(Self { start, end, step, count })
@@ -288,12 +288,14 @@ impl Metrics for Prometheus {
             let (told, (history, remark)) =
                 futures::future::join(self.ask_range(&query, &window), self.history_behind(&query, window)).await;
             let (mut value, remarks, skew) = told?;
-            value.iter_mut().for_each(|series| history.cut(series, self.interval));
+            for series in &mut value {
+                history.cut(series, self.interval);
+            }
             Ok(Answer { value, newest: history.newest(), warnings: remarks.into_iter().chain(remark).collect(), skew })
         })
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::float_cmp)]
 mod tests;

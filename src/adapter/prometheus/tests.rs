@@ -82,6 +82,14 @@ async fn an_error_of_the_server_is_told_in_its_words_even_with_data() {
 }
 
 #[tokio::test]
+async fn remarks_reach_whoever_asked() {
+    let body = r#"{"status":"success","warnings":["partial data: one store did not answer"],"infos":["metric might not be a counter"],
+        "data":{"resultType":"vector","result":[]}}"#;
+    let (answer, _) = answered(ResponseTemplate::new(200).set_body_raw(body, "application/json")).await;
+    assert_eq!(answer.unwrap().warnings, ["partial data: one store did not answer", "metric might not be a counter"]);
+}
+
+#[tokio::test]
 async fn fifty_megabytes_are_not_read() {
     for encoding in [None, Some("gzip")] {
         let body = if encoding.is_some() { gzip_of_zeros() } else { vec![b' '; 50 * 1024 * 1024] };

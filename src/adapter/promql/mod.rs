@@ -122,7 +122,7 @@ struct Point(Sample);
 impl<'de> Deserialize<'de> for Point {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (seconds, value) = <(f64, std::borrow::Cow<'de, str>)>::deserialize(deserializer)?;
-        let at = time(seconds).ok_or_else(|| serde::de::Error::custom(format!("{seconds} is no time")))?;
+        let at = time(seconds).ok_or_else(|| serde::de::Error::custom(format!("{seconds:e} is no time")))?;
         let value =
             number(&value).ok_or_else(|| serde::de::Error::custom(format!("{:?} is no number", text::clean_bounded(&value, 40))))?;
         Ok(Self(Sample { at, value }))
@@ -297,7 +297,7 @@ mod tests {
                 r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"x\u0007"]}]}}"#,
                 "unexpected data: \"x\" is no number at line 1 column 95",
             ),
-            (r#"{"status":"success","data":{"resultType":"scalar","result":[1e300,"1"]}}"#, "is no time"),
+            (r#"{"status":"success","data":{"resultType":"scalar","result":[1e300,"1"]}}"#, "1e300 is no time"),
             (
                 r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#,
                 "native histograms",
