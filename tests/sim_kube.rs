@@ -6,6 +6,7 @@
 mod sim;
 
 use futures::TryStreamExt as _;
+use gonogo::domain::Clock as _;
 use gonogo::sim::{Options, Scene};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -62,9 +63,6 @@ async fn a_watcher_follows_and_recovers_from_a_broken_connection() {
         }
     }
     assert_eq!(listed, 12);
-    while events.try_next().await.is_ok() {}
-    // The watch broke. What happens meanwhile is seen all the same.
-    sim.patch(&format!("{}/checkout-stable/scale", sim::DEPLOYMENTS), sim::MERGE_PATCH, &json!({ "spec": { "replicas": 10 } })).await;
     let seen = async {
         loop {
             match events.try_next().await {
@@ -73,5 +71,17 @@ async fn a_watcher_follows_and_recovers_from_a_broken_connection() {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), seen).await.expect("the new pod is seen");
+    // The pod comes after the watch broke.
+    let clock = sim.handle.sim_clock();
+    let after_the_fault = clock.boot_at(chrono::TimeDelta::seconds(35));
+    let write = async {
+        sim::until("the fault has passed", async || {
+            tokio::time::sleep(clock.real_wait(after_the_fault)).await;
+            clock.now().boot >= after_the_fault
+        })
+        .await;
+        sim.patch(&format!("{}/checkout-stable/scale", sim::DEPLOYMENTS), sim::MERGE_PATCH, &json!({ "spec": { "replicas": 10 } })).await
+    };
+    let both = futures::future::join(seen, write);
+    tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("the new pod is seen");
 }
