@@ -19,6 +19,9 @@ pub struct Answer<T> {
     pub skew: Option<chrono::TimeDelta>,
 }
 
+/// One series of an instant answer, with its value.
+pub type Point = (Labels, Sample);
+
 /// A metrics backend that speaks PromQL.
 pub trait Metrics: Send + Sync {
     /// Name of the connection.
@@ -28,7 +31,7 @@ pub trait Metrics: Send + Sync {
     fn interval(&self) -> Duration;
 
     /// Values at one time (`None`: the backend's now).
-    fn instant(&self, query: &str, at: Option<DateTime<Utc>>) -> BoxFuture<'_, Result<Answer<Vec<(Labels, Sample)>>, Failure>>;
+    fn instant(&self, query: &str, at: Option<DateTime<Utc>>) -> BoxFuture<'_, Result<Answer<Vec<Point>>, Failure>>;
 
     /// Values over a range, one slot per `step`, gaps kept.
     fn range(

@@ -1,5 +1,6 @@
 //! Folding the journal: the only way the state of a run comes about.
 
+use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
 use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, OpStage, Operation, Phase, RunState, StepPhase, StepState};
@@ -10,16 +11,6 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The runbook as it is written into `run.started`.
-fn to_journal(runbook: &Runbook) -> serde_json::Value {
-    serde_json::to_value(runbook).unwrap_or_default()
-}
-
-/// The runbook as it was written into `run.started`.
-pub(super) fn from_journal(value: serde_json::Value) -> Result<Runbook, String> {
-    serde_json::from_value(value).map_err(|e| e.to_string())
-}
 
 /// SHA-256 of the canonical form of a resolved runbook: what a run pins.
 pub fn runbook_hash(runbook: &Runbook) -> Result<String, CanonicalError> {
@@ -51,7 +42,7 @@ impl RunState {
         if entry.seq != 1 {
             return Err(FoldError(format!("entry {} of {} stands where 1 should", entry.seq, entry.run)));
         }
-        let runbook = from_journal(runbook).map_err(|e| FoldError(format!("the runbook of {}: {e}", entry.run)))?;
+        let runbook = from_journal(&runbook).map_err(|e| FoldError(format!("the runbook of {}: {e}", entry.run)))?;
         let mut state = Self {
             run: entry.run.clone(),
             hash,

@@ -1,6 +1,6 @@
 //! A runbook, fully resolved: parameters bound, defaults filled in. What a run pins by hash when it starts.
 
-use crate::domain::{Action, Confirm, Probe, StepId};
+use crate::domain::{Action, Confirm, Probe, StepId, decimal, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub struct Step {
     /// Entered only when this holds.
     pub when: Option<When>,
     /// How long it may take, without holds.
+    #[serde(with = "millis::optional")]
     pub timeout: Option<Duration>,
     /// What must be typed before it acts.
     pub confirm: Confirm,
@@ -86,6 +87,7 @@ pub enum StepKind {
     /// Time must pass: a bake.
     Wait {
         /// How long, counting only time in which nothing holds and the data is live.
+        #[serde(with = "millis")]
         duration: Duration,
     },
     /// A person says go on (`y`).
@@ -155,8 +157,10 @@ pub enum AnswerKind {
     /// A number within limits.
     Number {
         /// At least.
+        #[serde(with = "decimal::optional")]
         min: Option<f64>,
         /// At most.
+        #[serde(with = "decimal::optional")]
         max: Option<f64>,
     },
 }
@@ -178,8 +182,10 @@ pub struct Condition {
     /// What is asked, and what is good.
     pub probe: Probe,
     /// Good for so long without a break.
+    #[serde(with = "millis")]
     pub hold: Duration,
     /// Asked so often.
+    #[serde(with = "millis")]
     pub every: Duration,
     /// What no data means.
     pub on_no_data: OnNoData,
@@ -207,8 +213,10 @@ pub struct Guard {
     /// What is asked, and what is good.
     pub probe: Probe,
     /// Asked so often.
+    #[serde(with = "millis")]
     pub every: Duration,
     /// Trips when bad for so long without a break.
+    #[serde(with = "millis")]
     pub bad_for: Duration,
     /// What no data means.
     pub on_no_data: GuardBlind,

@@ -1,6 +1,6 @@
 //! The story of a run: one line for every event that means something to people.
 
-use super::fold;
+use super::pin::from_journal;
 use super::plan::{Choice, Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome};
 use crate::domain::record::Entry;
@@ -108,7 +108,7 @@ impl Teller {
         match event {
             Event::RunStarted { runbook, auto_back_out, target, .. } => {
                 let mut what = String::from("run started");
-                if let Ok(runbook) = fold::from_journal(runbook) {
+                if let Ok(runbook) = from_journal(&runbook) {
                     self.learn(&runbook);
                     what = format!("run started: {} {}", runbook.id, runbook.version);
                 }
@@ -247,7 +247,7 @@ impl Teller {
                 let kind = if matches!(found, Found::Applied | Found::Never) { StoryKind::Act } else { StoryKind::Trouble };
                 Some((kind, why))
             }
-            Event::ActionVerified { op, weight, took_ms } => {
+            Event::ActionVerified { op, took_ms, .. } => {
                 Some((StoryKind::Act, format!("{}, verified in {}", self.what(&op), seconds(took_ms))))
             }
             Event::ActionAdopted { weight, reason, .. } => {

@@ -1,0 +1,187 @@
+//! Ten thousand instances, counted as they change and sorted only when asked.
+
+use super::model::InstanceSort;
+use crate::domain::{Instance, InstanceState, Track};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Counts of one track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// All that are not ended.
+    pub total: u32,
+    /// Serving.
+    pub ready: u32,
+    /// With a problem.
+    pub problems: u32,
+    /// Restarts of all of them.
+    pub restarts: u32,
+}
+
+/// The instances by uid, with counts that are always right.
+#[derive(Debug, Clone, Default)]
+pub struct Instances {
+    by_uid: BTreeMap<Arc<str>, Instance>,
+    canary: Count,
+    baseline: Count,
+    states: BTreeMap<(Track, InstanceState), u32>,
+}
+
+impl Instances {
+    /// Replaces everything.
+    pub fn replace(&mut self, all: Vec<Instance>) {
+        *self = Self::default();
+        for instance in all {
+            self.put(instance);
+        }
+    }
+
+    /// A new or changed instance; gives what was known before.
+    pub fn put(&mut self, instance: Instance) -> Option<Instance> {
+        self.count(&instance, true);
+        let before = self.by_uid.insert(instance.uid.clone(), instance);
+        if let Some(before) = &before {
+            self.count(before, false);
+        }
+        before
+    }
+
+    /// A deleted instance.
+    pub fn remove(&mut self, uid: &str) -> Option<Instance> {
+        let gone = self.by_uid.remove(uid)?;
+        self.count(&gone, false);
+        Some(gone)
+    }
+
+    fn count(&mut self, instance: &Instance, add: bool) {
+        let step = |n: &mut u32, by: u32| *n = if add { *n + by } else { n.saturating_sub(by) };
+        step(self.states.entry((instance.track, instance.state)).or_default(), 1);
+        if instance.state == InstanceState::Ended {
+            return;
+        }
+        let count = match instance.track {
+            Track::Canary => &mut self.canary,
+            Track::Baseline => &mut self.baseline,
+        };
+        step(&mut count.total, 1);
+        step(&mut count.ready, u32::from(instance.state == InstanceState::Ready));
+        step(&mut count.problems, u32::from(instance.is_problem()));
+        step(&mut count.restarts, instance.restarts);
+    }
+
+    /// Counts of a track.
+    #[must_use]
+    pub fn of(&self, track: Track) -> Count {
+        match track {
+            Track::Canary => self.canary,
+            Track::Baseline => self.baseline,
+        }
+    }
+
+    /// How many of a track are in each state, worst state first.
+    pub fn by_state(&self, track: Track) -> impl Iterator<Item = (InstanceState, u32)> + '_ {
+        self.states.iter().filter(move |((t, _), n)| *t == track && **n > 0).map(|((_, s), n)| (*s, *n))
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn get(&self, uid: &str) -> Option<&Instance> {
+        self.by_uid.get(uid)
+    }
+
+    /// All, in no useful order.
+    pub fn iter(&self) -> impl Iterator<Item = &Instance> {
+        self.by_uid.values()
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_uid.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_uid.is_empty()
+    }
+
+    /// Above this many rows the table shows counts and the rows with a problem.
+    pub const ROWS: usize = 200;
+
+    /// Rows of the table: sorted, filtered; above [`Self::ROWS`] without a filter only rows with a problem.
+    #[must_use]
+    pub fn rows(&self, sort: InstanceSort, filter: &str) -> Vec<&Instance> {
+        let many = self.by_uid.len() > Self::ROWS && filter.is_empty();
+        let mut rows: Vec<&Instance> =
+            self.by_uid.values().filter(|i| if many { i.is_problem() } else { filter.is_empty() || matches(i, filter) }).collect();
+        match sort {
+            InstanceSort::Group => {
+                rows.sort_by(|a, b| (a.track, !a.is_problem(), a.created, &a.name).cmp(&(b.track, !b.is_problem(), b.created, &b.name)));
+            }
+            InstanceSort::Restarts => rows.sort_by(|a, b| b.restarts.cmp(&a.restarts).then_with(|| a.name.cmp(&b.name))),
+            InstanceSort::Age => rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name))),
+            InstanceSort::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
+        }
+        rows
+    }
+}
+
+/// `text` anywhere in a row; `!text` nowhere; several words must all match.
+fn matches(instance: &Instance, filter: &str) -> bool {
+    filter.split_whitespace().all(|word| {
+        let (negated, word) = word.strip_prefix('!').map_or((false, word), |w| (true, w));
+        let word = word.to_lowercase();
+        let hit = [&*instance.name, &*instance.version, instance.track.word(), instance.state.word()]
+            .into_iter()
+            .chain(instance.reason.as_deref())
+            .chain(instance.node.as_deref())
+            .any(|field| field.to_lowercase().contains(&word));
+        hit != negated
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    fn instance(uid: &str, track: Track, state: InstanceState, restarts: u32) -> Instance {
+        Instance {
+            uid: uid.into(),
+            name: format!("pod-{uid}").into(),
+            track,
+            version: "v1".into(),
+            state,
+            reason: None,
+            restarts,
+            last_exit: None,
+            node: None,
+            created: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn counts_follow_every_change() {
+        let mut all = Instances::default();
+        all.put(instance("a", Track::Canary, InstanceState::Ready, 0));
+        all.put(instance("b", Track::Canary, InstanceState::Starting, 2));
+        all.put(instance("a", Track::Canary, InstanceState::Failing, 1));
+        assert_eq!(all.of(Track::Canary), Count { total: 2, ready: 0, problems: 1, restarts: 3 });
+        all.remove("a");
+        assert_eq!(all.of(Track::Canary), Count { total: 1, ready: 0, problems: 0, restarts: 2 });
+        assert_eq!(all.by_state(Track::Canary).collect::<Vec<_>>(), [(InstanceState::Starting, 1)]);
+    }
+
+    #[test]
+    fn problems_come_first_in_their_group_and_alone_among_many() {
+        let mut all = Instances::default();
+        for i in 0..300 {
+            all.put(instance(&format!("{i:03}"), Track::Baseline, InstanceState::Ready, 0));
+        }
+        all.put(instance("bad", Track::Baseline, InstanceState::Failing, 0));
+        assert_eq!(all.rows(InstanceSort::Group, "").len(), 1);
+        assert_eq!(all.rows(InstanceSort::Group, "pod-00").len(), 10);
+        assert_eq!(all.rows(InstanceSort::Group, "!ready").len(), 1);
+    }
+}

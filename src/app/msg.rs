@@ -1,0 +1,150 @@
+//! What happened, in one total order.
+
+use super::key::Key;
+use crate::domain::record::Entry;
+use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, Route, RunId, Series, Stamp, Ticket};
+use crate::runbook::io::{AppendRefusal, Command};
+use chrono::{DateTime, Utc};
+
+/// A message with its place and time, given by the runtime alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// Total order.
+    pub seq: u64,
+    /// When.
+    pub stamp: Stamp,
+    /// What.
+    pub msg: Msg,
+}
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Msg {
+    /// The first message.
+    Started,
+    /// A deadline was reached, or a second passed.
+    Tick,
+    /// A key.
+    Key(Key),
+    /// Bracketed paste.
+    Paste(String),
+    /// The text area changed: a memo, a reason, a filter. Already cleaned.
+    TextChanged(String),
+    /// The screen has this size now.
+    Resized {
+        /// Cells.
+        width: u16,
+        /// Cells.
+        height: u16,
+    },
+    /// The program was suspended or the machine slept, and is back.
+    Woke {
+        /// For people: `asleep 14m02s`.
+        what: String,
+    },
+    /// The platform changed; coalesced.
+    Platform(Vec<PlatformUpdate>),
+    /// The metrics backend answered.
+    Answered {
+        /// Of the request.
+        ticket: Ticket,
+        /// The answer.
+        result: Result<MetricsAnswer, Failure>,
+    },
+    /// A run was started or its seat taken: we drive it.
+    RunOpened {
+        /// All of its entries.
+        entries: Vec<Entry>,
+        /// Our epoch.
+        epoch: Epoch,
+        /// This boot.
+        boot_id: String,
+        /// Our session, for tickets and messages.
+        resumed: bool,
+    },
+    /// A run that somebody else drives, or nobody.
+    RunFollowed {
+        /// All of its entries.
+        entries: Vec<Entry>,
+        /// Somebody drives it.
+        attended: bool,
+    },
+    /// Others appended to the run we show.
+    EntriesAppended {
+        /// In order.
+        entries: Vec<Entry>,
+        /// Somebody drives it.
+        attended: bool,
+    },
+    /// The run could not be started, or its seat not be taken.
+    RunRefused {
+        /// Which, if it exists.
+        run: Option<RunId>,
+        /// Why, with what to do.
+        why: String,
+    },
+    /// Our own append is durable.
+    Appended {
+        /// Of the request.
+        ticket: Ticket,
+        /// As written.
+        entries: Vec<Entry>,
+    },
+    /// Our own append was refused.
+    AppendRefused {
+        /// Of the request.
+        ticket: Ticket,
+        /// Why.
+        why: AppendRefusal,
+    },
+    /// A plan was worked out.
+    Planned {
+        /// Of the request.
+        ticket: Ticket,
+        /// The plan.
+        result: Result<Box<ActionPlan>, Failure>,
+    },
+    /// The route was read.
+    RouteRead {
+        /// Of the request.
+        ticket: Ticket,
+        /// What is there.
+        result: Result<Box<Route>, Failure>,
+    },
+    /// A write was answered, or not.
+    Sent {
+        /// Of the request.
+        ticket: Ticket,
+        /// The answer.
+        result: Result<Accepted, Failure>,
+    },
+    /// A new epoch was taken.
+    EpochAdvanced {
+        /// Of the request.
+        ticket: Ticket,
+        /// The new epoch.
+        result: Result<Epoch, String>,
+    },
+    /// The driver's seat is somebody else's.
+    SeatLost {
+        /// The epoch now.
+        current: Epoch,
+    },
+    /// A decision of a person that did not come by key: the command line.
+    Decided(Command),
+    /// Text was put on the clipboard, or could not be.
+    Copied(Result<String, String>),
+}
+
+/// An answer of the metrics backend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricsAnswer {
+    /// The series; an instant answer has one slot each. Empty means no data.
+    pub series: Vec<Series>,
+    /// Time of the newest sample behind the query.
+    pub newest: Option<DateTime<Utc>>,
+    /// Remarks of the backend.
+    pub warnings: Vec<String>,
+    /// Difference of the server's clock to ours.
+    pub skew: Option<chrono::TimeDelta>,
+}
