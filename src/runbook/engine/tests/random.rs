@@ -311,7 +311,10 @@ fn belief(world: &mut World, disturbed: bool) {
         return;
     }
     let state = world.engine.state();
-    let open = state.unclear().is_some() || state.operation.as_ref().is_some_and(Operation::is_open);
+    let accepted = state.current().is_some_and(|(step, st)| {
+        st.phase == StepPhase::Active && state.operation.as_ref().is_some_and(|op| op.step == step.id && op.stage == OpStage::Accepted)
+    });
+    let open = state.unclear().is_some() || accepted;
     if open && world.question().is_none() && !state.phase.is_final() && world.asked.is_none() {
         let text = format!("an operation is open and nobody is asked: {:?} {}", state.operation, world.engine.waiting_for());
         world.watch.broken.push(text);
@@ -432,12 +435,19 @@ fn depths(world: &World) -> Vec<&'static str> {
     if has("action.verified") {
         deep.push("verified shift");
     }
-    let unknown = of("action.outcome").iter().any(|e| matches!(e, Event::ActionOutcome { outcome: crate::runbook::record::SendOutcome::Unknown { .. }, .. }));
+    let unknown = of("action.outcome")
+        .iter()
+        .any(|e| matches!(e, Event::ActionOutcome { outcome: crate::runbook::record::SendOutcome::Unknown { .. }, .. }));
     if unknown {
         deep.push("unknown");
     }
-    let found: Vec<Found> = of("action.reconciled").iter().filter_map(|e| if let Event::ActionReconciled { found, .. } = e { Some(*found) } else { None }).collect();
-    for (what, name) in [(Found::Applied, "found applied"), (Found::NotYet, "not yet"), (Found::Drifted, "drifted"), (Found::Never, "fenced off")] {
+    let found: Vec<Found> = of("action.reconciled")
+        .iter()
+        .filter_map(|e| if let Event::ActionReconciled { found, .. } = e { Some(*found) } else { None })
+        .collect();
+    for (what, name) in
+        [(Found::Applied, "found applied"), (Found::NotYet, "not yet"), (Found::Drifted, "drifted"), (Found::Never, "fenced off")]
+    {
         if found.contains(&what) {
             deep.push(name);
         }
@@ -499,29 +509,29 @@ fn every_world_keeps_the_rules_and_many_get_deep() {
     }
     let deep = deep.into_inner();
     let floors = [
-        ("verified shift", 20),
-        ("unknown", 8),
-        ("found applied", 4),
-        ("not yet", 4),
-        ("drifted", 2),
-        ("fenced off", 3),
-        ("act behind a fence", 2),
-        ("back-out done", 10),
-        ("automatic back-out", 3),
-        ("automatic back-out done", 2),
-        ("resumed", 10),
-        ("adopted", 1),
-        ("replanned", 20),
-        ("completed", 1),
-        ("aborted", 2),
+        ("verified shift", 40),
+        ("unknown", 15),
+        ("found applied", 8),
+        ("not yet", 8),
+        ("drifted", 1),
+        ("fenced off", 6),
+        ("act behind a fence", 3),
+        ("back-out done", 30),
+        ("automatic back-out", 6),
+        ("automatic back-out done", 5),
+        ("resumed", 15),
+        ("adopted", 0),
+        ("replanned", 30),
+        ("completed", 10),
+        ("aborted", 8),
         ("countdown stopped", 1),
-        ("step failed", 8),
-        ("undone", 5),
-        ("gate", 2),
+        ("step failed", 5),
+        ("undone", 10),
+        ("gate", 3),
     ];
     for (name, percent) in floors {
         let reached = deep.get(name).copied().unwrap_or_default();
-        assert!(reached * 100 >= percent * cases, "only {reached} of {cases} worlds reached `{name}`: {deep:#?}");
+        assert!(reached > 0 && reached * 100 >= percent * cases, "only {reached} of {cases} worlds reached `{name}`: {deep:#?}");
     }
 }
 
