@@ -9,6 +9,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod tour;
 pub mod update;
 pub mod verdict;
 pub mod wanted;

@@ -73,6 +73,7 @@ impl RunState {
             driver_at: entry.time.store,
             doubtful: None,
             fence: None,
+            fence_owed: false,
             intended_before: None,
             intents: BTreeMap::new(),
             runbook: Arc::new(runbook),
@@ -144,8 +145,9 @@ impl RunState {
                 self.phase = Phase::RollbackStuck;
                 self.end_reason = Some(why);
             }
-            Event::LeaseAcquired { epoch, .. } => {
+            Event::LeaseAcquired { epoch, taken_from } => {
                 self.stop_counting("the driver changed");
+                self.fence_owed |= taken_from.is_some();
                 self.epoch = epoch;
                 self.driver = entry.actor.clone();
                 self.released = false;
@@ -191,7 +193,7 @@ impl RunState {
             }
         }
         // What was accepted is in force and the way back takes it back; only what may still arrive stays in doubt.
-        if self.doubtful.as_ref().is_some_and(|op| !op.in_doubt()) {
+        if self.doubtful.as_ref().is_some_and(|op| !op.may_arrive()) {
             self.doubtful = None;
         }
     }
@@ -285,6 +287,10 @@ impl RunState {
         if let Some(bake) = step.bake.as_mut() {
             bake.counting_since = None;
         }
+        if self.phase == Phase::RollbackStuck && matches!(phase, StepPhase::Passed | StepPhase::Skipped) {
+            self.phase = Phase::RollingBack;
+            self.end_reason = None;
+        }
         Ok(())
     }
 
@@ -344,7 +350,8 @@ impl RunState {
         let at = entry.time.store;
         match event {
             Event::ActionPlanned { op, step, action, plan_hash, before } => {
-                if self.operation.as_ref().is_some_and(Operation::is_open) {
+                let running = self.phase == Phase::Running;
+                if self.operation.as_ref().is_some_and(|op| if running { op.is_open() } else { op.may_arrive() }) {
                     self.doubtful = self.operation.take();
                 }
                 let attempt = self.intents.get(&step).copied().unwrap_or_default() + 1;
@@ -433,6 +440,8 @@ impl RunState {
         found.stage = Self::stage_of(outcome);
         if matches!(outcome, SendOutcome::Accepted { .. }) {
             found.accepted_at = Some(at);
+            // Our epoch is on the object: whatever tests an older one is refused there.
+            self.fence_owed &= found.epoch != Some(self.epoch);
         }
         if matches!(outcome, SendOutcome::NotApplied { .. }) && !found.fence {
             self.was_never_applied(op);
@@ -457,7 +466,7 @@ impl RunState {
         if found == Found::Never {
             self.was_never_applied(op);
         }
-        if self.phase != Phase::Running && self.doubtful.as_ref().is_some_and(|o| o.op == *op && !o.in_doubt()) {
+        if self.phase != Phase::Running && self.doubtful.as_ref().is_some_and(|o| o.op == *op && !o.may_arrive()) {
             self.doubtful = None;
         }
     }

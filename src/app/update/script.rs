@@ -3,11 +3,11 @@
 use super::super::effect::Effect;
 use super::super::model::{Model, Seat};
 use super::super::verdict::permit;
-use super::{prompts, run};
-use crate::domain::{Percent, Stamp, StepId};
-use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
+use super::{back_out, prompts, run};
+use crate::domain::{Failure, Percent, Refusal, Stamp, StepId};
+use crate::runbook::io::{Command, Input, Proposal, Purpose};
 use crate::runbook::record::Event;
-use crate::runbook::state::{OpStage, Phase, Question};
+use crate::runbook::state::{OpStage, Phase, Question, RunState};
 
 /// One act asked for on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,12 +145,15 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
             if confirm != "0" {
                 return end(model, ScriptEnd::Refused("backing out is confirmed with --confirm 0".into()));
             }
-            prompts::back_out(model, stamp)
+            back_out::back_out(model, stamp)
         }
         Request::Hold { reason } if driving => {
             let effects = run::feed(model, stamp, Input::Command(Command::Hold { reason }));
             let _ = end(model, ScriptEnd::Done("held".into()));
             effects
+        }
+        Request::Hold { .. } if model.run.as_ref().is_some_and(|r| r.state.phase.is_final()) => {
+            end(model, ScriptEnd::Refused("the run has ended: nothing moves by itself".into()))
         }
         Request::Hold { .. } if model.run.is_none() => end(model, ScriptEnd::Refused("no run to hold".into())),
         Request::Hold { reason } => run::append_as_observer(model, &Event::HoldBegan { reason, guard: None }),
@@ -207,19 +210,22 @@ fn watch(model: &mut Model, script: &Script) {
     let how = match &script.request {
         Request::Promote { to, .. } if script.confirmed => match state.operation.as_ref().map(|o| (&o.stage, o.action.weight())) {
             Some((OpStage::Verified, weight)) if weight == *to => ScriptEnd::Done(format!("canary at {to}%")),
-            Some((OpStage::Unknown { failure, .. }, _)) => {
-                ScriptEnd::Unknown(failure.as_ref().map_or_else(|| "outcome unknown".into(), ToString::to_string))
-            }
-            Some((OpStage::NotApplied { failure }, _)) => ScriptEnd::Refused(failure.to_string()),
+            Some((OpStage::Unknown { failure, .. }, _)) => ScriptEnd::Unknown(said_of(failure.as_ref())),
+            Some((OpStage::NotApplied { failure }, _)) => not_applied(failure),
             _ => return,
         },
+        // The platform was there already: the step passed without a write, so nothing was asked.
+        Request::Promote { to, .. } if state.intended == Some(*to) && !asks_for(state, *to) => {
+            ScriptEnd::Done(format!("canary at {to}% already"))
+        }
         Request::BackOut { .. } if script.confirmed => match state.phase {
             Phase::RolledBack => ScriptEnd::Done("backed out: canary at 0%".into()),
             Phase::RollbackStuck => ScriptEnd::Unknown("the way back is stuck: see gonogo show".into()),
             _ => match state.operation.as_ref().map(|o| (&o.stage, o.fence)) {
                 // The traffic is back; the checks of the way back go on in whoever drives.
                 Some((OpStage::Verified, false)) => ScriptEnd::Done("backed out: canary at 0%".into()),
-                Some((OpStage::NotApplied { failure }, false)) => ScriptEnd::Refused(failure.to_string()),
+                Some((OpStage::NotApplied { failure }, false)) => not_applied(failure),
+                Some((OpStage::Unknown { failure, .. }, false)) => ScriptEnd::Unknown(said_of(failure.as_ref())),
                 _ => return,
             },
         },
@@ -228,21 +234,36 @@ fn watch(model: &mut Model, script: &Script) {
     let _ = end(model, how);
 }
 
+fn said_of(failure: Option<&Failure>) -> String {
+    failure.map_or_else(|| "outcome unknown".into(), ToString::to_string)
+}
+
+fn not_applied(failure: &Failure) -> ScriptEnd {
+    match failure {
+        Failure::Refused { reason: Refusal::Conflict, .. } => ScriptEnd::Moved(failure.to_string()),
+        _ => ScriptEnd::Refused(failure.to_string()),
+    }
+}
+
+fn asks_for(state: &RunState, to: Percent) -> bool {
+    matches!(state.question(), Some(Question::Act { action, .. }) if action.weight() == to)
+}
+
 /// Somebody else's journal took our entry.
 pub(super) fn appended(model: &mut Model) {
     let _ = end(model, ScriptEnd::Done("written".into()));
 }
 
-/// The seat, the run or the plan was refused.
+/// The seat, the run, the plan or the act itself was refused.
 pub(super) fn refused(model: &mut Model, why: &str) {
+    if model.driver.script.as_ref().is_some_and(|s| !s.begun) {
+        return;
+    }
     let _ = end(model, ScriptEnd::Refused(why.to_owned()));
 }
 
-/// What the engine says about an act that it does not do.
-pub(super) fn said(model: &mut Model, level: Level, text: &str) {
-    let confirmed = model.driver.script.as_ref().is_some_and(|s| s.confirmed);
-    let begun = model.driver.script.as_ref().is_some_and(|s| s.begun);
-    if begun && !confirmed && level >= Level::Warning {
-        let _ = end(model, ScriptEnd::Refused(text.to_owned()));
-    }
+/// The engine gave the confirmed act up before anything was sent.
+pub(super) fn withdrawn(model: &mut Model, why: &str, moved: bool) {
+    let how = if moved { ScriptEnd::Moved(why.to_owned()) } else { ScriptEnd::Refused(why.to_owned()) };
+    let _ = end(model, how);
 }
