@@ -60,7 +60,8 @@ impl std::fmt::Display for Scene {
 /// What a scripted operator does before t = 0. Times are relative to t = 0, so they are negative.
 ///
 /// The run they start has: checklist answers, shift to 5, a check held 2 min, a bake of 5 min, shift to 25, a check held 2 min, a bake of
-/// 10 min, and then the decision to go to 50.
+/// 10 min, and then the decision to go to 50. A check begins to count when its queries (over 2 min) have the old traffic behind them, so
+/// from a shift to the end of its check it takes a little over 4 min.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script {
     /// How long before t = 0 the simulation begins.
@@ -89,9 +90,9 @@ impl Scene {
         let (start, confirm_5, confirm_25) = match self {
             Self::Idle => (None, None, None),
             Self::PreLaunch => (minutes(2, 0), None, None),
-            Self::Tour => (minutes(10, 0), minutes(8, 30), None),
-            Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(18, 45), minutes(17, 15), minutes(9, 15)),
-            Self::Ready50 => (minutes(23, 0), minutes(21, 30), minutes(13, 30)),
+            Self::Tour => (minutes(11, 45), minutes(10, 15), None),
+            Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(22, 45), minutes(21, 15), minutes(11, 15)),
+            Self::Ready50 => (minutes(27, 0), minutes(25, 30), minutes(15, 30)),
         };
         let run = start.map_or(0, |s| -s.num_seconds());
         Script { prelude: Duration::from_secs((IDLE_HISTORY + run).unsigned_abs()), start, confirm_5, confirm_25 }
