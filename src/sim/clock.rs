@@ -28,6 +28,11 @@ enum State {
     Live(Instant),
 }
 
+#[expect(clippy::disallowed_methods, reason = "simulated time runs on the machine's")]
+fn real_now() -> Instant {
+    Instant::now()
+}
+
 impl SimClock {
     pub(crate) fn new(seed: u64, speed: f64, frozen: Option<DateTime<Utc>>, prelude: Duration, wall_now: DateTime<Utc>) -> Self {
         Self {
@@ -36,7 +41,7 @@ impl SimClock {
             frozen,
             prelude,
             wall_at_zero: frozen.unwrap_or(wall_now),
-            started: Instant::now(),
+            started: real_now(),
             state: Mutex::new(State::Manual(Duration::ZERO)),
         }
     }
@@ -103,7 +108,7 @@ impl SimClock {
     pub(crate) fn set_live(&self) {
         let mut state = self.state();
         if matches!(*state, State::Manual(_)) {
-            *state = State::Live(Instant::now());
+            *state = State::Live(real_now());
         }
     }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 /// How much later answers come, in simulated time.
 const LATENCY: Duration = Duration::from_secs(2);
 /// Real time between the first half of an answer and the cut.
-const BEFORE_CUT: Duration = Duration::from_millis(20);
+const BEFORE_CUT: Duration = Duration::from_millis(250);
 /// Seconds that a client is told to wait.
 const RETRY_SECONDS: u32 = 5;
 /// Size of a huge answer: above what a client should be ready to hold.

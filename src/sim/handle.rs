@@ -46,7 +46,7 @@ pub struct Handle {
     tasks: JoinSet<()>,
 }
 
-#[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "t = 0 is the machine's now"))]
+#[expect(clippy::disallowed_methods, reason = "t = 0 is the machine's now")]
 fn machine_now() -> DateTime<Utc> {
     DateTime::from(std::time::SystemTime::now())
 }

@@ -144,7 +144,6 @@ impl Scene {
     pub(crate) fn canary(self, t: i64, happened: Happened) -> Behaviour {
         let healthy = Behaviour { errors: 0.0021, p99: 0.394, memory: 304.0, cpu: 0.61 };
         match self {
-            Self::Idle | Self::PreLaunch | Self::Ready50 => healthy,
             Self::Tour => match happened.promoted {
                 Some(at) if t >= at + 10 * SECOND => Behaviour { errors: 0.0231, ..healthy },
                 _ => healthy,
@@ -152,14 +151,13 @@ impl Scene {
             // 92 % of the limit at t = 0, and calm when the bake ends three minutes later.
             Self::Bake25 => Behaviour { p99: 0.414 - 0.020 * ramp(t, 30 * SECOND, 150 * SECOND), ..healthy },
             Self::NoGo if t >= -90 * SECOND => Behaviour { errors: 0.0231, ..healthy },
-            Self::NoGo => healthy,
             Self::SlowLeak => {
                 let leak = ramp(t, -4 * MINUTE, 20 * MINUTE);
                 let slower = ramp(t, 0, 9 * MINUTE) * 0.060 + ramp(t, 9 * MINUTE, 30 * MINUTE) * 0.300;
                 Behaviour { p99: healthy.p99 + slower, memory: healthy.memory + 190.0 * leak, ..healthy }
             }
             Self::CrashLoop if t >= CRASHES_FROM => Behaviour { errors: 0.042, p99: 0.436, memory: 480.0, ..healthy },
-            Self::CrashLoop => healthy,
+            Self::Idle | Self::PreLaunch | Self::Ready50 | Self::NoGo | Self::CrashLoop => healthy,
         }
     }
 
