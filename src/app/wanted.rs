@@ -167,7 +167,7 @@ fn next_wait(model: &Model, interval: Duration, stamp: &Stamp) -> Duration {
         0 => interval,
         n => {
             let nominal = Duration::from_secs(2).saturating_mul(2_u32.saturating_pow(n.min(5))).min(Duration::from_secs(30));
-            let dice = f64::from(u32::try_from(stamp.mono.subsec_millis()).unwrap_or(0)) / 1000.0;
+            let dice = f64::from(stamp.mono.subsec_millis()) / 1000.0;
             nominal.mul_f64(0.5 + dice / 2.0)
         }
     }

@@ -69,7 +69,7 @@ pub(super) async fn sim(args: &Sim) -> Outcome {
 }
 
 fn failed(error: sim::SimError) -> Failed {
-    let exit = if matches!(error, sim::SimError::Option(_)) { Exit::Usage } else { Exit::Internal };
+    let exit = if matches!(&error, sim::SimError::Option(_)) { Exit::Usage } else { Exit::Internal };
     Failed::new(exit, error.to_string())
 }
 
@@ -189,7 +189,7 @@ impl ScriptedOperator {
         if self.start.is_some_and(|at| now >= at) && model.picture.listed && model.picture.route_read {
             self.start = None;
             let first = crate::app::first_draft(model, &self.runbook, false);
-            return Step::Say(Msg::Start { first });
+            return Step::Say(Box::new(Msg::Start { first }));
         }
         let question = model.run.as_ref().and_then(|r| r.state.question());
         match question {
@@ -205,7 +205,7 @@ impl ScriptedOperator {
                     _ => None,
                 });
                 match answer {
-                    Some(answer) => Step::Say(Msg::Requested(Request::Answer { step, item, answer })),
+                    Some(answer) => Step::Say(Box::new(Msg::Requested(Request::Answer { step, item, answer }))),
                     None => Step::Wait,
                 }
             }
@@ -214,7 +214,7 @@ impl ScriptedOperator {
                     let (confirm, to) = (to.to_string(), *to);
                     if model.blocked.iter().all(|b| b.starts_with("OBSERVE")) {
                         self.promotions.pop_front();
-                        return Step::Say(Msg::Requested(Request::Promote { to, confirm }));
+                        return Step::Say(Box::new(Msg::Requested(Request::Promote { to, confirm })));
                     }
                     Step::Wait
                 }

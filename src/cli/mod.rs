@@ -13,7 +13,6 @@ mod local_time;
 mod logs;
 mod plan;
 mod print_undo;
-mod remote_clock;
 mod runbook;
 mod runs;
 mod show;
@@ -40,8 +39,7 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    crate::adapter::http::install_tls_provider();
-    crate::runtime::install_panic_hook();
+    wire::prepare();
     let _logs = logs::start(&cli.global);
     let outcome = runtime().and_then(|runtime| runtime.block_on(within(cli)));
     match outcome {

@@ -168,4 +168,5 @@ async fn send(ports: &Ports, proof: &SeatProof, write: Write) -> Result<Accepted
 /// A named point at which a test ends the process. Nothing in ordinary builds.
 fn crash_point(name: &str) {
     fail::fail_point!(name);
+    let _ = name;
 }
