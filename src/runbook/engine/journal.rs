@@ -273,6 +273,10 @@ impl Engine {
                 self.fact(Event::ActionOutcome { op, outcome: SendOutcome::NotApplied { failure: Failure::NotSent { why } } });
             }
             Event::RunResumed { .. } => self.resuming = false,
+            // Nothing about steps and acts comes after the end, even where it was found out before.
+            Event::RunCompleted {} | Event::RunRolledBack {} | Event::RunAborted { .. } => {
+                self.facts.retain(|f| matches!(f.event, Event::Note { .. } | Event::ModeChanged { .. }));
+            }
             Event::StepEntered { step, .. } => self.forget_samples_of(&step),
             Event::RollbackBegan { .. } => {
                 self.countdown = None;
