@@ -39,7 +39,7 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(4, 8);
+    let count = sight.model.gates.len().clamp(5, 8);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -64,7 +64,7 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     panels.push(chart_of_closest(sight, left));
     panels.push(now_and_steps(sight, right));
     let wanted = instances::rows_wanted(sight) + 2;
-    let middle = body.take_top(rows(wanted.clamp(4, (usize::from(body.height) * 6 / 10).max(4))));
+    let middle = body.take_top(rows(wanted.clamp(4, usize::from(body.height).saturating_sub(7).max(4))));
     let (left, right) = middle.split_left(middle.width / 2);
     panels.push(instances::table_panel(sight, left));
     panels.push(events::platform_panel(sight, right));
@@ -123,8 +123,8 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
-    let mut lines = vec![now_line(sight, width)];
-    lines.extend(next_lines(sight, narrow, width, height.saturating_sub(2)));
+    let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
+    lines.extend(next_lines(sight, narrow, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, narrow));
     lines.truncate(height.max(1));
     panel.with(lines.into_iter().map(|l| l.fit(width)).collect())
@@ -133,7 +133,7 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
 fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
-    let mut lines = vec![now_line(sight, width)];
+    let mut lines = now_lines(sight, width, 2);
     lines.extend(next_lines(sight, true, width, 3));
     lines.push(out_line(sight, true));
     lines.push(Line::default());
@@ -163,6 +163,38 @@ pub(super) fn state_word(sight: &Sight<'_>) -> Line {
         return Line::default().word(Role::Unknown, "HOLD: no data");
     }
     Line::default().word(Role::of(verdict), verdict.word())
+}
+
+/// What is going on, in at most two lines.
+fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
+    let line = now_line(sight, width);
+    if line.width() <= width || most < 2 {
+        return vec![line];
+    }
+    let is_baking = sight.run().and_then(|r| r.state.current()).is_some_and(|(s, _)| matches!(s.kind, StepKind::Wait { .. }));
+    match sight.baking().filter(|_| is_baking) {
+        Some(bake) => {
+            let clocks = format!(" {}/{}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total));
+            let bar = width.saturating_sub(clocks.len() + 2).clamp(6, 40);
+            let first = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar)).text(clocks);
+            vec![first, Line::of(" ").then(bake_note(sight, &bake))]
+        }
+        None => {
+            let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
+            parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
+        }
+    }
+}
+
+/// When the bake ends, or why its clock stands.
+fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
+    match &bake.stopped {
+        Some(why) => Line::default().word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}")),
+        None => {
+            let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
+            Line::of(format!("earliest GO {}", sight.time(at).trim_end()))
+        }
+    }
 }
 
 /// The line of what is going on.
@@ -214,15 +246,9 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
 pub(super) fn bake_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(bake) = sight.baking() else { return Line::of(" baking") };
     let bar = (width / 3).clamp(10, 30);
-    let mut line = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar));
-    line = line.text(format!(" {} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)));
-    match &bake.stopped {
-        Some(why) => line.text("   ").word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}")),
-        None => {
-            let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
-            line.text(format!("   earliest GO {}", sight.time(at).trim_end()))
-        }
-    }
+    let line = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar));
+    let line = line.text(format!(" {} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)));
+    line.text("   ").then(bake_note(sight, &bake))
 }
 
 fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec<Line> {
@@ -277,6 +303,7 @@ fn out_line(sight: &Sight<'_>, narrow: bool) -> Line {
         Phase::RollingBack => Line::of(format!(" out   backing out: {}", run.doing.as_deref().unwrap_or("under way"))),
         Phase::RollbackStuck => head.text("  tries the way back again; see 7"),
         _ if sight.model.options.spectator || sight.model.options.read_only => head.text("  OFF here: this cockpit cannot write"),
+        _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
         _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
         _ if narrow => head.text("  canary -> 0%, always available"),
         _ => {

@@ -42,7 +42,7 @@ pub(super) fn platform_panel(sight: &Sight<'_>, area: Area) -> Panel {
         let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
         let about = event.about.rsplit('/').next().unwrap_or(&event.about);
         let line = Line::of(format!(" {} ", sight.time(event.at))).mark(role, sign);
-        line.text(format!(" {} {about}{times}: {}", event.reason, event.message)).fit(cells)
+        line.text(format!(" {} {}{times}: {}", super::instances::short_name(about), event.reason, event.message)).fit(cells)
     });
     let lines = lines.collect();
     panel.with(lines)

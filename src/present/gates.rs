@@ -65,6 +65,16 @@ pub(super) fn verdict(sight: &Sight<'_>, gate: &Gate) -> Verdict {
     if is_old(sight, gate) && found != Verdict::NoGo { Verdict::Unknown } else { found }
 }
 
+/// The verdict on the last value that was ever seen, however old.
+pub(super) fn last_known(gate: &Gate) -> Verdict {
+    match (&gate.probe, gate.series.as_ref().and_then(crate::domain::Series::last)) {
+        (Probe::Promql(t), Some(last)) if gate.verdict() == Verdict::Unknown => {
+            if t.op.holds(last.value, t.limit) { Verdict::Go } else { Verdict::NoGo }
+        }
+        _ => gate.verdict(),
+    }
+}
+
 /// Percent of the limit, right-aligned in 5 cells.
 fn of_limit(sight: &Sight<'_>, gate: &Gate) -> String {
     match gate.finding.of_limit {
@@ -176,7 +186,7 @@ fn row(sight: &Sight<'_>, gate: &Gate, columns: &Columns) -> Line {
         }
         Probe::Platform(_) => {
             let room = columns.spark + 1 + columns.value + columns.base + columns.limit;
-            let text = format!("{}   asked: {}", value(sight, gate), gate.probe.describe());
+            let text = format!("{}   {}", value(sight, gate), gate.probe.describe());
             name.text(pad(&text, room))
         }
     };
@@ -186,15 +196,15 @@ fn row(sight: &Sight<'_>, gate: &Gate, columns: &Columns) -> Line {
 /// `0.21%  lim <0.50%   42% GO`: a gate in few cells.
 pub(super) fn short(sight: &Sight<'_>, gate: &Gate, name: usize) -> Line {
     let verdict = verdict(sight, gate);
-    let line = Line::of(" ").text(pad(&gate.title, name)).text(format!("{:>8} ", value(sight, gate)));
+    let line = Line::of(" ").text(pad(&gate.title, name));
     let line = match &gate.probe {
-        Probe::Promql(t) => line.text(pad(&format!("lim {}", limit(t)), 12)),
-        Probe::Platform(_) => line.text(" ".repeat(12)),
+        Probe::Promql(t) => line.text(format!("{:>8} {}", value(sight, gate), pad(&format!("lim {}", limit(t)), 12))),
+        Probe::Platform(_) => line.text(pad(&format!(" {}", value(sight, gate)), 21)),
     };
     line.text(of_limit(sight, gate)).text(" ").word(Role::of(verdict), word(verdict))
 }
 
-/// `3 GO  1 WATCH   closest: p99 412ms, 92% of limit`.
+/// `1 WATCH, 3 GO; closest: p99 412ms, 92% of limit`.
 pub(super) fn summary(sight: &Sight<'_>) -> String {
     let gates = &sight.model.gates;
     if gates.is_empty() {
@@ -207,9 +217,13 @@ pub(super) fn summary(sight: &Sight<'_>) -> String {
         .map(|v| format!("{} {}", count(v), v.word()))
         .collect();
     let closest = closest(sight).map_or_else(String::new, |g| {
-        format!("   closest: {} {}, {:.0}% of limit", g.title, value(sight, g), g.finding.of_limit.unwrap_or_default())
+        format!("; closest: {} {}, {:.0}% of limit", g.title, value(sight, g), g.finding.of_limit.unwrap_or_default())
     });
-    format!("{} of {}{closest}", words.join("  "), gates.len())
+    if let [one] = words.as_slice() {
+        let word = one.split_once(' ').map_or("", |(_, w)| w);
+        return format!("{0} of {0} {word}{closest}", gates.len());
+    }
+    format!("{}{closest}", words.join(", "))
 }
 
 /// The gate nearest to its limit, or furthest over it.

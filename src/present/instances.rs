@@ -21,8 +21,22 @@ pub(super) fn group(track: Track) -> &'static str {
 fn ready(sight: &Sight<'_>) -> String {
     let all = &sight.model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
+    if !sight.model.picture.listed {
+        return String::new();
+    }
     let mark = if sight.platform().usable() { "" } else { "~" };
     format!("{mark}{}/{} ready", canary.ready + base.ready, canary.total + base.total)
+}
+
+/// `inst 12/12 ready  1 with a problem`, or why there is nothing to count.
+pub(super) fn one_line(sight: &Sight<'_>) -> Line {
+    if let Some(why) = nothing(sight) {
+        return why;
+    }
+    let all = &sight.model.picture.instances;
+    let problems = all.of(Track::Canary).problems + all.of(Track::Baseline).problems;
+    let trouble = if problems > 0 { format!("  {problems} with a problem") } else { String::new() };
+    Line::of(format!(" inst {}{trouble}", ready(sight)))
 }
 
 /// Why there is no row to show; `None` when there are rows. Loading, forbidden and empty are three different sentences.
@@ -113,7 +127,7 @@ fn problem_line(sight: &Sight<'_>, instance: &Instance) -> Line {
 }
 
 /// The last part of a name: what tells instances of one group apart.
-fn short_name(name: &str) -> &str {
+pub(super) fn short_name(name: &str) -> &str {
     name.rsplit('-').next().filter(|s| s.len() >= 3).unwrap_or(name)
 }
 
@@ -249,7 +263,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         title += &format!("   {problems} with a problem");
     }
     let details = sight.tier >= Tier::Medium || model.selection().is_some_and(|s| s.details);
-    let detail_rows = if details { (body.height / 3).clamp(4, 14) } else { 3 };
+    let detail_rows = if details { (body.height / 3).clamp(4, 14) } else { 4 };
     let list = body.take_top(body.height.saturating_sub(detail_rows));
     let right = sight.freshness(&model.platform).text(" (watch)");
     let panel = Panel::new(list, Line::of(title), right);
@@ -302,6 +316,13 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
         sight.time(instance.created).trim_end(),
         span(sight.age(instance.created))
     )));
+    if panel.inner_height() <= 3 && !instance.is_problem() {
+        // Little room: what needs a look goes before what is fine.
+        lines.truncate(1);
+        if let Some(other) = worst(&sight.model.picture.instances, 1).first().filter(|o| o.uid != instance.uid) {
+            lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(" {}: restarts {}, {}", other.name, other.restarts, what(sight, other))));
+        }
+    }
     let workload = sight.model.picture.workloads.values().find(|w| w.track == instance.track);
     if let Some(workload) = workload {
         let trouble = workload.trouble.as_ref().map_or_else(String::new, |t| format!("   ! {t}"));

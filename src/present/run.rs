@@ -87,7 +87,7 @@ pub(super) fn step_list(sight: &Sight<'_>, cells: usize, room: usize, at: Option
 fn step_line(sight: &Sight<'_>, number: &str, step: &Step, known: Option<&StepState>, is_here: bool, cells: usize) -> Line {
     let phase = known.map_or(StepPhase::Pending, |s| s.phase);
     let (role, sign) = sign(sight, phase);
-    let mut left = Line::of(" ").mark(role, sign).text(format!(" {number} {}", step.title));
+    let mut left = Line::of(" ").mark(role, sign).text(format!(" {number:>2} {}", step.title));
     if matches!(step.undo, Undo::Irreversible) {
         left = left.word(Role::Watch, "  [IRREVERSIBLE]");
     }
@@ -378,6 +378,12 @@ pub(super) fn operation_line(sight: &Sight<'_>) -> Option<Line> {
         OpStage::Confirmed { .. } => Some(Line::of(format!("{what}: confirmed, {}", run.doing.as_deref().unwrap_or("re-reading the platform")))),
         OpStage::Planned | OpStage::NotApplied { .. } | OpStage::Verified | OpStage::Void => None,
     }
+}
+
+/// Whether nobody knows what became of the latest operation.
+pub(super) fn is_unclear(sight: &Sight<'_>) -> bool {
+    let operation = sight.run().and_then(|r| r.state.operation.as_ref());
+    operation.is_some_and(|op| matches!(op.stage, OpStage::Unknown { .. }))
 }
 
 /// What reading the platform said, for people.

@@ -148,9 +148,10 @@ impl<'a> Sight<'a> {
             Agreement::Settling => {
                 Line::default().word(Role::Info, format!("settling, {} left", span(self.settling().unwrap_or_default())))
             }
-            Agreement::NoData => match share.filter(|_| self.share().is_some()) {
-                Some(s) => Line::default().word(Role::Unknown, format!("NO DATA: {:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR)),
-                None => Line::default().word(Role::Unknown, "NO DATA"),
+            Agreement::NoData => match (share, self.share()) {
+                (_, Some(s)) => Line::default().word(Role::Unknown, format!("{:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR)),
+                (Some(_), None) => Line::default().word(Role::Unknown, "not known now"),
+                (None, None) => Line::default(),
             },
             Agreement::ConfiguredDiffers => Line::default().mark(Role::Bad, self.glyphs.bad()).word(Role::Bad, " SET DIFFERS"),
             Agreement::NotObserved => Line::default().mark(Role::Bad, self.glyphs.bad()).word(Role::Bad, " NOT OBSERVED"),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use gonogo::app::command::View;
 use gonogo::app::instances::Instances;
-use gonogo::app::model::*;
+use gonogo::app::model::{Observed, *};
 use gonogo::domain::record::{Actor, Entry, EntryTime, GENESIS};
 use gonogo::domain::*;
 use gonogo::runbook::io::{Level, Proposal, Purpose};
@@ -516,7 +516,7 @@ pub fn baking() -> Model {
         metrics: health("prom-eu", "prom", 15, "03:07:37"),
         picture: picture(),
         panels,
-        observed: gonogo::app::model::Observed {
+        observed: Observed {
             share: Some(ObservedShare { canary: 6_081.0, total: 24_720.0, window: secs(60), newest: at("03:07:37") }),
             rps: Some(412.0),
             strangers: vec![],
@@ -661,7 +661,7 @@ pub fn loading() -> Model {
     model.platform = SourceHealth::new("prod-eu".into(), "k8s", secs(10));
     model.metrics = SourceHealth::new("prom-eu".into(), "prom", secs(15));
     model.picture = Picture::default();
-    model.observed = gonogo::app::model::Observed::default();
+    model.observed = Observed::default();
     model.gates = vec![];
     model.screen.opened = now().mono - secs(3);
     model
