@@ -3,9 +3,8 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::{cursor, window};
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
-use crate::domain::text::pad;
 use crate::runbook::plan::{AnswerKind, Item, Manual, Step, StepKind};
 use crate::runbook::state::{ItemAnswer, StepPhase, StepState};
 

@@ -6,7 +6,7 @@ use super::line::{Line, Role};
 use super::sight::Sight;
 use super::{events, gates, instances, run, traffic};
 use crate::app::model::Gate;
-use crate::domain::text::span;
+use crate::domain::text::{clock, span};
 use crate::domain::{Op, Probe, Track, Verdict};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Phase, StepPhase};
@@ -174,7 +174,7 @@ fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
     let is_baking = sight.run().and_then(|r| r.state.current()).is_some_and(|(s, _)| matches!(s.kind, StepKind::Wait { .. }));
     match sight.baking().filter(|_| is_baking) {
         Some(bake) => {
-            let clocks = format!(" {}/{}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total));
+            let clocks = format!(" {}/{}", clock(bake.done()), clock(bake.total));
             let bar = width.saturating_sub(clocks.len() + 2).clamp(6, 40);
             let first = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar)).text(clocks);
             vec![first, Line::of(" ").then(bake_note(sight, &bake))]
@@ -235,7 +235,8 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
             Line::of(format!(" checking: {good} of {} conditions met{left}", check.conditions.len()))
         }
         StepKind::Do(action) => {
-            let doing = run.doing.clone().unwrap_or_else(|| format!("waits for P: {action}"));
+            let key = if state.phase == Phase::Running { "P" } else { "B" };
+            let doing = run.doing.clone().unwrap_or_else(|| format!("waits for {key}: {action}"));
             Line::of(format!(" {doing}"))
         }
         StepKind::Gate => Line::of(" DECISION: P, then y lets it go on"),
@@ -245,9 +246,9 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
 /// `[████░░░░] 06:41 of 10:00   earliest GO 03:11:00Z`.
 pub(super) fn bake_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(bake) = sight.baking() else { return Line::of(" baking") };
-    let bar = (width / 3).clamp(10, 30);
+    let bar = (width / 3 + 1).clamp(10, 30);
     let line = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar));
-    let line = line.text(format!(" {} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)));
+    let line = line.text(format!(" {} of {}", clock(bake.done()), clock(bake.total)));
     line.text("   ").then(bake_note(sight, &bake))
 }
 
@@ -261,6 +262,10 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
     }
     if run.state.phase != Phase::Running {
         return vec![Line::of(" next  nothing goes forward on the way back")];
+    }
+    let failed = run.state.current().is_some_and(|(_, s)| matches!(s.phase, StepPhase::Failed | StepPhase::Inconclusive));
+    if failed || run::is_unclear(sight) {
+        return vec![Line::of(" next  ").word(Role::HintKey, "D").text("  decide; nothing goes on before")];
     }
     let what = sight.next().map_or_else(
         || "the end of the run".to_owned(),

@@ -1,10 +1,9 @@
 //! What happened lately: entries of the journal, remarks of the platform.
 
 use super::frame::{Area, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use super::timeline;
-use crate::domain::text::pad;
 
 /// The newest entries of the run; without a run what the platform said.
 pub(super) fn panel(sight: &Sight<'_>, area: Area, title: &str) -> Panel {

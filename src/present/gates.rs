@@ -1,10 +1,10 @@
 //! The gates: sparkline, value, baseline, limit, percent of the limit, verdict word.
 
 use super::glyph::spark_buckets;
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use crate::app::model::Gate;
-use crate::domain::text::{pad, width};
+use crate::domain::text::width;
 use crate::domain::{Outcome, Probe, SourceHealth, Threshold, Verdict};
 
 /// The title of a table of gates.

@@ -9,7 +9,7 @@ use crate::domain::text::{clock, span, width};
 use crate::domain::{Danger, Freshness, Protection, SourceHealth, Track};
 use crate::runbook::io::Level;
 use crate::runbook::plan::StepKind;
-use crate::runbook::state::StepPhase;
+use crate::runbook::state::{Phase, StepPhase};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
     if sight.tier >= Tier::Medium {
         let arrow = sight.glyphs.arrow();
         let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
-        let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", crate::domain::text::clock(b.done()), crate::domain::text::clock(b.total)));
+        let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", clock(b.done()), clock(b.total)));
         heads.push(format!(" {clock}   {stage}{versions} {progress}{bake}   "));
         heads.push(format!(" {clock}  {stage}{versions}{progress}   "));
     }
@@ -389,12 +389,9 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => list = front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("s", "sort")]),
         View::Checklist => {
-            list = front(list, vec![hint("j/k", "move"), act("D", "answer", Danger::L1)]);
+            list = front(list, vec![hint("j/k", "move")]);
         }
         View::Run => {
-            if let Some(what) = decision(sight) {
-                list.insert(list.len().min(3), act("D", what, Danger::L1));
-            }
             list = front(list, vec![]).into_iter().chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)]).collect();
         }
         View::Timeline => list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]),
@@ -440,13 +437,17 @@ fn acts(sight: &Sight<'_>) -> Vec<Hint> {
     if lost {
         return vec![hint("r", "retry now"), hold, back, promote];
     }
-    let mut list = if model.incident.is_some() || sight.tier <= Tier::Compact {
+    let decide = decision(sight).map(|what| act("D", what, Danger::L1));
+    let mut list = if run.state.phase != Phase::Running {
+        vec![back, hold]
+    } else if model.incident.is_some() || sight.tier <= Tier::Compact {
         vec![back, hold, promote]
     } else if promote.off {
         vec![hold, back, promote]
     } else {
         vec![promote, hold, back]
     };
+    list.extend(decide);
     if run.seat != Seat::Driving {
         list.push(act("T", "take the seat", Danger::L1));
     }

@@ -1,11 +1,11 @@
 //! The help, made from the command registry, so that it cannot tell of keys that do not exist.
 
 use super::frame::{Area, Border, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use crate::app::command::{CommandId, CommandSpec, REGISTRY};
 use crate::domain::Danger;
-use crate::domain::text::{pad, width};
+use crate::domain::text::width;
 
 /// The overlay.
 pub(super) fn overlay(sight: &Sight<'_>) -> Panel {

@@ -2,11 +2,11 @@
 
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
 use crate::app::instances::Instances;
 use crate::app::model::{InstanceSort, Selection};
-use crate::domain::text::{pad, span, width};
+use crate::domain::text::{clean, span, width};
 use crate::domain::{Instance, InstanceState, Track};
 use std::cmp::Ordering;
 
@@ -191,6 +191,7 @@ impl Columns {
     fn of(rows: &[&Instance], cells: usize, full_names: bool) -> Self {
         let full_names = full_names || cells >= 76;
         let most = |f: &dyn Fn(&Instance) -> usize| rows.iter().map(|i| f(i)).max().unwrap_or(0);
+        let width = |text: &str| width(&clean(text));
         let name = most(&|i| width(if full_names { &i.name } else { short_name(&i.name) }));
         let version = (most(&|i| width(&i.version)) + 1).clamp(8, 16);
         let state = (most(&|i| width(i.state.word())) + 1).clamp(6, 9);
@@ -379,7 +380,7 @@ pub(super) fn status(sight: &Sight<'_>) -> String {
     let hidden = all - shown.min(all);
     let hidden = match hidden {
         0 => "nothing hidden".to_owned(),
-        n if model.screen.filter.is_empty() => format!("{n} without a problem are counted, not listed: / finds them"),
+        n if model.screen.filter.is_empty() => format!("{n} healthy: / finds them"),
         n => format!("{n} hidden by the filter"),
     };
     format!("{shown} of {all} shown   sort: {}   {hidden}", model.screen.sort.word())

@@ -239,6 +239,12 @@ impl Line {
     }
 }
 
+/// The text in exactly `cells` cells. Cleaned before it is measured, so that columns stay columns.
+#[must_use]
+pub(super) fn pad(text: &str, cells: usize) -> String {
+    text::pad(&clean(text), cells)
+}
+
 /// A text broken at blanks into lines of at most `cells` cells; words longer than a line are cut into pieces.
 #[must_use]
 pub(super) fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! When the platform cannot be reached: what was known last, in the past tense, and what to do by hand.
 
 use super::frame::{Area, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::{Sight, percent};
-use crate::domain::text::{pad, span};
+use crate::domain::text::{clock, span};
 use crate::domain::{Freshness, SourceHealth, Track};
 
 /// The page that stands where live values were.
@@ -58,7 +58,7 @@ fn known(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let mut lines = vec![row("traffic", format!("{set}{seen}"), old)];
     if let Some(run) = sight.run() {
         let bake = sight.baking();
-        let at = bake.as_ref().map_or_else(String::new, |b| format!(", bake {}", crate::domain::text::clock(b.done())));
+        let at = bake.as_ref().map_or_else(String::new, |b| format!(", bake {}", clock(b.done())));
         let place = sight.progress().unwrap_or_else(|| run.state.phase.word().to_owned());
         let now = if bake.is_some_and(|b| b.stopped.is_some()) { "bake clock stopped" } else { "kept in the journal" };
         lines.push(row("stage", format!("was {place}{at}"), now.into()));

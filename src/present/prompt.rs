@@ -2,11 +2,11 @@
 
 use super::frame::{Area, Border, Panel, Tier};
 use super::gates;
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::{Sight, percent};
 use crate::app::model::Mode;
 use crate::app::prompt::{Ask, NeedsReason, Prompt};
-use crate::domain::text::{pad, span, width};
+use crate::domain::text::{clock, span, width};
 use crate::domain::{Danger, DiffLine, Preflight, SourceHealth, Track, Verdict};
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::{Choice, StepKind, Undo};
@@ -177,7 +177,7 @@ fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     lines.extend(field("gates", &gates::summary(sight), cells));
     lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights()).text("  ").then(sight.agreement_words()));
     if let Some(bake) = sight.baking() {
-        lines.extend(field("bake", &format!("{} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)), cells));
+        lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
     }
     lines.extend(instances(sight, cells));
     lines.push(data(sight));

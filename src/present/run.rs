@@ -3,11 +3,11 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::window;
-use super::line::{Line, Role, wrap};
-use super::sight::Sight;
+use super::line::{Line, Role, pad, wrap};
+use super::sight::{Sight, short_span};
 use super::{cockpit, events, gates};
 use crate::app::model::RunView;
-use crate::domain::text::{clock, pad, span};
+use crate::domain::text::{clock, span};
 use crate::domain::{Confirm, Outcome, Probe};
 use crate::runbook::plan::{Choice, Item, ManualMode, OnNoData, Step, StepKind, Undo, When};
 use crate::runbook::record::Found;
@@ -234,13 +234,13 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         StepKind::Wait { duration } => match sight.bake_of(run, step, known) {
             Some(_) if is_here => vec![cockpit::bake_line(sight, cells)],
             Some(bake) => vec![Line::of(format!(" bake        {} of {}", clock(bake.done()), clock(*duration)))],
-            None => vec![Line::of(format!(" bake        {} of live data without a hold", span(*duration)))],
+            None => vec![Line::of(format!(" bake        {} of live data without a hold", short_span(*duration)))],
         },
         StepKind::Check(check) => {
             let how = if check.all { "all of" } else { "any of" };
             let mut lines = vec![Line::of(format!(" exit when   {how}:"))];
             for condition in &check.conditions {
-                let hold = if condition.hold.is_zero() { String::new() } else { format!(" for {}", span(condition.hold)) };
+                let hold = if condition.hold.is_zero() { String::new() } else { format!(" for {}", short_span(condition.hold)) };
                 let blind = match condition.on_no_data {
                     OnNoData::Wait => "",
                     OnNoData::Fail => ", no data fails",
@@ -273,7 +273,7 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         }
         StepKind::Do(action) => vec![
             Line::of(format!(" does        {action}, the rest to the baseline")),
-            Line::of(format!(" confirm     {}", confirm(step.confirm, &action.consequence()))),
+            Line::of(format!(" confirm     {}", confirm(step.confirm, &action.consequence(), run.state.runbook.position(&step.id).is_some()))),
         ],
         StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
     }
@@ -288,11 +288,12 @@ fn item_line(sight: &Sight<'_>, index: usize, item: &Item, known: &StepState) ->
     Line::of("   ").mark(role, sign).text(format!(" {} {}", index + 1, item.challenge))
 }
 
-fn confirm(confirm: Confirm, consequence: &str) -> String {
+fn confirm(confirm: Confirm, consequence: &str, forward: bool) -> String {
+    let key = if forward { "P" } else { "B" };
     match confirm {
         Confirm::None => "none: it acts by itself".into(),
-        Confirm::Yes => "P, then y".into(),
-        Confirm::Consequence => format!("P, then type {consequence}"),
+        Confirm::Yes => format!("{key}, then y"),
+        Confirm::Consequence => format!("{key}, then type {consequence}"),
         Confirm::Override => "override: service@environment, a reason, a second person".into(),
     }
 }
@@ -321,7 +322,7 @@ fn frame_lines(step: &Step, known: &StepState, sight: &Sight<'_>) -> Vec<Line> {
     if let Some(timeout) = step.timeout {
         let left = known.entered.filter(|_| known.phase == StepPhase::Active);
         let left = left.map_or_else(String::new, |at| format!(", {} left", span(timeout.saturating_sub(sight.age(at)))));
-        lines.push(Line::of(format!(" time        {}{left} (holds do not count)", span(timeout))));
+        lines.push(Line::of(format!(" time        {}{left} (holds do not count)", short_span(timeout))));
     }
     let undo = match &step.undo {
         Undo::None => "nothing needed".to_owned(),

@@ -306,6 +306,14 @@ impl<'a> Sight<'a> {
     }
 }
 
+/// `5m` for whole minutes, else as everywhere: for durations that people set.
+pub(super) fn short_span(duration: Duration) -> String {
+    match duration.as_secs() {
+        s @ 60..3600 if s % 60 == 0 => format!("{}m", s / 60),
+        _ => span(duration),
+    }
+}
+
 /// A share for people: whole where it is whole.
 pub(super) fn percent(share: f64) -> String {
     if (share - share.round()).abs() < 0.05 { format!("{share:.0}%") } else { format!("{share:.1}%") }

@@ -3,11 +3,11 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::{cursor, window};
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
 use crate::domain::Outcome;
+use crate::domain::text::clock;
 use crate::domain::record::{Entry, verify_chain};
-use crate::domain::text::pad;
 use crate::runbook::record::{Event, SendOutcome};
 
 /// An entry told for people.
@@ -151,7 +151,7 @@ fn because(why: &str) -> String {
 }
 
 fn clock_ms(ms: u64) -> String {
-    crate::domain::text::clock(std::time::Duration::from_millis(ms))
+    clock(std::time::Duration::from_millis(ms))
 }
 
 fn outcome_word(outcome: Outcome) -> &'static str {

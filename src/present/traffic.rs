@@ -2,10 +2,10 @@
 
 use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
-use super::line::{Line, Role};
-use super::sight::{Sight, percent};
+use super::line::{Line, Role, pad};
+use super::sight::{Sight, percent, short_span};
 use crate::app::model::Model;
-use crate::domain::text::{pad, span, width};
+use crate::domain::text::{span, width};
 use crate::domain::{Series, Track, Unit};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::StepPhase;
@@ -113,12 +113,12 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     lines.push(Line::of(format!(" want: {:<6} {by}", sight.want())));
     if let Some(route) = &model.picture.route {
         let writer = match (&route.last_writer, &route.stamp) {
-            (Some(other), _) => format!("last written by {other}"),
+            (Some(other), _) => format!("written by {other}"),
             (None, Some(stamp)) => format!("by gonogo, epoch {}", stamp.epoch),
             (None, None) => "never written by gonogo".into(),
         };
         let sum = if route.sum() == 100 { String::new() } else { format!(" (weights {} of {})", route.canary, route.sum()) };
-        lines.push(Line::of(format!(" set:  {:<6} {} http[{}]{sum}, {writer}", sight.set(), route.object, route.rule)));
+        lines.push(Line::of(format!(" set:  {:<6} {writer}; {} http[{}]{sum}", sight.set(), route.object, route.rule)));
         if route.others > 0 {
             lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" {} of {} go to other destinations of this rule", route.others, route.sum())));
         }
@@ -202,14 +202,6 @@ pub(super) fn plan_lines(sight: &Sight<'_>, bar: usize) -> Vec<Line> {
         lines.push(Line::of(" this runbook sets no weights"));
     }
     lines
-}
-
-/// `5m` for whole minutes, else as everywhere.
-fn short_span(duration: Duration) -> String {
-    match duration.as_secs() {
-        s @ 60..3600 if s % 60 == 0 => format!("{}m", s / 60),
-        _ => span(duration),
-    }
 }
 
 fn plan_line(sight: &Sight<'_>, weight: u32, bar: usize, phase: StepPhase, note: &str) -> Line {
