@@ -1,1 +1,7 @@
-//! TBD
+//! The outside systems, one folder each. An adapter satisfies a port and knows no other adapter.
+
+pub mod http;
+pub mod kubernetes;
+pub mod prometheus;
+pub mod promql;
+pub mod sqlite;

@@ -106,10 +106,12 @@ pub struct Threshold {
     /// Comparison.
     pub op: Op,
     /// The limit: seconds, ratio 0 to 1, or a plain number.
+    #[serde(with = "super::decimal")]
     pub limit: f64,
     /// How to show values.
     pub unit: Unit,
     /// The longest range selector in the query: right after a shift it still reaches back into the old traffic.
+    #[serde(with = "super::millis")]
     pub lookback: Duration,
 }
 

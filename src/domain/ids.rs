@@ -80,6 +80,12 @@ pub struct Ticket(pub u64);
 pub struct Tickets(u64);
 
 impl Tickets {
+    /// Tickets above `nonce`: two holders with distant nonces never hand out the same one.
+    #[must_use]
+    pub fn above(nonce: u64) -> Self {
+        Self(nonce)
+    }
+
     /// A ticket that was never handed out before.
     pub fn take(&mut self) -> Ticket {
         self.0 += 1;

@@ -327,3 +327,16 @@ pub struct Proposal {
     /// Hash that the confirmation is bound to.
     pub plan_hash: String,
 }
+
+impl Proposal {
+    /// What has to be typed; `None` when nothing has to be. A back-out always asks for `0`, whatever its first act sets.
+    #[must_use]
+    pub fn must_type(&self) -> Option<String> {
+        match (self.confirm, self.purpose) {
+            (Confirm::None, _) => None,
+            (Confirm::Yes, _) => Some("y".to_owned()),
+            (Confirm::Consequence | Confirm::Override, Purpose::BackOut) => Some("0".to_owned()),
+            (Confirm::Consequence | Confirm::Override, Purpose::Forward) => Some(self.plan.action.consequence()),
+        }
+    }
+}

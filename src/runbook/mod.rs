@@ -1,10 +1,24 @@
 //! Runbooks: the plan, how it is read and checked, and the engine that runs it.
 
+mod check;
+pub mod engine;
+pub mod fold;
 pub mod io;
+pub mod load;
+mod parse;
+pub mod pin;
 pub mod plan;
+mod question;
 pub mod record;
+pub mod rules;
 pub mod state;
+pub mod story;
+mod template;
+mod way_back;
 
+pub use engine::Engine;
+pub use load::{Context, Loaded, lint, load};
+pub use pin::{from_journal, to_journal};
 pub use plan::{
     AnswerKind, Check, Choice, Condition, Guard, GuardBlind, GuardThen, Item, Manual, ManualMode, OnFailure, OnNoData, Rollback, Runbook,
     Step, StepKind, Target, Undo, When,

@@ -1,6 +1,6 @@
 //! A runbook, fully resolved: parameters bound, defaults filled in. What a run pins by hash when it starts.
 
-use crate::domain::{Action, Confirm, Probe, StepId};
+use crate::domain::{Action, Confirm, Probe, StepId, decimal, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,6 +62,7 @@ pub struct Step {
     /// Entered only when this holds.
     pub when: Option<When>,
     /// How long it may take, without holds.
+    #[serde(with = "millis::optional")]
     pub timeout: Option<Duration>,
     /// What must be typed before it acts.
     pub confirm: Confirm,
@@ -86,6 +87,7 @@ pub enum StepKind {
     /// Time must pass: a bake.
     Wait {
         /// How long, counting only time in which nothing holds and the data is live.
+        #[serde(with = "millis")]
         duration: Duration,
     },
     /// A person says go on (`y`).
@@ -155,10 +157,34 @@ pub enum AnswerKind {
     /// A number within limits.
     Number {
         /// At least.
+        #[serde(with = "decimal::optional")]
         min: Option<f64>,
         /// At most.
+        #[serde(with = "decimal::optional")]
         max: Option<f64>,
     },
+}
+
+impl AnswerKind {
+    /// Whether an answer lets the step pass; an error when it is no answer to the question at all.
+    pub fn judge(&self, answer: &str) -> Result<bool, String> {
+        if answer.is_empty() {
+            return Err("an empty answer answers nothing".into());
+        }
+        match self {
+            Self::Done => Ok(["done", "yes", "y"].iter().any(|word| answer.eq_ignore_ascii_case(word))),
+            Self::Text { equals } => Ok(equals.as_ref().is_none_or(|right| right == answer)),
+            Self::Choice { of, expect } if of.iter().any(|one| one == answer) => Ok(expect.as_ref().is_none_or(|right| right == answer)),
+            Self::Choice { of, .. } => Err(format!("answer one of {}", of.join(", "))),
+            Self::Number { min, max } => {
+                let number: f64 = answer.parse().map_err(|_| "answer with a number".to_owned())?;
+                if !number.is_finite() {
+                    return Err("answer with a number".into());
+                }
+                Ok(min.is_none_or(|m| number >= m) && max.is_none_or(|m| number <= m))
+            }
+        }
+    }
 }
 
 /// Conditions that must hold.
@@ -178,8 +204,10 @@ pub struct Condition {
     /// What is asked, and what is good.
     pub probe: Probe,
     /// Good for so long without a break.
+    #[serde(with = "millis")]
     pub hold: Duration,
     /// Asked so often.
+    #[serde(with = "millis")]
     pub every: Duration,
     /// What no data means.
     pub on_no_data: OnNoData,
@@ -207,8 +235,10 @@ pub struct Guard {
     /// What is asked, and what is good.
     pub probe: Probe,
     /// Asked so often.
+    #[serde(with = "millis")]
     pub every: Duration,
     /// Trips when bad for so long without a break.
+    #[serde(with = "millis")]
     pub bad_for: Duration,
     /// What no data means.
     pub on_no_data: GuardBlind,

@@ -147,7 +147,7 @@ pub enum Event {
         /// Value and limit for people.
         shown: String,
     },
-    /// A guard turned good again before it tripped.
+    /// A guard turned good again.
     #[serde(rename = "guard.cleared")]
     GuardCleared {
         /// The guard.
@@ -273,6 +273,9 @@ pub enum Event {
         op: OpId,
         /// What was found.
         found: Found,
+        /// The canary's share as read, when it can be told in whole percent.
+        #[serde(default)]
+        weight: Option<Percent>,
         /// For people.
         why: String,
     },
@@ -317,6 +320,9 @@ pub enum Event {
     ActionAdopted {
         /// The operation.
         op: OpId,
+        /// The canary's share that was taken over, when it can be told in whole percent.
+        #[serde(default)]
+        weight: Option<Percent>,
         /// The typed reason.
         reason: String,
     },

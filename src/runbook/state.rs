@@ -134,6 +134,8 @@ pub struct GuardState {
     pub breached: bool,
     /// It tripped in this run: why, and when.
     pub tripped: Option<(String, DateTime<Utc>)>,
+    /// It has not been good again since it tripped.
+    pub standing: bool,
     /// A countdown to a back-out by itself runs since then (store time).
     pub countdown: Option<DateTime<Utc>>,
 }
@@ -199,6 +201,12 @@ pub struct Operation {
     pub accepted_at: Option<DateTime<Utc>>,
     /// Store time of the verification.
     pub verified_at: Option<DateTime<Utc>>,
+    /// What the latest read said about it, for people.
+    pub seen: Option<String>,
+    /// The canary's share as the latest read showed it, when it can be told in whole percent.
+    pub seen_weight: Option<Percent>,
+    /// Its intent is what put the step among [`RunState::in_force`].
+    pub put_in_force: bool,
 }
 
 /// The state of a run.
@@ -258,6 +266,16 @@ pub struct RunState {
     pub rollback_began: Option<(DateTime<Utc>, String, bool)>,
     /// When it ended (store time).
     pub ended: Option<DateTime<Utc>>,
+    /// Store time of the driver's last entry: the last moment it is known to have watched.
+    pub driver_at: DateTime<Utc>,
+    /// An operation that was set aside for a newer plan before all was known about it. A refused plan brings it back.
+    pub doubtful: Option<Operation>,
+    /// The latest fence.
+    pub fence: Option<Operation>,
+    /// What [`RunState::intended`] falls back to when the latest operation was certainly not applied.
+    pub intended_before: Option<Percent>,
+    /// Intents so far by step: an operation's id is never used twice.
+    pub intents: BTreeMap<StepId, u32>,
 }
 
 /// What a run waits for from a person; shown until it is answered.
@@ -320,6 +338,22 @@ impl RunState {
         }
     }
 
+    /// Whether a guard is watched now: from its first step to its last, while the run goes forward.
+    #[must_use]
+    pub fn watches(&self, guard: &super::plan::Guard) -> bool {
+        let place = |id: &Option<StepId>| id.as_ref().map(|id| self.runbook.position(id));
+        let reached = match place(&guard.from) {
+            None => true,
+            Some(None) => false,
+            Some(Some(from)) => self.steps.iter().skip(from).any(|s| s.phase != StepPhase::Pending),
+        };
+        let over = match place(&guard.until) {
+            None | Some(None) => false,
+            Some(Some(until)) => self.steps.iter().take(until + 1).all(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped)),
+        };
+        self.phase == Phase::Running && reached && !over
+    }
+
     /// What the outcome of the send in [`OpStage`] is called in the journal.
     #[must_use]
     pub fn stage_of(outcome: &SendOutcome) -> OpStage {
@@ -335,3 +369,51 @@ impl RunState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the journal of this run cannot be followed: {0}")]
 pub struct FoldError(pub String);
+
+impl Operation {
+    /// A planned operation.
+    pub(super) fn new(op: OpId, step: StepId, action: Action, plan_hash: String) -> Self {
+        Self {
+            op,
+            step,
+            action,
+            fence: false,
+            attempt: 1,
+            epoch: None,
+            plan_hash,
+            relied: None,
+            before: None,
+            stage: OpStage::Planned,
+            intent_at: None,
+            accepted_at: None,
+            verified_at: None,
+            seen: None,
+            seen_weight: None,
+            put_in_force: false,
+        }
+    }
+
+    /// Whether it is not known what became of it.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        matches!(self.stage, OpStage::Intent | OpStage::Unknown { .. })
+    }
+
+    /// Whether the platform may still change because of it, or was not yet seen as wanted.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.in_doubt() || self.stage == OpStage::Accepted
+    }
+
+    /// Whether its write may still arrive. Where our stamp was seen it has arrived: a write is sent once.
+    #[must_use]
+    pub fn may_arrive(&self) -> bool {
+        self.in_doubt() && self.found() != Some(Found::AppliedThenChanged)
+    }
+
+    /// What the latest read said of an unclear operation.
+    #[must_use]
+    pub fn found(&self) -> Option<Found> {
+        if let OpStage::Unknown { found, .. } = &self.stage { *found } else { None }
+    }
+}

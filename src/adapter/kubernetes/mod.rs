@@ -1,0 +1,152 @@
+//! Kubernetes with traffic split by an Istio VirtualService: two Deployments, their pods, one http rule.
+//!
+//! What leaves this module was cleaned and bounded. Reading may log in anew and ask again; a write is sent once, conditional on
+//! every field it relies on, and what came of it is said as certainly as it can be known.
+
+mod access;
+mod act;
+mod answer;
+mod by_hand;
+mod feed;
+mod kubeconfig;
+mod life;
+mod link;
+mod login;
+mod objects;
+mod patch;
+mod pods;
+mod proxy;
+mod route;
+mod scope;
+mod watch;
+mod workloads;
+
+pub use access::Identity;
+pub use kubeconfig::ConnectError;
+
+use crate::domain::{Accepted, Action, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Write};
+use crate::port::platform::{Capability, Platform, PlatformUpdate, Right};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use kubeconfig::Place;
+use link::{Link, Writer};
+use route::{Reading, Spot};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How to reach a cluster, and for which service.
+#[derive(Clone)]
+pub struct Settings {
+    /// Context of the kubeconfig; its current one when absent.
+    pub context: Option<String>,
+    /// This kubeconfig alone, instead of those that KUBECONFIG names.
+    pub kubeconfig: Option<PathBuf>,
+    /// How long an ordinary request may take.
+    pub timeout: Duration,
+    /// The service.
+    pub spec: ServiceSpec,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// False: nothing is there that could write, and no dry run is asked for.
+    pub writes: bool,
+}
+
+/// A cluster, scoped to one service.
+pub struct Kubernetes {
+    core: Arc<Core>,
+    writer: Option<Writer>,
+}
+
+/// What all parts share.
+struct Core {
+    link: Arc<Link>,
+    spec: Arc<ServiceSpec>,
+    place: Place,
+    /// Which version of Istio's API the cluster serves, as an index.
+    mesh: tokio::sync::watch::Sender<usize>,
+    /// The route as last read, and where in the object it stands: for commands by hand.
+    last: Mutex<Option<(Route, Spot)>>,
+}
+
+impl Core {
+    fn remember(&self, reading: &Reading) {
+        if let Some(spot) = &reading.spot {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((reading.route.clone(), spot.clone()));
+        }
+    }
+
+    /// What was read last, unless it is another object or rule than the one asked about.
+    fn remembered(&self, like: Option<&Route>) -> Option<(Route, Spot)> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        like.is_none_or(|like| like.uid == last.0.uid && like.rule == last.0.rule).then_some(last)
+    }
+}
+
+/// Reads the kubeconfig and makes ready. The server need not be up, and nobody is logged in yet.
+pub async fn connect(settings: Settings) -> Result<Kubernetes, ConnectError> {
+    let Settings { context, kubeconfig, timeout, spec, clock, writes } = settings;
+    let place = Place { context, file: kubeconfig };
+    let link = Arc::new(Link::open(place.clone(), timeout, clock).await?);
+    let writer = writes.then(|| Writer::new(Arc::clone(&link)));
+    let (mesh, _) = tokio::sync::watch::channel(0);
+    Ok(Kubernetes { core: Arc::new(Core { link, spec: Arc::new(spec), place, mesh, last: Mutex::new(None) }), writer })
+}
+
+impl Kubernetes {
+    /// Who the API server takes us for.
+    pub async fn who(&self) -> Result<Identity, Failure> {
+        access::who(&self.core.link).await
+    }
+
+    /// The server's version, such as `v1.33.2`.
+    pub async fn server_version(&self) -> Result<String, Failure> {
+        access::server_version(&self.core.link).await
+    }
+}
+
+impl Platform for Kubernetes {
+    fn source(&self) -> SourceId {
+        self.core.spec.platform.clone()
+    }
+
+    fn capabilities(&self) -> Vec<Capability> {
+        let mut all = vec![Capability::ReadWeight];
+        all.extend(self.writer.as_ref().map(|_| Capability::SetWeight));
+        all
+    }
+
+    fn watch(&self) -> BoxStream<'static, PlatformUpdate> {
+        watch::stream(Arc::clone(&self.core))
+    }
+
+    fn read_route(&self) -> BoxFuture<'_, Result<Route, Failure>> {
+        async { self.core.read_now().await.map(|(reading, _)| reading.route).map_err(Failure::from) }.boxed()
+    }
+
+    fn plan(&self, action: Action) -> BoxFuture<'_, Result<ActionPlan, Failure>> {
+        self.core.plan(action, self.writer.as_ref()).boxed()
+    }
+
+    fn send(&self, write: Write) -> BoxFuture<'_, Result<Accepted, Failure>> {
+        async move {
+            match &self.writer {
+                Some(writer) => self.core.send(&write, writer).await,
+                None => Err(Failure::NotSent { why: "this cockpit only reads".to_owned() }),
+            }
+        }
+        .boxed()
+    }
+
+    fn may(&self, right: Right) -> BoxFuture<'_, Result<Preflight, Failure>> {
+        access::may(&self.core, right).boxed()
+    }
+
+    fn by_hand(&self, action: &Action, last_known: Option<&Route>) -> Vec<String> {
+        by_hand::commands(&self.core, action, last_known)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Everything that concerns the service, as one stream: a feed for each kind, and a heartbeat that proves the picture is alive.
+
+use super::Core;
+use super::feed::{Closed, Feed, Follower, Kind, Outlet, PAGE, Seen, dice};
+use super::life::Life;
+use super::link::{OBJECT_LIMIT, PAGE_LIMIT};
+use super::objects::{Deployment, Event, Pod, ReplicaSet};
+use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
+use super::route;
+use super::scope::Scope;
+use super::workloads::{Deployments, Events};
+use crate::domain::backoff::Backoff;
+use crate::domain::{Failure, Refusal, Track};
+use crate::port::platform::PlatformUpdate;
+use futures::FutureExt as _;
+use futures::future::join_all;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How often the route is read past every cache.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long both Deployments are waited for before what is known of one has to do.
+const BOTH: Duration = Duration::from_secs(2);
+
+/// The stream. All work is done by whoever polls it, and ends with it.
+pub(super) fn stream(core: Arc<Core>) -> BoxStream<'static, PlatformUpdate> {
+    let (updates, inbox) = mpsc::channel(256);
+    let work = run(core, updates).fuse().boxed();
+    let both = stream::unfold((inbox, work), |(mut inbox, mut work)| async {
+        let mut over = false;
+        loop {
+            tokio::select! {
+                biased;
+                update = inbox.recv() => return update.map(|update| (update, (inbox, work))),
+                () = &mut work, if !over => over = true,
+            }
+        }
+    });
+    both.boxed()
+}
+
+async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
+    let (wake, woken) = watch::channel(0_u64);
+    let life = Arc::new(Life::new(Arc::clone(core.link.clock())));
+    let outlet = Outlet { updates, wake: woken, life };
+    let (scope, scoped) = watch::channel(Scope::default());
+    let book: SharedBook = Arc::new(Mutex::new(Book::new(Arc::clone(&core.spec))));
+    let routes = Arc::new(AtomicU64::new(0));
+    tokio::join!(
+        heartbeat(&core, &outlet, &wake, &routes),
+        deployments(&core, &outlet, Track::Canary, scope.clone()),
+        deployments(&core, &outlet, Track::Baseline, scope),
+        instances(&core, &outlet, scoped, &book),
+        events(&core, &outlet, &book),
+        route_changes(&core, &outlet, &routes),
+    );
+}
+
+/// Reads the route, over and over: its content, and the server's clock.
+async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64) {
+    let mut backoff = Backoff::new(Duration::from_secs(1), HEARTBEAT);
+    loop {
+        let asked = core.link.clock().now();
+        let seen = routes.load(Ordering::SeqCst);
+        let answer = core.read_now().await;
+        let (date, route) = match answer {
+            Ok((reading, reply)) => (reply.date, Ok(Some(reading.route))),
+            Err(problem) => match problem.failure {
+                Failure::Refused { reason: Refusal::Missing, .. } if !problem.no_such_path => (problem.date, Ok(None)),
+                failure => (problem.date, Err(failure)),
+            },
+        };
+        let mut told = Vec::new();
+        let wait = match route {
+            Ok(route) => {
+                // Connections from before the break may be dead without knowing.
+                if backoff.attempts() > 0 {
+                    wake.send_modify(|times| *times += 1);
+                }
+                backoff.succeeded();
+                // A change that the watch told meanwhile is newer than this answer.
+                if routes.load(Ordering::SeqCst) == seen {
+                    told.push(PlatformUpdate::Route(route));
+                }
+                told.push(outlet.life.beat(asked, date));
+                // On the injected clock, so that a demo that runs fast beats fast; never slower than on a real one.
+                core.link.clock().real_wait(asked.boot + HEARTBEAT).clamp(Duration::from_millis(2), HEARTBEAT)
+            }
+            Err(failure) => {
+                // Without the right to read the route the watches still tell the truth.
+                if !matches!(failure, Failure::Refused { reason: Refusal::Right, .. }) {
+                    outlet.life.missed();
+                }
+                let wait = backoff.after_failure(dice());
+                told.push(PlatformUpdate::Trouble { failure, part: "route", retry_in: wait });
+                wait
+            }
+        };
+        for update in told {
+            if outlet.updates.send(update).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = outlet.updates.closed() => return,
+        }
+    }
+}
+
+async fn deployments(core: &Core, outlet: &Outlet, track: Track, scope: watch::Sender<Scope>) {
+    let name = match track {
+        Track::Canary => &core.spec.canary.deployment,
+        Track::Baseline => &core.spec.baseline.deployment,
+    };
+    let kind = core.kind("deployments", "/apis/apps/v1", "deployments").fields(format!("metadata.name={name}"));
+    let mut follower = Deployments { track, scope, known: None };
+    let Closed = Feed::new(Arc::clone(&core.link), kind, outlet.clone()).run::<Deployment>(&mut follower).await;
+}
+
+/// Pods and ReplicaSets, as far as the Deployments' selectors reach; anew whenever those change.
+async fn instances(core: &Core, outlet: &Outlet, mut scoped: watch::Receiver<Scope>, book: &SharedBook) {
+    loop {
+        // One side missing is normal; one side late is worth a moment, because the list is long.
+        let _ = tokio::time::timeout(BOTH, scoped.wait_for(Scope::complete)).await;
+        let scope = match scoped.wait_for(|scope| scope.complete() || !scope.selectors().is_empty()).await {
+            Ok(scope) => scope.clone(),
+            Err(_) => return,
+        };
+        scoped.mark_unchanged();
+        let selectors = scope.selectors();
+        open(book).rescope(scope, selectors.len());
+        if selectors.is_empty() && outlet.updates.send(PlatformUpdate::Instances(vec![])).await.is_err() {
+            return;
+        }
+        let feeds = selectors.iter().enumerate().flat_map(|(slot, selector)| {
+            let pods = core.kind("pods", "/api/v1", "pods").labels(selector);
+            let sets = core.kind("replicasets", "/apis/apps/v1", "replicasets").labels(selector);
+            let (mut in_pods, mut in_sets) = (Pods { book: Arc::clone(book), slot }, ReplicaSets { book: Arc::clone(book) });
+            let (link, other, to, also) = (Arc::clone(&core.link), Arc::clone(&core.link), outlet.clone(), outlet.clone());
+            [
+                async move { Feed::new(link, pods, to).run::<Pod>(&mut in_pods).await }.boxed(),
+                async move { Feed::new(other, sets, also).run::<ReplicaSet>(&mut in_sets).await }.boxed(),
+            ]
+        });
+        let feeds = join_all(feeds);
+        let over = tokio::select! {
+            closed = feeds, if !selectors.is_empty() => !closed.is_empty(),
+            changed = scoped.changed() => changed.is_err(),
+            () = outlet.updates.closed() => true,
+        };
+        if over {
+            return;
+        }
+    }
+}
+
+async fn events(core: &Core, outlet: &Outlet, book: &SharedBook) {
+    let kind = core.kind("events", "/api/v1", "events");
+    let mut follower = Events { book: Arc::clone(book), listed: vec![] };
+    let Closed = Feed::new(Arc::clone(&core.link), kind, outlet.clone()).run::<Event>(&mut follower).await;
+}
+
+struct Routes<'a> {
+    core: &'a Core,
+    told: &'a AtomicU64,
+}
+
+impl Follower<Value> for Routes<'_> {
+    fn saw(&mut self, seen: Seen<Value>) -> Vec<PlatformUpdate> {
+        let object = match seen {
+            // Items of a list leave their kind out, and the heartbeat reads the object anyway.
+            Seen::Page { .. } => return vec![],
+            Seen::Changed(object) => Some(object),
+            Seen::Gone(_) => None,
+        };
+        self.told.fetch_add(1, Ordering::SeqCst);
+        let route = object.map(|object| {
+            let reading = route::read(object, &self.core.spec);
+            self.core.remember(&reading);
+            reading.route
+        });
+        vec![PlatformUpdate::Route(route)]
+    }
+}
+
+/// Changes of the route, at once.
+async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
+    let mut version = core.mesh.subscribe();
+    loop {
+        version.mark_unchanged();
+        let kind = Kind { path: core.routes_path(), ..core.kind("route", "", "") };
+        let kind = kind.fields(format!("metadata.name={}", core.spec.route.virtualservice));
+        let mut feed = Feed::new(Arc::clone(&core.link), kind, outlet.clone());
+        let mut follower = Routes { core, told };
+        tokio::select! {
+            Closed = feed.run::<Value>(&mut follower) => return,
+            changed = version.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+impl Core {
+    fn kind(&self, part: &'static str, group: &str, resource: &str) -> Kind {
+        let path = format!("{group}/namespaces/{}/{resource}", self.spec.namespace);
+        // One object needs no room for a page of five hundred.
+        let limit = if matches!(part, "deployments" | "route") { OBJECT_LIMIT } else { PAGE_LIMIT };
+        Kind { part, path, labels: None, fields: None, page: PAGE, limit }
+    }
+}
+
+impl Kind {
+    fn labels(mut self, selector: &str) -> Self {
+        self.labels = Some(selector.to_owned());
+        self
+    }
+
+    fn fields(mut self, selector: String) -> Self {
+        self.fields = Some(selector);
+        self
+    }
+}

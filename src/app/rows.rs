@@ -1,0 +1,45 @@
+//! Rows of a view by identity: what the cursor moves over.
+
+use super::command::View;
+use super::model::Model;
+use crate::runbook::StepKind;
+
+/// Identities of the current view's rows, in the order they are shown.
+///
+/// * Instances: uid. Metrics: the gate's key. Checklist: `step/place of the item`. Run: the step's id. Timeline: `seq`, newest first.
+/// * Cockpit and Traffic have no rows.
+#[must_use]
+pub fn row_ids(model: &Model) -> Vec<String> {
+    match model.screen.view {
+        View::Cockpit | View::Traffic => Vec::new(),
+        View::Instances => {
+            model.picture.instances.rows(model.screen.sort, &model.screen.filter).into_iter().map(|i| i.uid.to_string()).collect()
+        }
+        View::Metrics => model.gates.iter().map(|g| g.key.clone()).collect(),
+        View::Checklist => items(model).into_iter().map(|(step, item)| format!("{step}/{item}")).collect(),
+        View::Run => {
+            let Some(run) = &model.run else { return Vec::new() };
+            run.state.runbook.steps.iter().chain(&run.state.rollback_plan).map(|s| s.id.to_string()).collect()
+        }
+        View::Timeline => {
+            let Some(run) = &model.run else { return Vec::new() };
+            run.entries.iter().rev().map(|e| e.seq.to_string()).collect()
+        }
+    }
+}
+
+/// All items of the run's checklists: step id and place.
+#[must_use]
+pub fn items(model: &Model) -> Vec<(String, usize)> {
+    let Some(run) = &model.run else { return Vec::new() };
+    run.state
+        .runbook
+        .steps
+        .iter()
+        .filter_map(|s| match &s.kind {
+            StepKind::Manual(manual) => Some((0..manual.items.len()).map(|i| (s.id.to_string(), i))),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,189 @@
+//! `[[service]]` and its gates.
+
+use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
+use super::reading::{Source, Table, Text};
+use crate::domain::promql::{QueryFacts, inspect};
+use crate::domain::{Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
+use toml::de::DeValue;
+
+/// The words for comparisons.
+const OPS: [(&str, Op); 6] =
+    [("<", Op::Less), ("<=", Op::LessOrEqual), (">", Op::Greater), (">=", Op::GreaterOrEqual), ("==", Op::Equal), ("!=", Op::NotEqual)];
+/// Stands in a request query for the window it is asked over.
+const WINDOW: &str = "${window}";
+
+pub(super) fn read(
+    top: &Table<'_, '_>,
+    platforms: &Named<PlatformConnection>,
+    metrics: &Named<MetricsConnection>,
+    alerts: &Named<AlertsConnection>,
+) -> Vec<ServiceSpec> {
+    let mut names: Vec<String> = vec![];
+    let mut services = vec![];
+    for table in top.tables("service", "[[service]]") {
+        if let Some(alerts_name) = table.text("alerts") {
+            alerts.find(&table, &alerts_name);
+        }
+        if let Some(name) = table.required_name("name") {
+            if names.contains(&name.value) {
+                table.source().report("duplicate-name", name.span, format!("a second [[service]] is named {:?}", name.value), None);
+            }
+            names.push(name.value);
+        }
+        services.extend(service(&table, platforms, metrics));
+        table.finish();
+    }
+    services
+}
+
+/// Reads every part before giving up on one, so that all that is wrong is reported.
+fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics: &Named<MetricsConnection>) -> Option<ServiceSpec> {
+    let platform = table.required_text("platform").and_then(|name| platforms.find(table, &name));
+    let connection = table.required_text("metrics").and_then(|name| metrics.find(table, &name));
+    let namespace = table.required_name("namespace");
+    let baseline = table.required_table("baseline", "baseline").and_then(track);
+    let canary = table.required_table("canary", "canary").and_then(track);
+    let route = table.required_table("route", "route").and_then(route);
+    let requests = requests(table);
+    let gates = gates(table);
+    let (baseline, canary) = (baseline?, canary?);
+    let overlap = |a: &TrackSpec, b: &TrackSpec| !a.labels.is_empty() && a.labels.iter().all(|(k, v)| b.labels.get(k) == Some(v));
+    if overlap(&baseline, &canary) || overlap(&canary, &baseline) {
+        let message = "the labels of baseline and canary do not tell them apart".into();
+        table.source().report("labels", table.span(), message, Some("give each a label of its own, such as { version = \"canary\" }"));
+    }
+    if baseline.deployment == canary.deployment {
+        let message = format!("baseline and canary are the same deployment {:?}", canary.deployment);
+        table.source().report("tracks", table.span(), message, None);
+    }
+    let (platform, connection) = (platform?, connection?);
+    Some(ServiceSpec {
+        name: table.text("name")?.value,
+        platform: platform.name.as_str().into(),
+        context: platform.context.clone().unwrap_or_else(|| platform.name.clone()),
+        namespace: namespace?.value,
+        environment: platform.environment.clone(),
+        protection: platform.protection,
+        metrics: connection.name.as_str().into(),
+        scrape_interval: connection.scrape_interval,
+        baseline,
+        canary,
+        route: route?,
+        requests: requests?,
+        gates,
+    })
+}
+
+fn track(table: Table<'_, '_>) -> Option<TrackSpec> {
+    let deployment = table.required_name("deployment");
+    let labels = table.required_table("labels", "labels").map(|t| (t.span(), t.text_pairs()));
+    if let Some((span, _)) = labels.as_ref().filter(|(_, pairs)| pairs.is_empty()) {
+        table.source().report(
+            "labels",
+            span.clone(),
+            "`labels` names no label".into(),
+            Some("say how metrics name this side: { version = \"canary\" }"),
+        );
+    }
+    table.finish();
+    let labels = labels?.1;
+    Some(TrackSpec { deployment: deployment?.value, labels: labels.into_iter().collect() })
+}
+
+fn route(table: Table<'_, '_>) -> Option<RouteSpec> {
+    table.not_yet(&["httproute", "ingress", "rollout", "selector"], "so far there is `virtualservice`");
+    let virtualservice = table.required_name("virtualservice");
+    let http = table.text("http").map(|t| t.value);
+    let (baseline_subset, canary_subset) = (table.required_name("baseline_subset"), table.required_name("canary_subset"));
+    if let Some((one, _)) = canary_subset.as_ref().zip(baseline_subset.as_ref()).filter(|(c, b)| c.value == b.value) {
+        table.source().report("tracks", one.span.clone(), format!("both subsets are {:?}", one.value), None);
+    }
+    table.finish();
+    Some(RouteSpec {
+        virtualservice: virtualservice?.value,
+        http,
+        baseline_subset: baseline_subset?.value,
+        canary_subset: canary_subset?.value,
+    })
+}
+
+/// The query of requests by version. It must be about a window, or the share of an older shift would be counted.
+fn requests(table: &Table<'_, '_>) -> Option<String> {
+    let Some(text) = table.long_text("requests") else {
+        table.missing("requests");
+        return None;
+    };
+    if !text.value.contains(WINDOW) {
+        let message = format!("`requests` does not say over which window: {WINDOW} is missing");
+        let help = "write increase(http_requests_total{…}[${window}])";
+        table.source().report("window", text.span, message, Some(help));
+        return None;
+    }
+    checked_query(table.source(), &text)?;
+    Some(text.value)
+}
+
+/// Parses a query and reports what is wrong at its place.
+fn checked_query(source: &Source<'_>, text: &Text) -> Option<QueryFacts> {
+    // As many characters as what it stands for, so that positions stay right.
+    match inspect(&text.value.replace(WINDOW, "00000060s")) {
+        Ok(facts) => Some(facts),
+        Err(error) => {
+            source.report("promql", source.inside(text, error.position), format!("the query does not parse: {}", error.why), None);
+            None
+        }
+    }
+}
+
+fn gates(service: &Table<'_, '_>) -> Vec<ServiceGate> {
+    let mut gates: Vec<ServiceGate> = vec![];
+    for table in service.tables("gate", "[[service.gate]]") {
+        let id = table.required_name("id");
+        let title = table.text("title").map(|t| t.value);
+        let threshold = threshold(&table);
+        table.finish();
+        let Some((id, threshold)) = id.zip(threshold) else { continue };
+        if gates.iter().any(|gate| gate.id == id.value) {
+            service.source().report("duplicate-name", id.span, format!("a second gate of this service is named {:?}", id.value), None);
+        }
+        gates.push(ServiceGate { title: title.unwrap_or_else(|| id.value.clone()), id: id.value, threshold });
+    }
+    gates
+}
+
+fn threshold(table: &Table<'_, '_>) -> Option<Threshold> {
+    let query = table.long_text("promql");
+    if query.is_none() {
+        table.missing("promql");
+    }
+    let facts = query.as_ref().and_then(|text| checked_query(table.source(), text));
+    let op = table.choice("op", &OPS);
+    if op.is_none() {
+        table.missing("op");
+    }
+    let limit = limit(table);
+    let unit = table.choice("unit", &[("number", Unit::Number), ("ratio", Unit::Ratio), ("seconds", Unit::Seconds)]);
+    let (query, facts, (limit, implied)) = (query?, facts?, limit?);
+    let unit = unit.or(implied).unwrap_or_else(|| facts.guess_unit(limit));
+    Some(Threshold { query: query.value, op: op?, limit, unit, lookback: facts.longest_range })
+}
+
+/// A number, or a duration in seconds, which implies its unit.
+fn limit(table: &Table<'_, '_>) -> Option<(f64, Option<Unit>)> {
+    let Some(value) = table.get("value") else {
+        table.missing("value");
+        return None;
+    };
+    let limit = match value.get_ref() {
+        DeValue::Float(f) => f.as_str().parse().ok().map(|v: f64| (v, None)),
+        DeValue::Integer(i) => i64::from_str_radix(i.as_str(), i.radix()).ok().map(|v| (v as f64, None)),
+        DeValue::String(s) => humantime::parse_duration(s).ok().map(|d| (d.as_secs_f64(), Some(Unit::Seconds))),
+        _ => None,
+    };
+    let limit = limit.filter(|(v, _)| v.is_finite());
+    if limit.is_none() {
+        let help = Some("write 0.005 for 0.5 %, or \"250ms\"");
+        table.source().report("type", value.span(), "`value` is a number or a duration".into(), help);
+    }
+    limit
+}

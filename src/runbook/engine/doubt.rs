@@ -1,0 +1,253 @@
+//! Reading the platform, finding out what became of an operation, and closing it off with a fence.
+
+use super::journal::{Intent, What};
+use super::talk::Stage;
+use super::words;
+use super::{Engine, FenceFor, FenceStage, Fencing, Pace, ReadFor, Turn, WRITE_DEADLINE};
+use crate::domain::{Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
+use crate::runbook::io::{Level, Output, Purpose};
+use crate::runbook::record::{Event, Found};
+use crate::runbook::state::{Operation, Phase};
+use std::time::Duration;
+
+/// Fences that may fail on the way back before a person is asked.
+const FENCE_TRIES: u32 = 3;
+
+impl ReadFor {
+    /// Wait after the first and at most after later reads.
+    fn waits(self) -> (Duration, Duration) {
+        match self {
+            Self::Verify => (Duration::from_secs(1), Duration::from_secs(5)),
+            Self::Confirmed | Self::Doubt | Self::Fence | Self::Fenced => (Duration::from_secs(1), Duration::from_secs(15)),
+        }
+    }
+}
+
+impl Engine {
+    /// What the route has to be read for now.
+    pub(super) fn wanted_read(&self) -> Option<(ReadFor, OpId)> {
+        if self.passive.is_some() || self.leaving || self.in_flight() || self.state.phase.is_final() {
+            return None;
+        }
+        if self.coming().any(|e| matches!(e, Event::ActionReconciled { .. })) {
+            return None;
+        }
+        if let Some(fencing) = &self.fencing {
+            return match fencing.stage {
+                FenceStage::ToRead => Some((ReadFor::Fence, fencing.op.clone())),
+                FenceStage::ToLook => Some((ReadFor::Fenced, fencing.op.clone())),
+                _ => None,
+            };
+        }
+        let closing = self.state.unclear().is_some_and(Operation::may_arrive);
+        if !closing
+            && self.talk_is_due()
+            && let Some(proposal) = self.talk.as_ref().and_then(|t| t.proposal())
+        {
+            return Some((ReadFor::Confirmed, proposal.op.clone()));
+        }
+        if let Some(op) = self.state.unclear() {
+            return Some((ReadFor::Doubt, op.op.clone()));
+        }
+        self.verifying().map(|op| (ReadFor::Verify, op.op.clone()))
+    }
+
+    pub(super) fn ask_for_read(&mut self, turn: &mut Turn) {
+        let Some(wanted) = self.wanted_read() else { return };
+        if self.pace.key.as_ref() != Some(&wanted) {
+            self.pace = Pace { key: Some(wanted.clone()), next: Duration::ZERO, wait: Duration::ZERO };
+        }
+        if self.read.is_some() || turn.at.boot < self.pace.next {
+            return;
+        }
+        let ticket = self.tickets.take();
+        self.read = Some((ticket, wanted.0));
+        turn.out.push(Output::Read { ticket });
+    }
+
+    pub(super) fn was_read(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Box<Route>, Failure>) {
+        let Some((_, purpose)) = self.read.take_if(|(t, _)| *t == ticket) else { return };
+        let wanted = self.wanted_read();
+        if wanted.as_ref().map(|(p, _)| *p) != Some(purpose) || self.pace.key != wanted {
+            return;
+        }
+        let (first, most) = purpose.waits();
+        self.pace.wait = (self.pace.wait * 2).clamp(first, most);
+        self.pace.next = turn.at.boot + self.pace.wait;
+        match purpose {
+            ReadFor::Confirmed => self.reread(turn, result),
+            ReadFor::Verify => self.verify_read(turn, result),
+            ReadFor::Doubt => self.doubt_read(turn, result),
+            ReadFor::Fence => self.fence_read(turn, result),
+            ReadFor::Fenced => self.fenced_read(turn, result),
+        }
+    }
+
+    /// An unreadable answer changes nothing: it is asked again.
+    fn doubt_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
+        let (Ok(route), Some(op)) = (result, self.state.unclear().cloned()) else { return };
+        let (found, _) = words::classify(&op, &route);
+        let why = words::three_way(&op, &route, found);
+        if op.found() == Some(found) && op.seen.as_ref() == Some(&why) {
+            return;
+        }
+        let level = if found == Found::Applied { Level::Info } else { Level::Alarm };
+        turn.say(level, format!("{}: {why}", op.op));
+        self.fact(Event::ActionReconciled { op: op.op, found, weight: words::whole(&route), why });
+    }
+
+    /// Begins to close off an operation whose write may still arrive, where that stands in the way of an abort or of the way back.
+    pub(super) fn start_fence(&mut self, turn: &mut Turn) {
+        let Some(op) = self.state.unclear().filter(|op| op.may_arrive() && op.found().is_some()).map(|op| op.op.clone()) else { return };
+        if self.fencing.is_some() || self.in_flight() || self.leaving || turn.at.boot < self.retry_fence.0 {
+            return;
+        }
+        let confirmed = self.talk.as_ref().is_some_and(|t| t.purpose == Purpose::BackOut && matches!(t.stage, Stage::Confirmed(..)));
+        let why = match () {
+            () if self.aborting.is_some() => FenceFor::Abort,
+            () if confirmed && self.state.phase == Phase::RollingBack => FenceFor::BackOut,
+            () => return,
+        };
+        self.fencing = Some(Fencing { why, op, stage: FenceStage::ToRead });
+    }
+
+    /// The route that the fence is conditional on. It may already tell that no fence is needed.
+    fn fence_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
+        let Ok(route) = result else { return };
+        if !self.settle(turn, &route)
+            && let Some(fencing) = self.fencing.as_mut()
+        {
+            fencing.stage = FenceStage::ToAdvance(route);
+        }
+    }
+
+    fn fenced_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
+        let Ok(route) = result else { return };
+        if !self.settle(turn, &route) {
+            self.fence_failed(turn, "the fence is not on the platform");
+        }
+    }
+
+    /// Ends the doubt if the route allows it: our operation is there after all, or can never come any more.
+    fn settle(&mut self, turn: &mut Turn, route: &Route) -> bool {
+        let Some(fencing) = self.fencing.clone() else { return true };
+        let Some(op) = self.state.unclear().filter(|op| op.op == fencing.op).cloned() else {
+            self.fencing = None;
+            return true;
+        };
+        let (found, closed) = words::classify(&op, route);
+        if !closed {
+            return false;
+        }
+        let ours = matches!(found, Found::Applied | Found::AppliedThenChanged);
+        let why = words::three_way(&op, route, found);
+        let found = if ours { found } else { Found::Never };
+        turn.say(Level::Info, format!("{}: {why}", op.op));
+        self.fact(Event::ActionReconciled { op: op.op.clone(), found, weight: words::whole(route), why });
+        self.fencing = None;
+        self.retry_fence = (Duration::ZERO, 0);
+        if fencing.why == FenceFor::Redo && self.talk.is_none() && self.aborting.is_none() && !self.leaving {
+            if found == Found::Never {
+                self.talk_again(&op);
+            } else {
+                turn.say(Level::Warning, "it is not done again: it was applied after all");
+            }
+        }
+        true
+    }
+
+    /// Plans the step of an operation anew; it is shown and confirmed like the first time.
+    pub(super) fn talk_again(&mut self, op: &Operation) {
+        let Some(step) = self.state.plan_step(&op.step).cloned() else { return };
+        if self.state.runbook.position(&op.step).is_some() {
+            self.start_talk(Purpose::Forward, step.id, op.action.clone(), step.confirm, "again");
+        } else {
+            self.start_back_out("again");
+        }
+    }
+
+    fn fence_failed(&mut self, turn: &mut Turn, why: &str) {
+        let Some(fencing) = self.fencing.take() else { return };
+        turn.say(Level::Alarm, format!("{} could not be closed off: {why}", fencing.op));
+        self.pace = Pace::default();
+        match fencing.why {
+            FenceFor::Redo => {}
+            FenceFor::Abort => self.aborting = None,
+            FenceFor::BackOut => {
+                let tries = self.retry_fence.1 + 1;
+                self.retry_fence = (turn.at.boot + Duration::from_secs(u64::from(tries) * 2), tries);
+                if tries >= FENCE_TRIES {
+                    self.retry_fence = (Duration::ZERO, 0);
+                    self.withdraw(turn, "backing out waits: the operation before could not be closed off");
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_advancing(&self) -> bool {
+        matches!(self.fencing.as_ref().map(|f| &f.stage), Some(FenceStage::Advancing(..)))
+    }
+
+    /// Takes a new epoch for the fence, when nothing is being appended under the old one.
+    pub(super) fn ask_for_epoch(&mut self, turn: &mut Turn) {
+        if self.append.is_some() || !self.facts.is_empty() || self.state.epoch < self.epoch {
+            return;
+        }
+        let Some(fencing) = self.fencing.as_mut() else { return };
+        if let FenceStage::ToAdvance(route) = &fencing.stage {
+            let ticket = self.tickets.take();
+            fencing.stage = FenceStage::Advancing(ticket, route.clone());
+            turn.out.push(Output::AdvanceEpoch { ticket });
+        }
+    }
+
+    pub(super) fn epoch_advanced(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Epoch, String>) {
+        let Some(fencing) = self.fencing.as_mut() else { return };
+        let route = match &fencing.stage {
+            FenceStage::Advancing(t, route) if *t == ticket => route.clone(),
+            _ => return,
+        };
+        match result {
+            Ok(epoch) if epoch > self.epoch => {
+                self.epoch = epoch;
+                fencing.stage = FenceStage::ToIntend(route);
+            }
+            Ok(epoch) => self.fence_failed(turn, &format!("the new epoch {epoch} is not above {}", self.epoch)),
+            Err(why) => self.fence_failed(turn, &why),
+        }
+    }
+
+    /// The fence's own intent.
+    pub(super) fn fence_decision(&mut self) -> Option<(Vec<Event>, What)> {
+        let fencing = self.fencing.as_ref()?;
+        let FenceStage::ToIntend(route) = &fencing.stage else { return None };
+        let Some(of) = self.state.unclear().filter(|op| op.op == fencing.op) else {
+            self.fencing = None;
+            return None;
+        };
+        let op = OpId(format!("{}/{}/fence-{}", self.state.run, of.step, self.epoch));
+        let event = Event::ActionIntent {
+            op: op.clone(),
+            step: of.step.clone(),
+            attempt: of.attempt,
+            fence: true,
+            action: of.action.clone(),
+            epoch: self.epoch,
+            plan_hash: of.plan_hash.clone(),
+            confirmed: None,
+            before: route.clone(),
+            deadline_ms: words::millis(WRITE_DEADLINE),
+        };
+        let write = Write {
+            kind: WriteKind::Fence,
+            run: self.state.run.clone(),
+            op,
+            epoch: self.epoch,
+            before: (**route).clone(),
+            deadline: WRITE_DEADLINE,
+        };
+        let purpose = if fencing.why == FenceFor::BackOut { Purpose::BackOut } else { Purpose::Forward };
+        let intent = Intent { write, purpose, fence: true, confirmed: None, cancelled: None, sent_early: false };
+        Some((vec![event], What::Intent(Box::new(intent))))
+    }
+}

@@ -1,0 +1,167 @@
+//! What must hold at every moment, whatever happens.
+
+use crate::domain::record::Entry;
+use crate::domain::{Confirm, Epoch, OpId, Ticket, WriteKind};
+use crate::runbook::engine::Engine;
+use crate::runbook::io::Output;
+use crate::runbook::plan::StepKind;
+use crate::runbook::record::Event;
+use crate::runbook::state::{Phase, RunState};
+use std::collections::BTreeSet;
+
+/// Keeps what the invariants need to remember.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch {
+    tickets: BTreeSet<Ticket>,
+    intents_sent: BTreeSet<u64>,
+    acts_sent: BTreeSet<OpId>,
+    finals: usize,
+    /// Collected rather than panicked on, so that a test can ask for them.
+    pub(super) broken: Vec<String>,
+}
+
+impl Watch {
+    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.broken.push(what());
+        }
+    }
+
+    /// An entry became durable.
+    pub(super) fn entry(&mut self, entry: &Entry) {
+        let event = Event::of(entry).expect("an event");
+        let after_end = self.finals > 0;
+        match event {
+            Event::RunCompleted {} | Event::RunRolledBack {} | Event::RunAborted { .. } => {
+                self.finals += 1;
+                self.must(!after_end, || format!("entry {} finishes the run again", entry.seq));
+            }
+            Event::StepPassed { .. } | Event::StepEntered { .. } | Event::ActionIntent { .. } => {
+                self.must(!after_end, || format!("entry {} ({}) comes after the end", entry.seq, entry.kind));
+            }
+            _ => {}
+        }
+    }
+
+    /// The engine after an input.
+    pub(super) fn engine(&mut self, engine: &Engine, journal: &[Entry]) {
+        let head = engine.state().head as usize;
+        let folded = RunState::of(&journal[..head]).expect("the journal folds");
+        self.must(folded == *engine.state(), || format!("the engine's state is not the fold of its journal at {head}"));
+    }
+
+    pub(super) fn output(&mut self, output: &Output, engine: &Engine, journal: &[Entry]) {
+        match output {
+            Output::Append { ticket, epoch, .. } => {
+                self.fresh(*ticket);
+                let passive = engine.passive().is_some();
+                self.must(!(passive && epoch.is_some()), || "a passive engine writes as the driver".into());
+                self.must(epoch.is_none_or(|e| e == engine.epoch()), || "an append under another epoch".into());
+            }
+            Output::Send { ticket, write, intent, confirmed } => {
+                self.fresh(*ticket);
+                let entry = usize::try_from(*intent).ok().and_then(|seq| journal.get(seq - 1)).cloned();
+                self.sent(entry, write, *intent, confirmed.as_ref(), engine, journal);
+            }
+            Output::Plan { ticket, .. } | Output::Read { ticket } | Output::AdvanceEpoch { ticket } | Output::Sample { ticket, .. } => {
+                self.fresh(*ticket);
+            }
+            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } => {}
+        }
+    }
+
+    fn fresh(&mut self, ticket: Ticket) {
+        let new = self.tickets.insert(ticket);
+        self.must(new, || format!("ticket {ticket:?} was used twice"));
+    }
+
+    fn sent(
+        &mut self,
+        entry: Option<Entry>,
+        write: &crate::domain::Write,
+        seq: u64,
+        confirmed: Option<&(u64, String)>,
+        engine: &Engine,
+        journal: &[Entry],
+    ) {
+        let intent = entry.as_ref().and_then(|e| Event::of(e).ok());
+        let Some(Event::ActionIntent { op, step, fence, action, epoch, before, plan_hash, .. }) = intent else {
+            self.broken.push(format!("a send of {} without a durable intent", write.op));
+            return;
+        };
+        let is_fence = write.kind == WriteKind::Fence;
+        let same = op == write.op && fence == is_fence && epoch == write.epoch && *before == write.before;
+        self.must(same, || format!("{} is not what its intent says", write.op));
+        self.must(is_fence || write.kind == WriteKind::Act { action }, || format!("{} does something else", write.op));
+        self.must(epoch == engine.epoch(), || format!("{op} is sent under epoch {epoch}, which is not ours"));
+        let first = self.intents_sent.insert(seq);
+        self.must(first, || format!("intent {seq} was sent twice"));
+        let last_epoch = journal.iter().rev().find_map(|e| lease(e)).unwrap_or(epoch);
+        self.must(last_epoch <= epoch, || format!("{op} is sent under {epoch} while {last_epoch} holds the seat"));
+        let state = engine.state();
+        self.must(!state.phase.is_final(), || format!("{op} is sent after the end"));
+        self.must(engine.passive().is_none(), || format!("{op} is sent by a passive engine"));
+        if is_fence {
+            return;
+        }
+        let once = self.acts_sent.insert(op.clone());
+        self.must(once, || format!("{op} was sent twice"));
+        let forward = state.runbook.position(&step).is_some();
+        if forward {
+            self.must(state.phase == Phase::Running, || format!("{op} goes forward while the run is {}", state.phase.word()));
+            self.must(state.hold.is_none(), || format!("{op} goes forward while held"));
+            let wanted = state.runbook.step(&step).map_or(Confirm::Override, |s| s.confirm);
+            self.must(wanted == Confirm::None || confirmed.is_some(), || format!("{op} goes forward unconfirmed"));
+        } else {
+            self.must(state.phase == Phase::RollingBack, || format!("{op} goes back before the way back began"));
+            self.must(confirmed.is_some() || state.way_back_is_free(), || format!("{op} goes back unconfirmed"));
+        }
+        if let Some((seq, hash)) = confirmed {
+            let event = journal.get(*seq as usize - 1).and_then(|e| Event::of(e).ok());
+            let right =
+                matches!(&event, Some(Event::ActionConfirmed { op: o, plan_hash: h, .. }) if *o == op && h == hash && *h == plan_hash);
+            self.must(right, || format!("{op} rests on entry {seq}, which is no confirmation of its plan"));
+        }
+    }
+
+    /// What must hold of a whole journal.
+    pub(super) fn journal(&mut self, journal: &[Entry]) {
+        let state = RunState::of(journal).expect("the journal folds");
+        let mut taken_back = Vec::new();
+        let mut go_at_gate = false;
+        let mut held = false;
+        for entry in journal {
+            match Event::of(entry).expect("an event") {
+                Event::StepUndone { step } => taken_back.push(state.runbook.position(&step).expect("a forward step")),
+                Event::GateAnswered { go, evidence, .. } => {
+                    go_at_gate = go && (evidence.starts_with("GO:") || evidence.starts_with("WATCH:"))
+                }
+                Event::StepPassed { step, .. } => {
+                    let gate = state.runbook.step(&step).is_some_and(|s| s.kind == StepKind::Gate);
+                    self.must(!gate || go_at_gate, || format!("gate {step} passed on red"));
+                    let acts = state.runbook.step(&step).is_some_and(|s| matches!(s.kind, StepKind::Do(_)));
+                    let forward = state.runbook.position(&step).is_some();
+                    // An act that was under way when the hold came may still be found done.
+                    self.must(!(held && forward && !acts), || format!("{step} passed while held"));
+                    go_at_gate = false;
+                }
+                Event::HoldBegan { .. } => held = true,
+                Event::HoldEnded {} | Event::RollbackBegan { .. } => held = false,
+                _ => {}
+            }
+        }
+        let backwards = taken_back.windows(2).all(|w| w[0] > w[1]);
+        self.must(backwards, || format!("taken back out of order: {taken_back:?}"));
+    }
+
+    pub(super) fn assert_whole(&self) {
+        assert!(self.broken.is_empty(), "broken: {:#?}", self.broken);
+    }
+}
+
+fn lease(entry: &Entry) -> Option<Epoch> {
+    match Event::of(entry).ok()? {
+        Event::LeaseAcquired { epoch, .. } => Some(epoch),
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! From the text of a file to a runbook that is ready to run, or to everything that is wrong with it.
+
+use super::check;
+use super::parse::draft::{ConditionDraft, Draft, Given, KindDraft, RollbackDraft, StepDraft};
+use super::parse::report::Report;
+use super::parse::{self, Values};
+use super::plan::{Check, Condition, Manual, Rollback, Runbook, Step, StepKind, Undo};
+use crate::domain::{Confirm, Diagnostic, canonical};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What is known about where the runbook will run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Production: every change must say what takes it back.
+    pub protected: bool,
+    /// How often the metrics backend gets new samples.
+    pub scrape_interval: Option<Duration>,
+    /// Names of the configured platforms, where they are to be checked.
+    pub platforms: Option<Vec<String>>,
+    /// Names of the configured services, where they are to be checked.
+    pub services: Option<Vec<String>>,
+}
+
+impl Default for Context {
+    /// The strictest reading: production, of an unknown configuration.
+    fn default() -> Self {
+        Self { protected: true, scrape_interval: None, platforms: None, services: None }
+    }
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The runbook, parameters bound and defaults filled in; `None` when there was an error.
+    pub runbook: Option<Runbook>,
+    /// SHA-256 over its canonical form: what a run pins.
+    pub hash: Option<String>,
+    /// Everything found, in the order of the file; errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a runbook for a run. `file_name` is only for the diagnostics; `params` are the values given for it.
+#[must_use]
+pub fn load(file_name: &str, text: &str, params: &BTreeMap<String, String>, context: &Context) -> Loaded {
+    let (runbook, diagnostics) = read(file_name, text, Values::Given(params), context);
+    let hash = runbook.as_ref().and_then(|runbook| canonical::hash(runbook).ok());
+    Loaded { runbook, hash, diagnostics }
+}
+
+/// Everything wrong with a runbook. Parameters without a value are guessed by their type, so that the rest can be checked.
+#[must_use]
+pub fn lint(file_name: &str, text: &str, context: &Context) -> Vec<Diagnostic> {
+    read(file_name, text, Values::Guessed, context).1
+}
+
+fn read(file_name: &str, text: &str, values: Values<'_>, context: &Context) -> (Option<Runbook>, Vec<Diagnostic>) {
+    let (draft, mut report) = parse::read(text, values, context, Report::new(file_name));
+    if let Some(draft) = &draft {
+        check::all(draft, context, &mut report);
+    }
+    let runbook = if report.has_errors() { None } else { draft.and_then(resolve) };
+    (runbook, report.finish())
+}
+
+/// The plan of a file in which nothing is wrong.
+fn resolve(draft: Draft) -> Option<Runbook> {
+    Some(Runbook {
+        id: draft.id?,
+        version: draft.version?,
+        title: draft.title?,
+        owner: draft.owner,
+        doc: draft.doc,
+        params: draft.params,
+        target: draft.target?,
+        guards: draft.guards.into_iter().map(|draft| draft.guard).collect::<Option<_>>()?,
+        steps: draft.steps.into_iter().map(|draft| step(draft, Confirm::Consequence)).collect::<Option<_>>()?,
+        rollback: rollback(draft.rollback)?,
+    })
+}
+
+fn rollback(draft: Option<RollbackDraft>) -> Option<Rollback> {
+    let Some(draft) = draft else { return Some(Rollback { confirm: Confirm::Consequence, steps: Vec::new() }) };
+    // The way back is confirmed once, when it is entered.
+    let steps = draft.steps.into_iter().map(|draft| step(draft, Confirm::None)).collect::<Option<_>>()?;
+    Some(Rollback { confirm: draft.confirm, steps })
+}
+
+/// `usual`: what a change asks for when the file does not say.
+fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
+    let acts = draft.action().is_some();
+    let undo = draft.undo.value().map_or(Undo::None, |undo| undo.value.clone());
+    let confirm = match (&draft.confirm, &undo) {
+        // What cannot be taken back is never asked lightly.
+        (_, Undo::Irreversible) => Confirm::Override,
+        (Given::Is(confirm), _) => confirm.value,
+        _ if acts => usual,
+        _ => Confirm::None,
+    };
+    let kind = match draft.kind?.value {
+        KindDraft::Manual { mode, items } => {
+            StepKind::Manual(Manual { mode: mode?, items: items.into_iter().map(|item| item.value).collect() })
+        }
+        KindDraft::Check { all, conditions } => {
+            StepKind::Check(Check { all, conditions: conditions.into_iter().map(condition).collect::<Option<_>>()? })
+        }
+        KindDraft::Do(action) => StepKind::Do(action?.value),
+        KindDraft::Wait(duration) => StepKind::Wait { duration: duration?.value },
+        KindDraft::Gate => StepKind::Gate,
+        KindDraft::Later => return None,
+    };
+    Some(Step {
+        id: draft.id?.value,
+        title: draft.title?,
+        doc: draft.doc,
+        when: draft.when.value().map(|when| when.value.when.clone()),
+        timeout: draft.timeout.value().map(|timeout| timeout.value),
+        confirm,
+        undo,
+        on_failure: draft.on_failure,
+        kind,
+    })
+}
+
+fn condition(draft: ConditionDraft) -> Option<Condition> {
+    Some(Condition {
+        id: draft.id?.value,
+        probe: draft.probe?,
+        hold: draft.hold.value().map_or(Duration::ZERO, |hold| hold.value),
+        every: draft.every,
+        on_no_data: draft.on_no_data,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What a simulator is started with, and how starting can fail.
+
+use super::fault::Fault;
+use super::scene::Scene;
+use chrono::{DateTime, Utc};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The platform to simulate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// Kubernetes with an Istio mesh.
+    Kubernetes,
+}
+
+impl FromStr for Platform {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "kubernetes" => Ok(Self::Kubernetes),
+            "cloud-foundry" | "cloud-run" | "vercel" | "swarm" => Err(format!("platform {text} is not simulated yet; use kubernetes")),
+            other => Err(format!("unknown platform {other:?}; use kubernetes")),
+        }
+    }
+}
+
+/// Who makes the history before t = 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prelude {
+    /// The simulator moves the scene's weights itself, runs to t = 0 and goes live before [`start`](super::start) returns.
+    Scripted,
+    /// The caller moves time with [`Handle::advance_to`](super::Handle::advance_to) and the weights through the API.
+    Operated,
+}
+
+/// How a simulator is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The platform.
+    pub platform: Platform,
+    /// The situation at t = 0.
+    pub scene: Scene,
+    /// Same seed, same world.
+    pub seed: u64,
+    /// Simulated seconds per real second once live.
+    pub speed: f64,
+    /// The wall time that stands still once live; `boot` and `mono` go on.
+    pub freeze_clock: Option<DateTime<Utc>>,
+    /// Scripted faults, in simulated seconds since t = 0.
+    pub faults: Vec<Fault>,
+    /// Where to write one JSON line per write that reached the platform.
+    pub calls: Option<PathBuf>,
+    /// The folder for other processes; here the token file is rotated.
+    pub dir: Option<PathBuf>,
+    /// Where the Kubernetes API listens. The metrics backend takes a free port of the same address.
+    pub listen: SocketAddr,
+    /// Total number of pods, for load tests; at most 20,000.
+    pub instances: Option<u32>,
+    /// Pods deleted and created again per simulated second once live, for load tests.
+    pub churn: Option<u32>,
+    /// Who makes the history.
+    pub prelude: Prelude,
+}
+
+/// Most pods a simulated cluster holds.
+pub(crate) const MAX_INSTANCES: u32 = 20_000;
+/// Most pods replaced per second.
+pub(crate) const MAX_CHURN: u32 = 1_000;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            platform: Platform::Kubernetes,
+            scene: Scene::Tour,
+            seed: 1,
+            speed: 1.0,
+            freeze_clock: None,
+            faults: Vec::new(),
+            calls: None,
+            dir: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            instances: None,
+            churn: None,
+            prelude: Prelude::Scripted,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what cannot be simulated.
+    pub(crate) fn check(&self) -> Result<(), SimError> {
+        if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
+            return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));
+        }
+        if let Some(n) = self.instances.filter(|n| !(2..=MAX_INSTANCES).contains(n)) {
+            return Err(SimError::Option(format!("{n} instances are not between 2 and {MAX_INSTANCES}")));
+        }
+        if let Some(n) = self.churn.filter(|n| *n > MAX_CHURN) {
+            return Err(SimError::Option(format!("churn of {n} pods a second is more than {MAX_CHURN}")));
+        }
+        if !self.listen.ip().is_loopback() {
+            return Err(SimError::Option(format!(
+                "listen address {} is not on loopback; the simulator serves this machine only",
+                self.listen
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Why the simulator could not start or write its files.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// An option that cannot be simulated.
+    #[error("simulator: {0}")]
+    Option(String),
+    /// A file or folder.
+    #[error("simulator: cannot write {path}: {cause}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A socket.
+    #[error("simulator: cannot listen on {address}: {cause}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Certificates.
+    #[error("simulator: cannot make a certificate: {0}")]
+    Certificate(String),
+}
+
+impl SimError {
+    pub(crate) fn file(path: &std::path::Path, cause: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), cause }
+    }
+}

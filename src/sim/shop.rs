@@ -1,0 +1,179 @@
+//! The service that is released: a shop's checkout, behind a mesh, in two versions.
+
+use super::kubernetes::{Cluster, Key, Kind, key};
+use chrono::{SecondsFormat, TimeDelta};
+use serde_json::{Value, json};
+
+/// Namespace of the service.
+pub(crate) const NAMESPACE: &str = "shop";
+/// Name of the service, its VirtualService and its DestinationRule.
+pub(crate) const SERVICE: &str = "checkout";
+/// Deployment of the version that serves.
+pub(crate) const BASELINE: &str = "checkout-stable";
+/// Deployment of the new version.
+pub(crate) const CANARY: &str = "checkout-canary";
+/// Path of the VirtualService.
+pub(crate) const ROUTE_PATH: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
+/// Path of the baseline's scale.
+pub(crate) const BASELINE_SCALE_PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/checkout-stable/scale";
+
+/// Instances of both versions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) baseline: u32,
+    pub(crate) canary: u32,
+}
+
+impl Sizes {
+    /// Nine and three, or a total split the same way.
+    pub(crate) fn of(total: Option<u32>) -> Self {
+        match total {
+            None => Self { baseline: 9, canary: 3 },
+            Some(total) => Self { baseline: total - (total / 4).max(1), canary: (total / 4).max(1) },
+        }
+    }
+}
+
+pub(crate) fn canary_key() -> Key {
+    key(NAMESPACE, CANARY)
+}
+
+/// The Deployment of one version.
+fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
+    let labels = json!({ "app": SERVICE, "version": version });
+    let probe = |path: &str| {
+        json!({
+            "httpGet": { "path": path, "port": 8080, "scheme": "HTTP" }, "periodSeconds": 5, "timeoutSeconds": 1,
+            "successThreshold": 1, "failureThreshold": 3,
+        })
+    };
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels, "annotations": { "kubernetes.io/change-cause": format!("deploy {tag}") } },
+        "spec": {
+            "replicas": replicas, "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels, "annotations": { "prometheus.io/scrape": "true", "sidecar.istio.io/inject": "true" } },
+                "spec": { "containers": [{
+                    "name": "app", "image": format!("registry.example/checkout:{tag}"),
+                    "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
+                    "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
+                    "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
+                    "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
+                }] },
+            },
+        },
+    })
+}
+
+fn service() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
+        "spec": {
+            "type": "ClusterIP", "clusterIP": "10.43.17.4", "clusterIPs": ["10.43.17.4"], "selector": { "app": SERVICE },
+            "ports": [{ "name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP" }], "sessionAffinity": "None",
+        },
+        "status": { "loadBalancer": {} },
+    })
+}
+
+fn route() -> Value {
+    let to = |subset: &str, weight: u32| json!({ "destination": { "host": SERVICE, "subset": subset }, "weight": weight });
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
+        "spec": { "hosts": [SERVICE], "http": [
+            {
+                "name": "preview", "match": [{ "headers": { "x-canary": { "exact": "true" } } }],
+                "route": [{ "destination": { "host": SERVICE, "subset": "canary" } }],
+            },
+            {
+                "name": "primary", "route": [to("stable", 100), to("canary", 0)], "timeout": "5s",
+                "retries": { "attempts": 2, "perTryTimeout": "2s", "retryOn": "connect-failure,refused-stream" },
+            },
+        ] },
+    })
+}
+
+fn subsets() -> Value {
+    let subset = |name: &str| json!({ "name": name, "labels": { "version": name } });
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+        "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
+        "spec": { "host": SERVICE, "subsets": [subset("stable"), subset("canary")] },
+    })
+}
+
+/// The definition of a mesh resource, without its schema.
+fn definition(kind: Kind) -> Value {
+    let resource = kind.resource();
+    let versions: Vec<Value> = resource
+        .versions
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+            json!({ "name": name, "served": true, "storage": i == 0, "schema": schema, "subresources": { "status": {} } })
+        })
+        .collect();
+    let names = json!({
+        "kind": resource.kind_name, "listKind": format!("{}List", resource.kind_name), "plural": resource.plural,
+        "singular": resource.singular, "shortNames": resource.short,
+    });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": resource.qualified(), "labels": { "app": "istio-pilot" } },
+        "spec": { "group": resource.group, "names": names, "scope": "Namespaced", "versions": versions, "conversion": { "strategy": "None" } },
+    })
+}
+
+/// Fills an empty cluster. The baseline has been serving for days; the canary's Deployment comes by [`deploy_canary`].
+pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
+    let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
+    let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
+    for name in ["default", "kube-system", NAMESPACE] {
+        cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), &since);
+    }
+    for kind in [Kind::VirtualService, Kind::DestinationRule] {
+        cluster.seat(Kind::Crd, definition(kind), &since);
+    }
+    cluster.seat(Kind::Service, service(), &since);
+    cluster.seat(Kind::DestinationRule, subsets(), &since);
+    cluster.seat(Kind::VirtualService, route(), &since);
+    cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// Deploys the new version, without traffic. A large one stands at once.
+pub(crate) fn deploy_canary(cluster: &mut Cluster, sizes: Sizes) {
+    let canary = deployment(CANARY, "canary", "v2.42.0", sizes.canary);
+    let now = cluster.now.text();
+    if sizes.canary > 50 {
+        cluster.seat_deployment(canary, &now);
+        return;
+    }
+    cluster.seat(Kind::Deployment, canary, &now);
+    cluster.enqueue(canary_key());
+}
+
+/// Relative weights of baseline and canary in the rule `primary` (else the first rule that has both), as configured.
+pub(crate) fn weights(route: &Value) -> Option<(u64, u64)> {
+    let rules = route["spec"]["http"].as_array()?;
+    let weight = |rule: &Value, subset: &str| {
+        let to = rule["route"].as_array()?.iter().find(|to| to["destination"]["subset"] == subset)?;
+        Some(to["weight"].as_u64().unwrap_or(0))
+    };
+    let both = |rule: &Value| Some((weight(rule, "stable")?, weight(rule, "canary")?));
+    rules.iter().find(|rule| rule["name"] == "primary").and_then(both).or_else(|| rules.iter().find_map(both))
+}
+
+/// A JSON patch that sets the weights of the rule `primary` of the route as it is furnished.
+pub(crate) fn weight_patch(route: &Value, canary: u64) -> Value {
+    let rule = route["spec"]["http"].as_array().and_then(|rules| rules.iter().position(|rule| rule["name"] == "primary")).unwrap_or(1);
+    let place = |subset: &str| {
+        let to = route["spec"]["http"][rule]["route"].as_array();
+        to.and_then(|to| to.iter().position(|to| to["destination"]["subset"] == subset)).unwrap_or(0)
+    };
+    let set = |subset: &str, weight: u64| json!({ "op": "add", "path": format!("/spec/http/{rule}/route/{}/weight", place(subset)), "value": weight });
+    json!([set("stable", 100 - canary.min(100)), set("canary", canary.min(100))])
+}
