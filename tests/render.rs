@@ -202,11 +202,13 @@ fn small_prompts() {
         first: Box::new(record::Draft { kind: "run.started".into(), step: None, body: serde_json::Value::Null }),
     };
     snap_at("prompt.start", &asking(empty(), start, Danger::L1), &[(80, 24)]);
-    let resume = Ask::Resume { run: "checkout-api-20260314-1".into(), lines: vec!["at step 6/11, canary 25%, unattended since 03:05:00Z".into()] };
+    let resume =
+        Ask::Resume { run: "checkout-api-20260314-1".into(), lines: vec!["at step 6/11, canary 25%, unattended since 03:05:00Z".into()] };
     snap_at("prompt.resume", &asking(baking(), resume, Danger::L1), &[(80, 24)]);
     snap_at("prompt.quit", &asking(baking(), Ask::Quit, Danger::L1), &[(80, 24)]);
     let mut memo = asking(baking(), Ask::Memo, Danger::L1);
-    prompt_of(&mut memo).typed = "p99 creeps up since 03:05; memory of tz4vw at 95 percent, restarted once. Watching it for five minutes before deciding".into();
+    prompt_of(&mut memo).typed =
+        "p99 creeps up since 03:05; memory of tz4vw at 95 percent, restarted once. Watching it for five minutes before deciding".into();
     snap_at("prompt.memo", &memo, &[(80, 24), (30, 6)]);
 }
 
@@ -233,7 +235,8 @@ fn what_goes_wrong_is_told_in_words() {
         attempts: 2,
         entered: Some(at("03:05:00")),
         why: "errors 0.61% is not < 0.50%".into(),
-        conditions: [("p99".to_owned(), (Outcome::Pass, "402ms".to_owned())), ("errors".to_owned(), (Outcome::Fail, "0.61%".to_owned()))].into(),
+        conditions: [("p99".to_owned(), (Outcome::Pass, "402ms".to_owned())), ("errors".to_owned(), (Outcome::Fail, "0.61%".to_owned()))]
+            .into(),
         ..StepState::default()
     };
     snap_at("runbook.failed", &failed, &[(80, 24), (120, 36)]);
@@ -259,6 +262,9 @@ fn what_goes_wrong_is_told_in_words() {
         intent_at: Some(at("03:07:30")),
         accepted_at: None,
         verified_at: None,
+        seen: Some("canary 25%, our stamp is not there".into()),
+        seen_weight: Some(percent(25)),
+        put_in_force: true,
     });
     unknown.act = Some(ActFeedback {
         what: "canary 25% -> 50%".into(),
@@ -445,13 +451,7 @@ mod any {
     use proptest::prelude::*;
 
     fn any_text() -> impl Strategy<Value = String> {
-        prop_oneof![
-            Just(String::new()),
-            "\\PC{0,60}",
-            "[\\x00-\\x9f]{0,30}",
-            Just("日本語テキスト".repeat(9)),
-            Just("x".repeat(500)),
-        ]
+        prop_oneof![Just(String::new()), "\\PC{0,60}", "[\\x00-\\x9f]{0,30}", Just("日本語テキスト".repeat(9)), Just("x".repeat(500)),]
     }
 
     fn any_model() -> impl Strategy<Value = Model> {

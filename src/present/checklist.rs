@@ -93,7 +93,14 @@ fn rows(sight: &Sight<'_>, items: &[Asked<'_>], place: usize, cells: usize, room
     let item_width = if wide { 58 } else { cells.saturating_sub(5 + 8 + 12 + 9).clamp(12, 46) };
     let mut lines = vec![Line::default().word(
         Role::Secondary,
-        format!("  #  {}{}{}{}{}", pad("ANSWER", 8), pad("ITEM", item_width), pad("BY", 12), pad("AT", 9), if wide { "  ANSWERED" } else { "" }),
+        format!(
+            "  #  {}{}{}{}{}",
+            pad("ANSWER", 8),
+            pad("ITEM", item_width),
+            pad("BY", 12),
+            pad("AT", 9),
+            if wide { "  ANSWERED" } else { "" }
+        ),
     )];
     let mut at = 0;
     let mut last = None;
@@ -168,7 +175,8 @@ fn detail(sight: &Sight<'_>, item: &Asked<'_>, area: Area) -> Panel {
     let title = Line::of(format!("ITEM {} of {}", item.index + 1, item.step.title));
     let panel = Panel::new(area, title, Line::default()).close();
     let cells = panel.inner_width();
-    let mut lines: Vec<Line> = wrap(&item.item.challenge, cells.saturating_sub(2), 3).into_iter().map(|l| Line::of(format!(" {l}"))).collect();
+    let mut lines: Vec<Line> =
+        wrap(&item.item.challenge, cells.saturating_sub(2), 3).into_iter().map(|l| Line::of(format!(" {l}"))).collect();
     lines.push(Line::of(format!(" expects     {}", expects(&item.item.answer))));
     match item.answer() {
         Some(answer) => {

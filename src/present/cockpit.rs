@@ -200,7 +200,7 @@ fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
 /// The line of what is going on.
 fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(run) = sight.run() else {
-        return Line::of(" nothing is being released");
+        return Line::of(if sight.model.journal_read { " nothing is being released" } else { " looking into the journal for a run" });
     };
     let state = &run.state;
     match state.phase {
@@ -219,7 +219,10 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     };
     if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) {
         let word = if known.phase == StepPhase::Failed { "FAILED" } else { "INCONCLUSIVE" };
-        return Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, format!(" {word}")).text(format!(": {}   D decides", known.why));
+        return Line::of(" ")
+            .mark(Role::Bad, sight.glyphs.bad())
+            .word(Role::Bad, format!(" {word}"))
+            .text(format!(": {}   D decides", known.why));
     }
     match &step.kind {
         StepKind::Wait { .. } => bake_line(sight, width),
@@ -229,9 +232,10 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
         }
         StepKind::Check(check) => {
             let good = known.conditions.values().filter(|(o, _)| *o == crate::domain::Outcome::Pass).count();
-            let left = step.timeout.zip(known.entered).map_or_else(String::new, |(t, at)| {
-                format!("   {} left", span(t.saturating_sub(sight.age(at))))
-            });
+            let left = step
+                .timeout
+                .zip(known.entered)
+                .map_or_else(String::new, |(t, at)| format!("   {} left", span(t.saturating_sub(sight.age(at)))));
             Line::of(format!(" checking: {good} of {} conditions met{left}", check.conditions.len()))
         }
         StepKind::Do(action) => {
@@ -297,17 +301,21 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
 
 fn out_line(sight: &Sight<'_>, narrow: bool) -> Line {
     let head = Line::of(" out   ").word(Role::HintKey, "B");
-    let Some(run) = sight.run() else {
-        return Line::of(format!(" out   needs a run; by hand: {} print-undo", sight.command()));
-    };
     if sight.is_lost() {
         return head.text(format!("  OFF: it cannot be sent. {} print-undo", sight.command()));
     }
-    match run.state.phase {
-        phase if phase.is_final() => Line::of(" out   this run cannot be backed out any more"),
-        Phase::RollingBack => Line::of(format!(" out   backing out: {}", run.doing.as_deref().unwrap_or("under way"))),
-        Phase::RollbackStuck => head.text("  tries the way back again; see 7"),
-        _ if sight.model.options.spectator || sight.model.options.read_only => head.text("  OFF here: this cockpit cannot write"),
+    let phase = sight.run().map(|r| r.state.phase);
+    match phase {
+        Some(Phase::RollingBack) => {
+            let doing = sight.run().and_then(|r| r.doing.as_deref()).unwrap_or("under way");
+            Line::of(format!(" out   backing out: {doing}"))
+        }
+        _ if !sight.can_write() => head.text("  OFF here: this cockpit cannot write"),
+        Some(Phase::RollbackStuck) => head.text("  tries the way back again; see 7"),
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) if !sight.has_canary_traffic() => {
+            Line::of(" out   nothing to back out: the canary has no traffic")
+        }
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text("  canary -> 0%, as a run of its own"),
         _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
         _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
         _ if narrow => head.text("  canary -> 0%, always available"),

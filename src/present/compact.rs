@@ -30,7 +30,7 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
     tail.push(super::instances::one_line(sight));
     let room = rows.saturating_sub(lines.len() + tail.len()).max(1);
     let mut worst: Vec<usize> = (0..model.gates.len()).collect();
-    worst.sort_by_key(|&i| (std::cmp::Reverse(gates::verdict(sight, &model.gates[i])), i));
+    worst.sort_by_key(|&i| (!model.gates[i].counts, std::cmp::Reverse(gates::verdict(sight, &model.gates[i])), i));
     let mut shown: Vec<usize> = worst.into_iter().take(room).collect();
     shown.sort_unstable();
     let name = if cells >= 55 { 14 } else { 8 };
@@ -102,7 +102,11 @@ pub(super) fn tiny(sight: &Sight<'_>) -> Vec<Row> {
     }
     lines.push((Role::Primary, Line::of("(60x15 shows more)")));
     let blank = (Role::Primary, Line::default());
-    (0..height).map(|y| lines.get(usize::from(y)).unwrap_or(&blank).clone()).zip(0..height).map(|((fill, line), y)| row(y, fill, line)).collect()
+    (0..height)
+        .map(|y| lines.get(usize::from(y)).unwrap_or(&blank).clone())
+        .zip(0..height)
+        .map(|((fill, line), y)| row(y, fill, line))
+        .collect()
 }
 
 fn freshness(sight: &Sight<'_>) -> Line {

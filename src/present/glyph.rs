@@ -82,10 +82,7 @@ impl Glyphs {
         let room = cells.saturating_sub(2);
         let filled = part(done, room);
         let rest = self.pick("░", "-");
-        Line::of("[")
-            .mark(Role::Info, self.full().repeat(filled))
-            .mark(Role::Border, rest.repeat(room - filled))
-            .text("]")
+        Line::of("[").mark(Role::Info, self.full().repeat(filled)).mark(Role::Border, rest.repeat(room - filled)).text("]")
     }
 
     /// `[░░░░████]`: the baseline's share at the left, the canary's at the right.
@@ -257,7 +254,8 @@ mod tests {
         let mut values = vec![Some(0.5); 16];
         values[7] = Some(3.0);
         for cells in 1..80 {
-            let text = Glyphs { ascii: true }.spark(&spark_buckets(Some(&series(values.clone())), &threshold(), end(15), false, cells)).plain();
+            let text =
+                Glyphs { ascii: true }.spark(&spark_buckets(Some(&series(values.clone())), &threshold(), end(15), false, cells)).plain();
             assert!(text.contains('!'), "{cells}: {text}");
             assert_eq!(text.chars().count(), cells);
         }

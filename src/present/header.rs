@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) fn identity(sight: &Sight<'_>) -> Line {
     let model = sight.model;
     let cells = usize::from(sight.port.width);
-    let clock = clocks(sight);
+    let wall = clocks(sight);
     let mark = environment(sight);
     let mode = mode(sight);
     let place = match sight.tier {
@@ -27,14 +27,14 @@ pub(super) fn identity(sight: &Sight<'_>) -> Line {
     };
     let driver = driver(sight);
     let head = Line::of(" ").then(mark).text(format!(" {}", model.spec.name));
-    let fixed = head.width() + 2 + mode.width() + 1 + clock.width();
+    let fixed = head.width() + 2 + mode.width() + 1 + wall.width();
     let driver_room = if sight.tier >= Tier::Medium { width(&driver) } else { 0 };
     let room = cells.saturating_sub(fixed + driver_room);
     let mut line = head.then(Line::of(place).fit(room)).text("  ").then(mode);
     if driver_room > 0 {
         line = line.text(&driver);
     }
-    Line::between(line, clock, cells)
+    Line::between(line, wall, cells)
 }
 
 /// Word and shape of the environment.
@@ -84,7 +84,9 @@ fn clocks(sight: &Sight<'_>) -> Line {
         Tier::Medium | Tier::Small if sight.model.screen.local_time && !zone.is_empty() => {
             format!("{} {zone} {} ", sight.local(utc).format("%H:%M:%S"), utc.format("%H:%MZ"))
         }
-        Tier::Medium | Tier::Small if !zone.is_empty() => format!("{} {} {zone} ", utc.format("%H:%M:%SZ"), sight.local(utc).format("%H:%M")),
+        Tier::Medium | Tier::Small if !zone.is_empty() => {
+            format!("{} {} {zone} ", utc.format("%H:%M:%SZ"), sight.local(utc).format("%H:%M"))
+        }
         _ => utc.format("%H:%M:%SZ ").to_string(),
     };
     Line::of(text)
@@ -94,7 +96,7 @@ fn clocks(sight: &Sight<'_>) -> Line {
 pub(super) fn flight(sight: &Sight<'_>) -> Line {
     let cells = usize::from(sight.port.width);
     let verdict = verdict(sight);
-    let clock = t_clock(sight);
+    let elapsed = t_clock(sight);
     let stage = sight.stage();
     let progress = sight.progress().map_or_else(String::new, |p| format!("  {p}"));
     let narrow = sight.tier <= Tier::Compact;
@@ -103,10 +105,10 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
         let arrow = sight.glyphs.arrow();
         let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
         let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", clock(b.done()), clock(b.total)));
-        heads.push(format!(" {clock}   {stage}{versions} {progress}{bake}   "));
-        heads.push(format!(" {clock}  {stage}{versions}{progress}   "));
+        heads.push(format!(" {elapsed}   {stage}{versions} {progress}{bake}   "));
+        heads.push(format!(" {elapsed}  {stage}{versions}{progress}   "));
     }
-    heads.push(format!(" {clock}  {stage}{progress}  "));
+    heads.push(format!(" {elapsed}  {stage}{progress}  "));
     heads.push(format!(" {stage}{progress} "));
     heads.push(format!(" {stage} "));
     heads.push(" ".into());
@@ -377,11 +379,8 @@ fn render_hints(hints: &[Hint], cells: usize) -> Line {
 }
 
 fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
-    let mut list = if sight.model.options.spectator || sight.model.mode == Mode::Spectator {
-        vec![hint("1-9", "views")]
-    } else {
-        acts(sight)
-    };
+    let mut list =
+        if sight.model.options.spectator || sight.model.mode == Mode::Spectator { vec![hint("1-9", "views")] } else { acts(sight) };
     let view = sight.model.screen.view;
     match view {
         View::Cockpit => {}
@@ -392,9 +391,14 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
             list = front(list, vec![hint("j/k", "move")]);
         }
         View::Run => {
-            list = front(list, vec![]).into_iter().chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)]).collect();
+            list = front(list, vec![])
+                .into_iter()
+                .chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)])
+                .collect();
         }
-        View::Timeline => list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]),
+        View::Timeline => {
+            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)])
+        }
     }
     list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
     list
@@ -417,13 +421,16 @@ fn front(acts: Vec<Hint>, mut first: Vec<Hint>) -> Vec<Hint> {
 
 fn acts(sight: &Sight<'_>) -> Vec<Hint> {
     let model = sight.model;
-    let Some(run) = sight.run() else {
-        return vec![hint("1-9", "views"), hint("/", "filter")];
-    };
-    if run.state.phase.is_final() {
-        return vec![hint("1-9", "views"), hint("9", "what happened")];
-    }
     let lost = sight.is_lost();
+    let back = if lost { off("B", "back out OFF") } else { act("B", "back out", Danger::L2) };
+    let Some(run) = sight.run().filter(|r| !r.state.phase.is_final()) else {
+        let mut list = if lost { vec![hint("r", "retry now")] } else { vec![hint("1-9", "views")] };
+        if sight.has_canary_traffic() {
+            list.push(back);
+        }
+        list.push(if sight.run().is_some() { hint("9", "what happened") } else { hint("/", "filter") });
+        return list;
+    };
     let promote = if lost {
         off("P", "promote OFF")
     } else if !sight.metrics().usable() || !sight.platform().usable() {
@@ -432,7 +439,6 @@ fn acts(sight: &Sight<'_>) -> Vec<Hint> {
         act("P", "promote", Danger::L2)
     };
     let hold = if run.state.hold.is_some() { act("U", "release", Danger::L1) } else { hint("H", "hold(now)") };
-    let back = if lost { off("B", "back out OFF") } else { act("B", "back out", Danger::L2) };
     let arm = act("A", if matches!(model.mode, Mode::Armed { .. }) { "disarm" } else { "arm" }, Danger::L1);
     if lost {
         return vec![hint("r", "retry now"), hold, back, promote];

@@ -45,8 +45,10 @@ fn acts() -> impl Iterator<Item = &'static CommandSpec> {
 
 /// What changes nothing outside, the most wanted first.
 fn looks() -> Vec<(String, &'static str)> {
-    const MOVES: [CommandId; 6] = [CommandId::Down, CommandId::Up, CommandId::PageDown, CommandId::PageUp, CommandId::Top, CommandId::Bottom];
-    let is_rare = |id: CommandId| matches!(id, CommandId::Redraw | CommandId::Suspend | CommandId::Copy | CommandId::LastView | CommandId::Help);
+    const MOVES: [CommandId; 6] =
+        [CommandId::Down, CommandId::Up, CommandId::PageDown, CommandId::PageUp, CommandId::Top, CommandId::Bottom];
+    let is_rare =
+        |id: CommandId| matches!(id, CommandId::Redraw | CommandId::Suspend | CommandId::Copy | CommandId::LastView | CommandId::Help);
     let letters: Vec<String> = REGISTRY
         .iter()
         .filter(|s| MOVES.contains(&s.id))
@@ -55,9 +57,9 @@ fn looks() -> Vec<(String, &'static str)> {
         .collect();
     let mut rows: Vec<(String, &'static str)> = vec![("1-9".into(), "views"), (letters.join(" "), "move (arrows too)")];
     let others = || {
-        REGISTRY.iter().filter(|s| {
-            s.danger == Danger::L0 && s.id != CommandId::Hold && !matches!(s.id, CommandId::Show(_)) && !MOVES.contains(&s.id)
-        })
+        REGISTRY
+            .iter()
+            .filter(|s| s.danger == Danger::L0 && s.id != CommandId::Hold && !matches!(s.id, CommandId::Show(_)) && !MOVES.contains(&s.id))
     };
     rows.extend(others().filter(|s| !is_rare(s.id)).map(|s| (keys(s), s.does)));
     rows.extend(others().filter(|s| is_rare(s.id)).map(|s| (keys(s), s.does)));
@@ -68,7 +70,13 @@ fn signs(sight: &Sight<'_>) -> Vec<Line> {
     let glyphs = sight.glyphs;
     let hatch = glyphs.hatch().repeat(2);
     vec![
-        Line::default().mark(Role::Ok, glyphs.ok()).text(" ok  ").mark(Role::Bad, glyphs.bad()).text(" bad  ").mark(Role::Watch, "!").text(" warn"),
+        Line::default()
+            .mark(Role::Ok, glyphs.ok())
+            .text(" ok  ")
+            .mark(Role::Bad, glyphs.bad())
+            .text(" bad  ")
+            .mark(Role::Watch, "!")
+            .text(" warn"),
         Line::of("?  unknown, no sample"),
         Line::of("~  last known value"),
         Line::of(format!("{hatch} no data in span")),

@@ -54,19 +54,27 @@ fn nothing(sight: &Sight<'_>) -> Option<Line> {
     }
     model.picture.instances.is_empty().then(|| {
         let spec = &model.spec;
-        let text = format!(" no instances: deployment/{} and deployment/{} run none in {}", spec.canary.deployment, spec.baseline.deployment, spec.namespace);
+        let text = format!(
+            " no instances: deployment/{} and deployment/{} run none in {}",
+            spec.canary.deployment, spec.baseline.deployment, spec.namespace
+        );
         Line::of(text)
     })
 }
 
 /// Counts per track and the rows with a problem.
 pub(super) fn summary(sight: &Sight<'_>, area: Area) -> Panel {
-    let right = sight.model.platform.newest.map_or_else(|| sight.freshness(&sight.model.platform), |at| {
-        if sight.platform().usable() { Line::of(span(sight.age(at))) } else { sight.freshness(&sight.model.platform) }
-    });
+    let right = sight.model.platform.newest.map_or_else(
+        || sight.freshness(&sight.model.platform),
+        |at| {
+            if sight.platform().usable() { Line::of(span(sight.age(at))) } else { sight.freshness(&sight.model.platform) }
+        },
+    );
     let panel = Panel::new(area, Line::of(format!("INSTANCES {}", ready(sight))), right).close();
     if let Some(line) = nothing(sight) {
-        return panel.clone().with(wrap(&line.plain(), panel.inner_width().saturating_sub(2), 4).into_iter().map(|l| Line::of(format!(" {l}"))).collect());
+        return panel
+            .clone()
+            .with(wrap(&line.plain(), panel.inner_width().saturating_sub(2), 4).into_iter().map(|l| Line::of(format!(" {l}"))).collect());
     }
     let room = panel.inner_height();
     let width = panel.inner_width();
@@ -105,8 +113,13 @@ fn worst(all: &Instances, most: usize) -> Vec<&Instance> {
         return kept;
     }
     let order = |a: &Instance, b: &Instance| -> Ordering {
-        (!a.is_problem(), a.track, a.state, std::cmp::Reverse(a.restarts), &a.name)
-            .cmp(&(!b.is_problem(), b.track, b.state, std::cmp::Reverse(b.restarts), &b.name))
+        (!a.is_problem(), a.track, a.state, std::cmp::Reverse(a.restarts), &a.name).cmp(&(
+            !b.is_problem(),
+            b.track,
+            b.state,
+            std::cmp::Reverse(b.restarts),
+            &b.name,
+        ))
     };
     for instance in all.iter().filter(|i| i.is_problem() || i.last_exit.is_some()) {
         if kept.len() == most && kept.last().is_some_and(|last| order(last, instance) != Ordering::Greater) {
@@ -285,7 +298,11 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         lines.push(if from + i == cursor.place { mark_selected(sight, line, cells) } else { line });
     }
     if rows.is_empty() {
-        let text = if model.screen.filter.is_empty() { "  no instance has a problem; / finds others" } else { "  nothing matches the filter; Esc clears it" };
+        let text = if model.screen.filter.is_empty() {
+            "  no instance has a problem; / finds others"
+        } else {
+            "  nothing matches the filter; Esc clears it"
+        };
         lines.push(Line::of(text));
     }
     let selected = rows.get(cursor.place).copied();
@@ -300,10 +317,10 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
     let title = format!("DETAIL {} ({}){gone}", instance.name, instance.track);
     let panel = Panel::new(area, Line::of(title), Line::default()).close();
     let cells = panel.inner_width();
-    let exit = instance.last_exit.as_ref().map_or_else(
-        || "none".to_owned(),
-        |(at, how)| format!("{how} at {} ({} ago)", sight.time(*at).trim_end(), span(sight.age(*at))),
-    );
+    let exit = instance
+        .last_exit
+        .as_ref()
+        .map_or_else(|| "none".to_owned(), |(at, how)| format!("{how} at {} ({} ago)", sight.time(*at).trim_end(), span(sight.age(*at))));
     let mut lines = vec![Line::of(format!(
         " state    {}{}   restarts {}   last exit {exit}",
         instance.state.word(),
@@ -321,7 +338,12 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
         // Little room: what needs a look goes before what is fine.
         lines.truncate(1);
         if let Some(other) = worst(&sight.model.picture.instances, 1).first().filter(|o| o.uid != instance.uid) {
-            lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(" {}: restarts {}, {}", other.name, other.restarts, what(sight, other))));
+            lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(
+                " {}: restarts {}, {}",
+                other.name,
+                other.restarts,
+                what(sight, other)
+            )));
         }
     }
     let workload = sight.model.picture.workloads.values().find(|w| w.track == instance.track);

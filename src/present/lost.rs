@@ -51,10 +51,16 @@ pub(super) fn panels(sight: &Sight<'_>, area: Area) -> Vec<Panel> {
 
 fn known(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let model = sight.model;
-    let row = |name: &str, was: String, now: String| Line::of(format!("{} {} {now}", pad(name, 11), pad(&was, if cells < 70 { 26 } else { 33 })));
+    let row =
+        |name: &str, was: String, now: String| Line::of(format!("{} {} {now}", pad(name, 11), pad(&was, if cells < 70 { 26 } else { 33 })));
     let old = model.platform.newest.map_or_else(String::new, |at| format!("{} old", span(sight.age(at))));
     let set = model.configured().map_or_else(|| "not known".into(), |s| format!("was {}", percent(s)));
-    let seen = model.observed.share.as_ref().and_then(crate::domain::ObservedShare::percent).map_or_else(String::new, |p| format!(", seen {p:.1}%"));
+    let seen = model
+        .observed
+        .share
+        .as_ref()
+        .and_then(crate::domain::ObservedShare::percent)
+        .map_or_else(String::new, |p| format!(", seen {p:.1}%"));
     let mut lines = vec![row("traffic", format!("{set}{seen}"), old)];
     if let Some(run) = sight.run() {
         let bake = sight.baking();

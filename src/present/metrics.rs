@@ -67,7 +67,8 @@ fn query(sight: &Sight<'_>, gate: &Gate, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(format!("QUERY {} ({})", gate.title, gate.origin.word())), Line::default()).close();
     let cells = panel.inner_width();
     let Probe::Promql(threshold) = &gate.probe else {
-        let lines = vec![Line::of(format!(" asked of the platform: {}", gate.probe.describe())), Line::of(format!(" {}", gate.finding.why))];
+        let lines =
+            vec![Line::of(format!(" asked of the platform: {}", gate.probe.describe())), Line::of(format!(" {}", gate.finding.why))];
         return panel.with(lines.into_iter().map(|l| l.fit(cells)).collect());
     };
     let asked = sight.model.panels.get(&threshold.query);
@@ -83,8 +84,10 @@ fn query(sight: &Sight<'_>, gate: &Gate, area: Area) -> Panel {
     if let Some(base) = &gate.baseline {
         lines.extend(wrap(&base.query, cells.saturating_sub(8), 1).into_iter().map(|l| Line::of(format!(" base  {l}"))));
     }
-    let held = if gate.hold.is_zero() { String::new() } else { format!("   good for {} of {} asked", span(gate.finding.held), span(gate.hold)) };
-    lines.push(Line::of(format!(" good when {}   {}{held}", gates::limit(threshold), gate.finding.why)));
+    let held =
+        if gate.hold.is_zero() { String::new() } else { format!("   good for {} of {} asked", span(gate.finding.held), span(gate.hold)) };
+    let say = if gate.counts { "" } else { "   has no say in the verdict now" };
+    lines.push(Line::of(format!(" good when {}   {}{held}{say}", gates::limit(threshold), gate.finding.why)));
     if let Some(asked) = asked {
         for warning in &asked.warnings {
             lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(" {warning}")));

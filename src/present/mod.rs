@@ -23,7 +23,6 @@ mod status;
 mod timeline;
 mod traffic;
 
-
 pub use frame::{Area, Border, Frame, Panel, Row};
 pub use glyph::Glyphs;
 pub use line::{Line, Paint, Role, Span};
@@ -50,14 +49,8 @@ pub struct Viewport {
 #[must_use]
 pub fn frame(model: &Model, now: &Stamp, viewport: Viewport) -> Frame {
     let sight = Sight::new(model, now, viewport);
-    let mut frame = Frame {
-        width: viewport.width,
-        height: viewport.height,
-        glyphs: sight.glyphs,
-        rows: Vec::new(),
-        panels: Vec::new(),
-        overlay: None,
-    };
+    let mut frame =
+        Frame { width: viewport.width, height: viewport.height, glyphs: sight.glyphs, rows: Vec::new(), panels: Vec::new(), overlay: None };
     if sight.tier == Tier::Tiny {
         frame.rows = compact::tiny(&sight);
     } else {

@@ -127,8 +127,10 @@ fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
         Danger::L2 => Role::DangerL2,
         Danger::L3 => Role::DangerL3,
     };
-    let line = Line::default().word(role, prompt.level.word()).text("  ");
-    line.word(Role::Focus, text)
+    if matches!(prompt.ask, Ask::Blocked { .. }) {
+        return Line::default().word(Role::Focus, text);
+    }
+    Line::default().word(role, prompt.level.word()).text("  ").word(Role::Focus, text)
 }
 
 fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
@@ -197,7 +199,12 @@ fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let text = format!("100% to base {} ({}/{} ready)", sight.version(Track::Baseline), base.ready, base.total);
     let mut lines = field("traffic", &text, cells);
     if base.ready == 0 {
-        lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, " the baseline has no ready instance").text(": look before you confirm"));
+        lines.push(
+            Line::of(" ")
+                .mark(Role::Bad, sight.glyphs.bad())
+                .word(Role::Bad, " the baseline has no ready instance")
+                .text(": look before you confirm"),
+        );
     }
     let steps = sight.run().map_or(0, |r| r.state.rollback_plan.len());
     if steps > 1 {
@@ -212,7 +219,12 @@ fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     lines.extend(plan(sight, proposal, cells));
     lines.push(Line::of(" NOT undone by this"));
     for text in not_undone(sight) {
-        lines.extend(wrap(&text, cells.saturating_sub(8), 2).into_iter().enumerate().map(|(i, l)| Line::of(format!("    {} {l}", if i == 0 { "-" } else { " " }))));
+        lines.extend(
+            wrap(&text, cells.saturating_sub(8), 2)
+                .into_iter()
+                .enumerate()
+                .map(|(i, l)| Line::of(format!("    {} {l}", if i == 0 { "-" } else { " " }))),
+        );
     }
     lines
 }
@@ -221,7 +233,8 @@ fn not_undone(sight: &Sight<'_>) -> Vec<String> {
     let canary = sight.model.picture.instances.of(Track::Canary);
     let mut list = Vec::new();
     if let Some(run) = sight.run() {
-        let irreversible = run.state.in_force.iter().filter_map(|id| run.state.runbook.step(id)).filter(|s| matches!(s.undo, Undo::Irreversible));
+        let irreversible =
+            run.state.in_force.iter().filter_map(|id| run.state.runbook.step(id)).filter(|s| matches!(s.undo, Undo::Irreversible));
         list.extend(irreversible.map(|s| format!("{} cannot be taken back", s.title)));
     }
     list.push(format!("what {} already wrote stays", sight.version(Track::Canary)));
@@ -360,7 +373,12 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Blocked { reasons, .. } => {
             let mut lines = Vec::new();
             for reason in reasons {
-                lines.extend(wrap(reason, cells.saturating_sub(5), 3).into_iter().enumerate().map(|(i, l)| Line::of(format!(" {} {l}", if i == 0 { "-" } else { " " }))));
+                lines.extend(
+                    wrap(reason, cells.saturating_sub(5), 3)
+                        .into_iter()
+                        .enumerate()
+                        .map(|(i, l)| Line::of(format!(" {} {l}", if i == 0 { "-" } else { " " }))),
+                );
             }
             if reasons.is_empty() {
                 lines.push(Line::of(" nothing to do now"));
@@ -368,7 +386,8 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             lines
         }
         Ask::Arm => {
-            let mut lines = field("effect", &format!("P and other CAPITALS may ask to write, for {} min", Mode::ARMED_FOR.as_secs() / 60), cells);
+            let mut lines =
+                field("effect", &format!("P and other CAPITALS may ask to write, for {} min", Mode::ARMED_FOR.as_secs() / 60), cells);
             lines.extend(field("disarms", &format!("A again, or {} min without a key", Mode::IDLE.as_secs() / 60), cells));
             lines.extend(field("note", "B and H work without arming", cells));
             lines
@@ -389,9 +408,6 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             let mut lines = field("why", why, cells);
             lines.push(Line::default());
             lines.extend(offer.iter().map(|c| choice(*c)));
-            if !offer.contains(&Choice::BackOut) {
-                lines.push(choice(Choice::BackOut));
-            }
             lines
         }
         Ask::Unclear { why, redo, adopt } => {
@@ -405,6 +421,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
                 lines.push(pick("a", "adopt what is there as the result (asks for a reason)"));
             }
             lines.push(pick("b", "back out: canary to 0%"));
+            lines.push(pick("x", "abort: stop here, traffic stays (asks for a reason)"));
             lines
         }
         Ask::Start { lines, .. } | Ask::Resume { lines, .. } => {
@@ -437,7 +454,7 @@ fn choice(choice: Choice) -> Line {
         Choice::Retry => pick("r", "retry the step"),
         Choice::Skip => pick("s", "skip it (asks for a reason)"),
         Choice::BackOut => pick("b", "back out: canary to 0%"),
-        Choice::Abort => pick("a", "abort: stop here, traffic stays (asks for a reason)"),
+        Choice::Abort => pick("x", "abort: stop here, traffic stays (asks for a reason)"),
     }
 }
 
@@ -482,7 +499,11 @@ fn text_lines(prompt: &Prompt, cells: usize) -> Vec<Line> {
 /// The end of the text, where the cursor is.
 fn text_field(prompt: &Prompt, cells: usize) -> Vec<Line> {
     let room = cells.saturating_sub(6);
-    let mut parts: Vec<String> = prompt.typed.split('\n').flat_map(|l| if l.is_empty() { vec![String::new()] } else { wrap(l, room.saturating_sub(1), 200) }).collect();
+    let mut parts: Vec<String> = prompt
+        .typed
+        .split('\n')
+        .flat_map(|l| if l.is_empty() { vec![String::new()] } else { wrap(l, room.saturating_sub(1), 200) })
+        .collect();
     if parts.len() > 3 {
         parts.drain(..parts.len() - 3);
     }

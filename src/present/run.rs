@@ -103,7 +103,13 @@ fn step_line(sight: &Sight<'_>, number: &str, step: &Step, known: Option<&StepSt
             _ => "passed ".into(),
         },
         StepPhase::Active => known.and_then(|s| s.entered).map_or_else(|| "NOW ".into(), |at| format!("since {} ", sight.time(at))),
-        StepPhase::Pending => if cells >= 60 { format!("{} ", confirm_word(step)) } else { String::new() },
+        StepPhase::Pending => {
+            if cells >= 60 {
+                format!("{} ", confirm_word(step))
+            } else {
+                String::new()
+            }
+        }
         other => format!("{} ", word(other)),
     };
     let right = match phase {
@@ -135,9 +141,9 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     };
     let steps = all_steps(run);
     let selection = sight.model.selection();
-    let chosen = selection.filter(|s| s.id.is_some() || s.place > 0).map(|s| {
-        super::instances::cursor(Some(s), steps.iter().map(|(_, s, _)| s.id.as_str()), steps.len()).place
-    });
+    let chosen = selection
+        .filter(|s| s.id.is_some() || s.place > 0)
+        .map(|s| super::instances::cursor(Some(s), steps.iter().map(|(_, s, _)| s.id.as_str()), steps.len()).place);
     let mut panels = Vec::new();
     let right = if sight.tier >= Tier::Medium {
         let (left, right) = body.split_left(body.width * 57 / 100);
@@ -206,7 +212,12 @@ fn detail(sight: &Sight<'_>, area: Area, run: &RunView, number: &str, step: &Ste
     let known = known.unwrap_or(&default);
     lines.extend(kind_lines(sight, run, step, known, is_here, cells));
     if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) {
-        lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, format!(" {}", word(known.phase))).text(format!(": {}", known.why)));
+        lines.push(
+            Line::of(" ")
+                .mark(Role::Bad, sight.glyphs.bad())
+                .word(Role::Bad, format!(" {}", word(known.phase)))
+                .text(format!(": {}", known.why)),
+        );
         let offer: Vec<String> = step.on_failure.offer.iter().map(|c| choice(*c).to_owned()).collect();
         lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offer.join(", "))));
     } else if !known.why.is_empty() {
@@ -248,7 +259,9 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
                 };
                 let outcome = known.conditions.get(&condition.id);
                 let (role, sign, found) = match outcome {
-                    Some((outcome, shown)) => (Role::of(outcome.verdict()), outcome_sign(sight, *outcome), format!("{} {shown}", outcome_word(*outcome))),
+                    Some((outcome, shown)) => {
+                        (Role::of(outcome.verdict()), outcome_sign(sight, *outcome), format!("{} {shown}", outcome_word(*outcome)))
+                    }
                     None => (Role::Primary, ".", "not asked yet".into()),
                 };
                 let what = format!("{} {}{hold}{blind}", condition.id, condition.probe.describe());
@@ -273,7 +286,10 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         }
         StepKind::Do(action) => vec![
             Line::of(format!(" does        {action}, the rest to the baseline")),
-            Line::of(format!(" confirm     {}", confirm(step.confirm, &action.consequence(), run.state.runbook.position(&step.id).is_some()))),
+            Line::of(format!(
+                " confirm     {}",
+                confirm(step.confirm, &action.consequence(), run.state.runbook.position(&step.id).is_some())
+            )),
         ],
         StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
     }
@@ -359,7 +375,12 @@ fn exact(sight: &Sight<'_>, run: &RunView, step: &Step, cells: usize) -> Vec<Lin
         }
         None => {}
     }
-    lines.push(Line::of(format!(" runbook     {} v{} sha256 {}", run.state.runbook.id, run.state.runbook.version, run.state.hash.get(..12).unwrap_or_default())));
+    lines.push(Line::of(format!(
+        " runbook     {} v{} sha256 {}",
+        run.state.runbook.id,
+        run.state.runbook.version,
+        run.state.hash.get(..12).unwrap_or_default()
+    )));
     lines
 }
 
@@ -376,7 +397,9 @@ pub(super) fn operation_line(sight: &Sight<'_>) -> Option<Line> {
         }
         OpStage::Intent => Some(Line::of(format!("{what}: sent, waiting for the answer"))),
         OpStage::Accepted => Some(Line::of(format!("{what}: accepted, waiting to see it on the platform"))),
-        OpStage::Confirmed { .. } => Some(Line::of(format!("{what}: confirmed, {}", run.doing.as_deref().unwrap_or("re-reading the platform")))),
+        OpStage::Confirmed { .. } => {
+            Some(Line::of(format!("{what}: confirmed, {}", run.doing.as_deref().unwrap_or("re-reading the platform"))))
+        }
         OpStage::Planned | OpStage::NotApplied { .. } | OpStage::Verified | OpStage::Void => None,
     }
 }
@@ -405,22 +428,30 @@ fn operation_lines(sight: &Sight<'_>, run: &RunView, op: &Operation, cells: usiz
     let mut lines = Vec::new();
     let stage = match &op.stage {
         OpStage::Planned => Line::of("shown, not confirmed"),
-        OpStage::Confirmed { seq } => Line::of(format!("confirmed (entry {seq}), {}", run.doing.as_deref().unwrap_or("re-reading the platform"))),
+        OpStage::Confirmed { seq } => {
+            Line::of(format!("confirmed (entry {seq}), {}", run.doing.as_deref().unwrap_or("re-reading the platform")))
+        }
         OpStage::Intent => Line::of(format!("sent{}: no answer yet", at(op.intent_at))),
         OpStage::Accepted => Line::of(format!("accepted{}: waiting to see it on the platform", at(op.accepted_at))),
         OpStage::Verified => Line::default().mark(Role::Ok, sight.glyphs.ok()).text(format!(" in force{}", at(op.verified_at))),
         OpStage::Void => Line::of("not sent: the confirmation became void"),
-        OpStage::NotApplied { failure } => Line::default().mark(Role::Bad, sight.glyphs.bad()).text(format!(" certainly not applied: {failure}")),
+        OpStage::NotApplied { failure } => {
+            Line::default().mark(Role::Bad, sight.glyphs.bad()).text(format!(" certainly not applied: {failure}"))
+        }
         OpStage::Unknown { .. } => Line::default().mark(Role::Unknown, "?").word(Role::Unknown, " OUTCOME UNKNOWN").text(at(op.intent_at)),
     };
     lines.push(Line::of(format!(" operation   {}{attempt}: ", op.action)).then(stage));
     if let OpStage::Unknown { failure, found } = &op.stage {
         if let Some(failure) = failure {
-            lines.extend(wrap(&failure.to_string(), cells.saturating_sub(15), 2).into_iter().map(|l| Line::of(format!("             {l}"))));
+            lines
+                .extend(wrap(&failure.to_string(), cells.saturating_sub(15), 2).into_iter().map(|l| Line::of(format!("             {l}"))));
         }
         match found {
             Some(found) => {
-                lines.push(Line::of(format!(" found       {}", found_words(*found))));
+                let seen = op.seen.as_ref().map_or_else(String::new, |s| format!(" ({s})"));
+                let text = format!("{}{seen}", found_words(*found));
+                let parts = wrap(&text, cells.saturating_sub(15), 2);
+                lines.extend(parts.into_iter().enumerate().map(|(i, l)| Line::of(format!(" {:<11} {l}", if i == 0 { "found" } else { "" }))));
                 lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offered(*found))));
             }
             None => lines.push(Line::of(" found       not read yet; nothing is sent again by itself")),

@@ -1,13 +1,15 @@
 //! What all screens work out from the model: ages, the three weights, where the run stands.
 
+use super::Viewport;
 use super::frame::Tier;
 use super::glyph::Glyphs;
-use super::Viewport;
 use super::line::{Line, Role};
-use crate::app::model::{Model, RunView};
+use crate::app::model::{Mode, Model, RunView};
+use crate::app::verdict::weights;
+use crate::app::wanted::settle_time;
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
-use crate::domain::traffic::{Agreement, agreement};
+use crate::domain::traffic::Agreement;
 use crate::domain::{Freshness, ObservedShare, SourceHealth, Stamp, Track};
 use crate::runbook::plan::{Step, StepKind};
 use crate::runbook::state::{Phase, StepPhase, StepState};
@@ -122,22 +124,15 @@ impl<'a> Sight<'a> {
         self.model.observed.share.as_ref().filter(|s| Freshness::of(self.age(s.newest), self.model.metrics.interval).usable())
     }
 
-    fn settle_time(&self) -> Duration {
-        (Duration::from_secs(60) + self.model.spec.scrape_interval * 2).max(Duration::from_secs(20))
-    }
-
     /// What is left of the settle time after the last shift.
     pub(super) fn settling(&self) -> Option<Duration> {
         let at = self.run()?.state.shifted_at?;
-        let left = self.settle_time().saturating_sub(self.age(at));
+        let left = settle_time(self.model.spec.scrape_interval).saturating_sub(self.age(at));
         (!left.is_zero()).then_some(left)
     }
 
     pub(super) fn agreement(&self) -> Agreement {
-        if !self.platform().usable() {
-            return Agreement::Unknown;
-        }
-        agreement(self.model.intended(), self.model.picture.route.as_ref(), self.share(), self.settling().is_none())
+        weights(self.model, self.now)
     }
 
     /// The words for the agreement of the three weights.
@@ -149,7 +144,9 @@ impl<'a> Sight<'a> {
                 Line::default().word(Role::Info, format!("settling, {} left", span(self.settling().unwrap_or_default())))
             }
             Agreement::NoData => match (share, self.share()) {
-                (_, Some(s)) => Line::default().word(Role::Unknown, format!("{:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR)),
+                (_, Some(s)) => {
+                    Line::default().word(Role::Unknown, format!("{:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR))
+                }
                 (Some(_), None) => Line::default().word(Role::Unknown, "not known now"),
                 (None, None) => Line::default(),
             },
@@ -253,17 +250,14 @@ impl<'a> Sight<'a> {
     pub(super) fn bake_of(&self, run: &RunView, step: &Step, state: &StepState) -> Option<Baking> {
         let StepKind::Wait { duration } = step.kind else { return None };
         let bake = state.bake.as_ref()?;
-        let passed = match bake.counting_since {
-            Some((_, boot)) if bake.boot_id == run.boot_id => self.now.boot.saturating_sub(boot),
-            Some((store, _)) => self.age(store),
-            None => Duration::ZERO,
-        };
+        let is_active = run.state.current().is_some_and(|(s, _)| s.id == step.id);
+        let left = run.state.bake_left(self.now, &run.boot_id).filter(|_| is_active).unwrap_or(bake.left);
         let stopped = match (&bake.counting_since, &bake.stopped) {
             (Some(_), _) => None,
             (None, Some(why)) => Some(why.clone()),
             (None, None) => Some("not started".into()),
         };
-        Some(Baking { left: bake.left.saturating_sub(passed), total: duration, stopped })
+        Some(Baking { left, total: duration, stopped })
     }
 
     /// The next step that a person has to let pass: an act, a gate, a checklist; with its place.
@@ -273,7 +267,8 @@ impl<'a> Sight<'a> {
             return None;
         }
         let from = self.place().unwrap_or(0);
-        let done = |i: usize| state.steps.get(i).is_some_and(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
+        let done =
+            |i: usize| state.steps.get(i).is_some_and(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
         state
             .runbook
             .steps
@@ -297,12 +292,20 @@ impl<'a> Sight<'a> {
         why
     }
 
-    /// Whether a back-out can be sent.
+    /// Whether this cockpit can write at all.
+    pub(super) fn can_write(&self) -> bool {
+        let options = &self.model.options;
+        !options.read_only && !options.spectator && self.model.mode != Mode::Spectator
+    }
+
+    /// Whether there is traffic to take from the canary, as far as is known.
+    pub(super) fn has_canary_traffic(&self) -> bool {
+        self.model.configured().is_none_or(|share| share > 0.0)
+    }
+
+    /// Whether a back-out can be sent: with or without a run.
     pub(super) fn can_back_out(&self) -> bool {
-        !self.is_lost()
-            && !self.model.options.read_only
-            && !self.model.options.spectator
-            && self.run().is_some_and(|r| !r.state.phase.is_final())
+        !self.is_lost() && self.can_write()
     }
 }
 

@@ -30,7 +30,9 @@ pub fn status_lines(model: &Model, now: &Stamp) -> Vec<String> {
     let head = format!("{} {}  {}/{}", spec.mark(), spec.name, spec.context, spec.namespace);
     let reasons: Vec<&str> = model.verdict.reasons.iter().map(|r| r.text.as_str()).collect();
     let run = match sight.run() {
-        Some(run) => format!("{}  {}  {}", run.state.run, sight.progress().unwrap_or_else(|| run.state.phase.word().into()), run_words(&sight, run)),
+        Some(run) => {
+            format!("{}  {}  {}", run.state.run, sight.progress().unwrap_or_else(|| run.state.phase.word().into()), run_words(&sight, run))
+        }
         None => "none: nothing is being released".into(),
     };
     let source = |s: &SourceHealth| {
@@ -42,13 +44,16 @@ pub fn status_lines(model: &Model, now: &Stamp) -> Vec<String> {
     let lines = [
         format!("{}  {}", pad(&head, 58), now.wall.format("%Y-%m-%dT%H:%M:%SZ")),
         line("verdict", format!("{}  {}", pad(model.verdict.verdict.word(), 8), reasons.join("; "))),
-        line("traffic", format!(
-            "{}  {}  {} -> {}",
-            sight.weights().plain(),
-            sight.agreement_words().plain(),
-            sight.version(Track::Baseline),
-            sight.version(Track::Canary)
-        )),
+        line(
+            "traffic",
+            format!(
+                "{}  {}  {} -> {}",
+                sight.weights().plain(),
+                sight.agreement_words().plain(),
+                sight.version(Track::Baseline),
+                sight.version(Track::Canary)
+            ),
+        ),
         line("run", run),
         line("gates", gates::summary(&sight)),
         line("instances", format!("{}  {}", ready(Track::Canary), ready(Track::Baseline))),
@@ -186,7 +191,8 @@ fn run(sight: &Sight<'_>) -> Value {
     let step = state.current().map(|(step, known)| {
         json!({"id": step.id.as_str(), "title": step.title, "kind": step.kind.word(), "failed": matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive), "why": known.why})
     });
-    let question = sight.next().filter(|_| state.phase == Phase::Running).map(|(_, step)| json!({"step": step.id.as_str(), "kind": step.kind.word()}));
+    let question =
+        sight.next().filter(|_| state.phase == Phase::Running).map(|(_, step)| json!({"step": step.id.as_str(), "kind": step.kind.word()}));
     json!({
         "id": state.run.as_str(),
         "runbook": state.runbook.id,

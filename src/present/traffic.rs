@@ -120,7 +120,11 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
         let sum = if route.sum() == 100 { String::new() } else { format!(" (weights {} of {})", route.canary, route.sum()) };
         lines.push(Line::of(format!(" set:  {:<6} {writer}; {} http[{}]{sum}", sight.set(), route.object, route.rule)));
         if route.others > 0 {
-            lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" {} of {} go to other destinations of this rule", route.others, route.sum())));
+            lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(
+                " {} of {} go to other destinations of this rule",
+                route.others,
+                route.sum()
+            )));
         }
         if let Some(trouble) = &route.trouble {
             lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" weights cannot be set here: {trouble}")));
@@ -133,7 +137,9 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
         lines.push(Line::of(format!(" pinned, whatever the weights: {pinned}")));
     }
     if !model.observed.strangers.is_empty() {
-        lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(" requests of neither track: {}", model.observed.strangers.join(", "))));
+        lines.push(
+            Line::of(" ").mark(Role::Watch, "!").text(format!(" requests of neither track: {}", model.observed.strangers.join(", "))),
+        );
     }
     lines
 }
@@ -169,7 +175,13 @@ pub(super) fn plan_lines(sight: &Sight<'_>, bar: usize) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut here: Option<usize> = None;
     if let Some(start) = run.state.configured_at_start {
-        lines.push(plan_line(sight, u32::from(start.get()), bar, StepPhase::Passed, &format!("{}  at the start", sight.time(run.state.started))));
+        lines.push(plan_line(
+            sight,
+            u32::from(start.get()),
+            bar,
+            StepPhase::Passed,
+            &format!("{}  at the start", sight.time(run.state.started)),
+        ));
         here = Some(0);
     }
     for (i, step) in steps.iter().enumerate() {

@@ -150,7 +150,12 @@ fn input_of(key: Key) -> Option<tui_textarea::Input> {
         KeyCode::Enter | KeyCode::Esc | KeyCode::Tab | KeyCode::BackTab | KeyCode::F(_) => return None,
     };
     // Control characters have no place in a text; Ctrl-M would be another line.
-    (!(key.ctrl && key.code == KeyCode::Char('m'))).then_some(tui_textarea::Input { key: other, ctrl: key.ctrl, alt: key.alt, shift: false })
+    (!(key.ctrl && key.code == KeyCode::Char('m'))).then_some(tui_textarea::Input {
+        key: other,
+        ctrl: key.ctrl,
+        alt: key.alt,
+        shift: false,
+    })
 }
 
 #[cfg(test)]

@@ -116,12 +116,15 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         baseline: Some(Baseline { shown: base_shown, series: Some(wandering(base, base.abs() * 0.04, newest)), query }),
         series: Some(line),
         hold: Duration::ZERO,
+        counts: true,
     }
 }
 
 pub fn gates() -> Vec<Gate> {
-    let p99 = "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{service=\"checkout\",version=\"canary\"}[1m])))";
-    let errors = "sum(rate(http_requests_total{version=\"canary\",code=~\"5..\"}[1m])) / sum(rate(http_requests_total{version=\"canary\"}[1m]))";
+    let p99 =
+        "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{service=\"checkout\",version=\"canary\"}[1m])))";
+    let errors =
+        "sum(rate(http_requests_total{version=\"canary\",code=~\"5..\"}[1m])) / sum(rate(http_requests_total{version=\"canary\"}[1m]))";
     vec![
         gate("errors", "error rate", threshold(errors, Op::Less, 0.005, Unit::Ratio), 0.0021, 0.0019),
         gate("p99", "p99 latency", threshold(p99, Op::Less, 0.45, Unit::Seconds), 0.412, 0.365),
@@ -149,6 +152,7 @@ pub fn gates() -> Vec<Gate> {
             baseline: None,
             series: None,
             hold: secs(0),
+            counts: true,
         },
     ]
 }
@@ -220,7 +224,10 @@ pub fn runbook() -> Runbook {
             item("Status page draft approved", AnswerKind::Done),
         ],
     };
-    let close = Manual { mode: ManualMode::DoConfirm, items: vec![item("Alerts unsilenced", AnswerKind::Done), item("Notes written", AnswerKind::Done)] };
+    let close = Manual {
+        mode: ManualMode::DoConfirm,
+        items: vec![item("Alerts unsilenced", AnswerKind::Done), item("Notes written", AnswerKind::Done)],
+    };
     let mut steps = vec![
         step("preflight", "Pre-flight", StepKind::Manual(preflight)),
         step("ready", "Canary instances ready", StepKind::Check(ready)),
@@ -285,14 +292,19 @@ pub fn run_state() -> RunState {
         phase: StepPhase::Active,
         attempts: 1,
         entered: Some(at("03:01:00")),
-        bake: Some(Bake { left: secs(600), counting_since: Some((at("03:01:00"), secs(100_000 - 401))), boot_id: "boot-1".into(), stopped: None }),
+        bake: Some(Bake {
+            left: secs(600),
+            counting_since: Some((at("03:01:00"), secs(100_000 - 401))),
+            boot_id: "boot-1".into(),
+            stopped: None,
+        }),
         ..StepState::default()
     };
     RunState {
         run: "checkout-api-20260314-1".into(),
         hash: "3f2a1c9d77aa0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899a".into(),
         target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
-        head: 10,
+        head: 12,
         head_hash: String::new(),
         epoch: Epoch(7),
         driver: mira(),
@@ -312,6 +324,11 @@ pub fn run_state() -> RunState {
         restarts_at_start: 0,
         configured_at_start: Some(percent(0)),
         started: at("02:55:00"),
+        driver_at: at("03:01:00"),
+        doubtful: None,
+        fence: None,
+        intended_before: None,
+        intents: BTreeMap::new(),
         rollback_began: None,
         ended: None,
         runbook: Arc::new(book),
@@ -345,10 +362,23 @@ pub fn journal(events: &[(&str, Actor, Event)]) -> Vec<Entry> {
 pub fn entries() -> Vec<Entry> {
     let shift = |n| Action::SetWeight { canary: percent(n) };
     let op = OpId::from("checkout-api-20260314-1/to-25/1");
+    let started = Event::RunStarted {
+        runbook: gonogo::runbook::pin::to_journal(&runbook()),
+        hash: "3f2a1c9d77aa".into(),
+        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
+        auto_back_out: false,
+        configured: Some(percent(0)),
+        restarts: 0,
+    };
+    let relied = Relied::of(&route(5));
+    let planned =
+        Event::ActionPlanned { op: op.clone(), step: "to-25".into(), action: shift(25), plan_hash: "abc".into(), before: relied };
     journal(&[
+        ("02:52:00", mira(), started),
         ("02:54:10", auto(), Event::StepPassed { step: "preflight".into(), why: "6 of 6 answered".into() }),
         ("02:55:02", mira(), Event::ModeChanged { armed_until: Some(at("03:55:02")) }),
         ("03:00:45", auto(), Event::StepPassed { step: "bake-5".into(), why: "5 min of live data".into() }),
+        ("03:00:54", auto(), planned),
         (
             "03:00:58",
             mira(),
@@ -374,13 +404,17 @@ pub fn entries() -> Vec<Entry> {
         ("03:01:00", auto(), Event::ActionVerified { op, weight: percent(25), took_ms: 1800 }),
         ("03:02:31", auto(), Event::TrafficObserved { agreed: true, shown: "24.6% of 24720 requests".into() }),
         ("03:03:01", mira(), Event::Note { text: "p99 creeping up, watching tz4vw".into() }),
-        ("03:07:12", auto(), Event::CheckSample {
-            step: "bake-25".into(),
-            condition: "p99".into(),
-            outcome: Outcome::Pass,
-            shown: "412ms < 450ms".into(),
-            why: String::new(),
-        }),
+        (
+            "03:07:12",
+            auto(),
+            Event::CheckSample {
+                step: "bake-25".into(),
+                condition: "p99".into(),
+                outcome: Outcome::Pass,
+                shown: "412ms < 450ms".into(),
+                why: String::new(),
+            },
+        ),
     ])
 }
 
@@ -461,6 +495,7 @@ pub fn picture() -> Picture {
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),
         ]),
         skew: None,
+        first_restarts: BTreeMap::new(),
     }
 }
 
@@ -542,6 +577,9 @@ pub fn baking() -> Model {
         messages: VecDeque::from([Message { at: at("03:07:12"), level: Level::Info, text: "p99 latency GO -> WATCH".into() }]),
         tickets: Tickets::default(),
         now: now(),
+        journal_read: true,
+        seat_refused: None,
+        driver: gonogo::app::update::Driver::default(),
     }
 }
 
@@ -577,10 +615,8 @@ pub fn no_go() -> Model {
     for value in series.values.iter_mut().take(48) {
         *value = Some(0.0021);
     }
-    model.verdict = VerdictView {
-        verdict: Verdict::NoGo,
-        reasons: vec![Reason { verdict: Verdict::NoGo, text: "error rate 2.31% NO-GO".into() }],
-    };
+    model.verdict =
+        VerdictView { verdict: Verdict::NoGo, reasons: vec![Reason { verdict: Verdict::NoGo, text: "error rate 2.31% NO-GO".into() }] };
     model.blocked = vec!["error rate 2.31% NO-GO".into(), "held: guard error-rate".into()];
     model.incident = Some(Incident {
         what: "error rate 2.31% >= 0.50% for 45 s".into(),
@@ -592,7 +628,12 @@ pub fn no_go() -> Model {
     let run = model.run.as_mut().unwrap();
     run.state.hold = Some(Hold { reason: "guard error-rate".into(), guard: Some("error-rate".into()), by: auto(), since: at("03:07:02") });
     let bake = run.state.steps[5].bake.as_mut().unwrap();
-    *bake = Bake { left: secs(238), counting_since: None, boot_id: "boot-1".into(), stopped: Some("held by guard error-rate 03:07:02Z".into()) };
+    *bake = Bake {
+        left: secs(238),
+        counting_since: None,
+        boot_id: "boot-1".into(),
+        stopped: Some("held by guard error-rate 03:07:02Z".into()),
+    };
     model.messages.push_back(Message {
         at: at("03:07:02"),
         level: Level::Alarm,
@@ -663,6 +704,7 @@ pub fn loading() -> Model {
     model.picture = Picture::default();
     model.observed = Observed::default();
     model.gates = vec![];
+    model.journal_read = false;
     model.screen.opened = now().mono - secs(3);
     model
 }
