@@ -79,7 +79,10 @@ pub(super) fn all(model: &Model, now: &Stamp) -> Vec<Gate> {
 
 fn same_question(a: &Probe, b: &Probe) -> bool {
     match (a, b) {
-        (Probe::Promql(a), Probe::Promql(b)) => a.query == b.query && a.op == b.op && a.limit.to_bits() == b.limit.to_bits(),
+        (Probe::Promql(a), Probe::Promql(b)) => {
+            let bare = |query: &str| query.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            a.op == b.op && a.limit.to_bits() == b.limit.to_bits() && bare(&a.query) == bare(&b.query)
+        }
         (a, b) => a == b,
     }
 }

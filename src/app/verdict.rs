@@ -3,6 +3,7 @@
 use super::model::{Incident, Mode, Model, Reason, Seat, VerdictView};
 use super::wanted::{current_share, settle_time};
 use crate::domain::text::{clock, span};
+use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
 use crate::domain::{Freshness, Stamp, Verdict};
 use crate::runbook::io::Permit;
@@ -16,13 +17,22 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     if !model.platform.freshness(now.wall).usable() {
         return Agreement::Unknown;
     }
-    let settled = model
-        .run
-        .as_ref()
-        .and_then(|r| r.state.shifted_at)
-        .is_none_or(|at| crate::domain::time::age(now.wall, at) >= settle_time(model.spec.scrape_interval));
-    agreement(model.intended(), model.picture.route.as_ref(), current_share(model, now.wall).as_ref(), settled)
+    let state = model.run.as_ref().map(|r| &r.state);
+    let under_way = state
+        .and_then(|s| s.operation.as_ref())
+        .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
+    let shifted = state.and_then(|s| s.shifted_at);
+    let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
+    // A window that reaches back before the shift counts the old traffic too.
+    let share = current_share(model, now.wall).filter(|share| {
+        let begins = share.newest - chrono::TimeDelta::from_std(share.window).unwrap_or_default();
+        !under_way && shifted.is_none_or(|at| begins + SCRAPE_SLACK >= at)
+    });
+    agreement(model.intended(), model.picture.route.as_ref(), share.as_ref(), settled)
 }
+
+/// A counter is read a moment before the window's end: so much of the old traffic does not count.
+const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 
 /// The verdict with its reasons, worst first. A person's own part (confirming the next act) is no reason.
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
@@ -195,7 +205,7 @@ pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
     let mut parts: Vec<String> =
         model.gates.iter().map(|g| format!("{} {} ({}) {}", g.title, g.finding.shown, g.probe.describe(), g.verdict())).collect();
     for source in [&model.platform, &model.metrics] {
-        let old = source.newest.map_or_else(|| "never".into(), |at| span(crate::domain::time::age(now.wall, at)));
+        let old = source.newest.map_or_else(|| "never".into(), |at| span(age(now.wall, at)));
         parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));
     }
     if let Some(percent) = current_share(model, now.wall).and_then(|s| s.percent()) {
@@ -223,7 +233,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
     }
     let held = state.hold.as_ref().is_some_and(|h| h.guard.is_some());
     let countdown = state.guards[index].countdown.map(|at| {
-        let left = Duration::from_secs(10).saturating_sub(crate::domain::time::age(now.wall, at));
+        let left = Duration::from_secs(10).saturating_sub(age(now.wall, at));
         now.boot + left
     });
     if state.hold.is_none() && countdown.is_none() && state.phase == Phase::Running {
