@@ -73,7 +73,7 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 
 /// The split of traffic, with the three weights in its title.
 pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
-    let title = Line::of("TRAFFIC ").then(sight.weights()).text("  ").then(sight.agreement_words());
+    let title = Line::of("TRAFFIC ").then(sight.weights_and_agreement());
     let mut panel = Panel::new(area, title, sight.freshness(&sight.model.platform));
     let width = panel.inner_width();
     panel.lines.push(traffic::bar(sight, width));

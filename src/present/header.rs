@@ -190,7 +190,7 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
 
 fn word(line: Line, state: Freshness) -> Line {
     match state {
-        Freshness::Live => line.mark(Role::Ok, "LIVE"),
+        Freshness::Live => line.word(Role::Ok, "LIVE"),
         other => line.word(Role::Watch, other.word()),
     }
 }

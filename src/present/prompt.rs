@@ -177,7 +177,7 @@ fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     });
     let mut lines = field("traffic", &format!("{from} {arrow} {weight}% canary{rates}"), cells);
     lines.extend(field("gates", &gates::summary(sight), cells));
-    lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights()).text("  ").then(sight.agreement_words()));
+    lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
     if let Some(bake) = sight.baking() {
         lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
     }

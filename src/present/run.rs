@@ -451,7 +451,9 @@ fn operation_lines(sight: &Sight<'_>, run: &RunView, op: &Operation, cells: usiz
                 let seen = op.seen.as_ref().map_or_else(String::new, |s| format!(" ({s})"));
                 let text = format!("{}{seen}", found_words(*found));
                 let parts = wrap(&text, cells.saturating_sub(15), 2);
-                lines.extend(parts.into_iter().enumerate().map(|(i, l)| Line::of(format!(" {:<11} {l}", if i == 0 { "found" } else { "" }))));
+                lines.extend(
+                    parts.into_iter().enumerate().map(|(i, l)| Line::of(format!(" {:<11} {l}", if i == 0 { "found" } else { "" }))),
+                );
                 lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offered(*found))));
             }
             None => lines.push(Line::of(" found       not read yet; nothing is sent again by itself")),

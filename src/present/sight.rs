@@ -100,7 +100,7 @@ impl<'a> Sight<'a> {
             return Line::of(format!("waiting {old}"));
         }
         match source.freshness(self.now.wall) {
-            Freshness::Live => Line::default().mark(Role::Ok, "LIVE").text(format!(" {old}")),
+            Freshness::Live => Line::default().word(Role::Ok, "LIVE").text(format!(" {old}")),
             Freshness::Late => Line::default().word(Role::Watch, format!("LATE {old}")),
             bad => Line::default().word(Role::Stale, format!("{} {old}", bad.word())),
         }
@@ -182,6 +182,12 @@ impl<'a> Sight<'a> {
         let line = if differs { line.word(Role::Bad, set) } else { line.text(set) };
         let role = if self.share().is_some() { Role::Primary } else { Role::Stale };
         line.text(" ").word(role, format!("seen {}", self.seen()))
+    }
+
+    /// The weights, and whether they agree.
+    pub(super) fn weights_and_agreement(&self) -> Line {
+        let words = self.agreement_words();
+        if words.is_empty() { self.weights() } else { self.weights().text("  ").then(words) }
     }
 
     pub(super) fn version(&self, track: Track) -> String {

@@ -18,7 +18,7 @@ fn chain(entries: &[Entry]) -> Line {
         return if linked { Line::of("links OK") } else { Line::default().word(Role::Bad, "CHAIN BROKEN") };
     }
     match verify_chain(entries) {
-        Ok(()) => Line::default().mark(Role::Ok, "chain OK"),
+        Ok(()) => Line::default().word(Role::Ok, "chain OK"),
         Err(why) => Line::default().word(Role::Bad, format!("CHAIN BROKEN: {why}")),
     }
 }

@@ -90,7 +90,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
 }
 
 fn split_panel(sight: &Sight<'_>, area: Area) -> Panel {
-    let title = Line::of("SPLIT ").then(sight.weights()).text("  ").then(sight.agreement_words());
+    let title = Line::of("SPLIT ").then(sight.weights_and_agreement());
     let panel = Panel::new(area, title, sight.freshness(&sight.model.platform));
     let cells = panel.inner_width();
     let mut lines = vec![bar(sight, cells)];

@@ -371,8 +371,7 @@ pub fn entries() -> Vec<Entry> {
         restarts: 0,
     };
     let relied = Relied::of(&route(5));
-    let planned =
-        Event::ActionPlanned { op: op.clone(), step: "to-25".into(), action: shift(25), plan_hash: "abc".into(), before: relied };
+    let planned = Event::ActionPlanned { op: op.clone(), step: "to-25".into(), action: shift(25), plan_hash: "abc".into(), before: relied };
     journal(&[
         ("02:52:00", mira(), started),
         ("02:54:10", auto(), Event::StepPassed { step: "preflight".into(), why: "6 of 6 answered".into() }),
