@@ -1,9 +1,10 @@
 //! One snapshot for scripts and for people without a screen.
 
+use super::line::pad;
 use super::sight::{Sight, percent};
 use super::{Viewport, gates};
 use crate::app::model::{Model, RunView, Seat};
-use crate::domain::text::{pad, span};
+use crate::domain::text::{clock, span};
 use crate::domain::{Freshness, Probe, SourceHealth, Stamp, Track};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Phase, StepPhase};
@@ -69,11 +70,7 @@ fn run_words(sight: &Sight<'_>, run: &RunView) -> String {
     match sight.baking() {
         Some(bake) => {
             let stopped = bake.stopped.map_or_else(String::new, |w| format!(" (stopped: {w})"));
-            format!(
-                "bake {} of {}{stopped}",
-                crate::domain::text::clock(bake.total.saturating_sub(bake.left)),
-                crate::domain::text::clock(bake.total)
-            )
+            format!("bake {} of {}{stopped}", clock(bake.total.saturating_sub(bake.left)), clock(bake.total))
         }
         None => run.state.current().map_or_else(String::new, |(step, _)| step.title.clone()),
     }
