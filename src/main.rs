@@ -1,5 +1,5 @@
-//! The `gonogo` binary: installs the TLS provider, runs the command line, exits with its code.
+//! The `gonogo` binary.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    gonogo::cli::run()
 }

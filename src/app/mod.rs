@@ -2,13 +2,19 @@
 
 pub mod command;
 pub mod effect;
+mod gates;
 pub mod instances;
 pub mod key;
 pub mod model;
 pub mod msg;
 pub mod prompt;
+pub mod rows;
+pub mod update;
+pub mod verdict;
+pub mod wanted;
 
 pub use command::{CommandId, View};
 pub use effect::Effect;
 pub use model::{Model, Options};
 pub use msg::{Envelope, Msg};
+pub use update::{Deadlines, Request, ScriptEnd, deadlines, first_draft, update};

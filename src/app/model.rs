@@ -4,6 +4,7 @@ use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
 use super::prompt::Prompt;
+use super::update::Driver;
 use crate::domain::record::Entry;
 use crate::domain::{
     Finding, Labels, ObservedShare, Percent, PlatformEvent, Probe, Route, Series, ServiceSpec, SourceHealth, Stamp, Ticket, Tickets,
@@ -13,6 +14,7 @@ use crate::runbook::io::Level;
 use crate::runbook::state::RunState;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What was decided before the cockpit opened.
@@ -72,6 +74,8 @@ pub struct Picture {
     pub route_read: bool,
     /// Newest first, bounded.
     pub events: VecDeque<PlatformEvent>,
+    /// Restarts that an instance had when it was first seen: older ones are not this release's.
+    pub first_restarts: BTreeMap<Arc<str>, u32>,
     /// Difference of the server's clock to ours.
     pub skew: Option<chrono::TimeDelta>,
 }
@@ -141,6 +145,8 @@ pub struct Gate {
     pub series: Option<Series>,
     /// For how long good is asked for; zero for plain gates.
     pub hold: Duration,
+    /// Whether it has a say in the verdict now: a guard that is not watched yet, or a canary without traffic, has none.
+    pub counts: bool,
 }
 
 impl Gate {
@@ -380,6 +386,12 @@ pub struct Model {
     pub tickets: Tickets,
     /// When the model was last brought up to date.
     pub now: Stamp,
+    /// What the journal has of this service was told.
+    pub journal_read: bool,
+    /// Why the run or its seat was refused last.
+    pub seat_refused: Option<String>,
+    /// What drives the run and the keys, and is not shown.
+    pub driver: Driver,
 }
 
 impl Model {

@@ -1,7 +1,8 @@
 //! What happened, in one total order.
 
 use super::key::Key;
-use crate::domain::record::Entry;
+use super::update::Request;
+use crate::domain::record::{Draft, Entry};
 use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, Route, RunId, Series, Stamp, Ticket};
 use crate::runbook::io::{AppendRefusal, Command};
 use chrono::{DateTime, Utc};
@@ -132,6 +133,31 @@ pub enum Msg {
     },
     /// A decision of a person that did not come by key: the command line.
     Decided(Command),
+    /// An act asked for on the command line.
+    Requested(Request),
+    /// A runbook was named on the command line: ask whether to start it.
+    AskStart {
+        /// Its title.
+        title: String,
+        /// What it will do.
+        lines: Vec<String>,
+        /// Its first entry, but for what the service looks like when it starts.
+        first: Draft,
+    },
+    /// A run is to be started without asking: it was confirmed elsewhere.
+    Start {
+        /// Its first entry.
+        first: Draft,
+    },
+    /// The seat of this run is wanted.
+    AskSeat {
+        /// The run.
+        run: RunId,
+        /// Even from a live driver.
+        take_over: bool,
+    },
+    /// The journal was looked into for the first time: what it has of this service was told.
+    JournalRead,
     /// Text was put on the clipboard, or could not be.
     Copied(Result<String, String>),
 }

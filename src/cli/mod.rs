@@ -1,1 +1,105 @@
-//! TBD
+//! The command line: arguments in, exit code out. What joins the outside to the core is `wire`.
+
+mod acts;
+mod args;
+#[cfg(feature = "sim")]
+mod demo;
+mod doctor;
+mod exit;
+mod first;
+mod fly;
+mod lint;
+mod local_time;
+mod logs;
+mod plan;
+mod print_undo;
+mod runbook;
+mod runs;
+mod show;
+mod signals;
+mod status;
+mod wire;
+
+pub use args::Cli;
+pub use exit::Exit;
+
+use args::{Command, Global};
+use clap::Parser as _;
+use exit::{Failed, Outcome};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Runs the program.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    wire::prepare();
+    let _logs = logs::start(&cli.global);
+    let outcome = runtime().and_then(|runtime| runtime.block_on(within(cli)));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(Failed { exit, message }) => {
+            if !message.is_empty() {
+                say(&format!("gonogo: {message}"));
+            }
+            exit.into()
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// `--timeout` bounds commands without a screen; the cockpit stays as long as its operator.
+async fn within(cli: Cli) -> Outcome {
+    let bounded = !matches!(cli.command, None | Some(Command::Run(_) | Command::Resume(_)));
+    #[cfg(feature = "sim")]
+    let bounded = bounded && !matches!(cli.command, Some(Command::Demo(_) | Command::Sim(_)));
+    match cli.global.timeout.filter(|_| bounded) {
+        None => dispatch(cli).await,
+        Some(time) => match tokio::time::timeout(time, dispatch(cli)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failed::new(Exit::Timeout, "the time given with --timeout is over")),
+        },
+    }
+}
+
+async fn dispatch(cli: Cli) -> Outcome {
+    let global: &Global = &cli.global;
+    match &cli.command {
+        None => fly::bare(global).await,
+        #[cfg(feature = "sim")]
+        Some(Command::Demo(args)) => demo::demo(global, args).await,
+        #[cfg(feature = "sim")]
+        Some(Command::Sim(args)) => demo::sim(args).await,
+        Some(Command::Run(args)) => fly::run(global, args).await,
+        Some(Command::Resume(args)) => fly::resume(global, args).await,
+        Some(Command::Plan(args)) => plan::plan(global, args).await,
+        Some(Command::Lint { files }) => lint::lint(global, files),
+        Some(Command::Promote(args)) => acts::promote(global, args).await,
+        Some(Command::Backout { confirm }) => acts::backout(global, confirm.clone()).await,
+        Some(Command::Hold { reason }) => acts::hold(global, reason).await,
+        Some(Command::Status) => status::status(global).await,
+        Some(Command::Runs) => runs::runs(global).await,
+        Some(Command::Show { run }) => show::show(global, run.as_deref()).await,
+        Some(Command::PrintUndo { run }) => print_undo::print_undo(global, run.as_deref()).await,
+        Some(Command::Doctor) => doctor::doctor(global).await,
+    }
+}
+
+/// A result, to standard output. A reader that went away is no error of ours.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// A message, to standard error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -23,14 +23,14 @@ pub fn runbook_hash(runbook: &Runbook) -> Result<String, CanonicalError> {
 /// * `configured`: the canary's share as configured now, when it is known.
 /// * `restarts`: restarts of all instances so far, to tell new ones from old ones.
 #[must_use]
-pub fn start_drafts(runbook: &Runbook, hash: &str, auto_back_out: bool, configured: Option<Percent>, restarts: u32) -> Vec<Draft> {
+pub fn start_draft(runbook: &Runbook, hash: &str, auto_back_out: bool, configured: Option<Percent>, restarts: u32) -> Draft {
     let target = TargetRecord {
         platform: runbook.target.platform.clone(),
         service: runbook.target.service.clone(),
         environment: runbook.target.environment.clone(),
     };
     let started = Event::RunStarted { runbook: to_journal(runbook), hash: hash.to_owned(), target, auto_back_out, configured, restarts };
-    vec![started.draft()]
+    started.draft()
 }
 
 impl RunState {

@@ -17,11 +17,9 @@ mod template;
 mod way_back;
 
 pub use engine::Engine;
-pub use fold::{runbook_hash, start_drafts};
 pub use load::{Context, Loaded, lint, load};
 pub use pin::{from_journal, to_journal};
 pub use plan::{
     AnswerKind, Check, Choice, Condition, Guard, GuardBlind, GuardThen, Item, Manual, ManualMode, OnFailure, OnNoData, Rollback, Runbook,
     Step, StepKind, Target, Undo, When,
 };
-pub use story::{StoryKind, StoryLine, story};

@@ -165,6 +165,28 @@ pub enum AnswerKind {
     },
 }
 
+impl AnswerKind {
+    /// Whether an answer lets the step pass; an error when it is no answer to the question at all.
+    pub fn judge(&self, answer: &str) -> Result<bool, String> {
+        if answer.is_empty() {
+            return Err("an empty answer answers nothing".into());
+        }
+        match self {
+            Self::Done => Ok(["done", "yes", "y"].iter().any(|word| answer.eq_ignore_ascii_case(word))),
+            Self::Text { equals } => Ok(equals.as_ref().is_none_or(|right| right == answer)),
+            Self::Choice { of, expect } if of.iter().any(|one| one == answer) => Ok(expect.as_ref().is_none_or(|right| right == answer)),
+            Self::Choice { of, .. } => Err(format!("answer one of {}", of.join(", "))),
+            Self::Number { min, max } => {
+                let number: f64 = answer.parse().map_err(|_| "answer with a number".to_owned())?;
+                if !number.is_finite() {
+                    return Err("answer with a number".into());
+                }
+                Ok(min.is_none_or(|m| number >= m) && max.is_none_or(|m| number <= m))
+            }
+        }
+    }
+}
+
 /// Conditions that must hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {

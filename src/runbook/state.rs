@@ -338,6 +338,22 @@ impl RunState {
         }
     }
 
+    /// Whether a guard is watched now: from its first step to its last, while the run goes forward.
+    #[must_use]
+    pub fn watches(&self, guard: &super::plan::Guard) -> bool {
+        let place = |id: &Option<StepId>| id.as_ref().map(|id| self.runbook.position(id));
+        let reached = match place(&guard.from) {
+            None => true,
+            Some(None) => false,
+            Some(Some(from)) => self.steps.iter().skip(from).any(|s| s.phase != StepPhase::Pending),
+        };
+        let over = match place(&guard.until) {
+            None | Some(None) => false,
+            Some(Some(until)) => self.steps.iter().take(until + 1).all(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped)),
+        };
+        self.phase == Phase::Running && reached && !over
+    }
+
     /// What the outcome of the send in [`OpStage`] is called in the journal.
     #[must_use]
     pub fn stage_of(outcome: &SendOutcome) -> OpStage {

@@ -1,6 +1,6 @@
 //! The story of a run: one line for every event that means something to people.
 
-use super::pin::from_journal;
+use super::pin;
 use super::plan::{Choice, Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome};
 use crate::domain::record::Entry;
@@ -48,6 +48,23 @@ pub enum StoryKind {
     Trouble,
     /// A note.
     Note,
+}
+
+impl StoryKind {
+    /// The word on screen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Step => "step",
+            Self::Decision => "person",
+            Self::Act => "act",
+            Self::Guard => "guard",
+            Self::Hold => "hold",
+            Self::Trouble => "trouble",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// The story of these entries, which begin with the run's first. Entries that cannot be read are told as such: a story is never cut short.
@@ -108,7 +125,7 @@ impl Teller {
         match event {
             Event::RunStarted { runbook, auto_back_out, target, .. } => {
                 let mut what = String::from("run started");
-                if let Ok(runbook) = from_journal(&runbook) {
+                if let Ok(runbook) = pin::from_journal(&runbook) {
                     self.learn(&runbook);
                     what = format!("run started: {} {}", runbook.id, runbook.version);
                 }

@@ -1,1 +1,16 @@
-//! TBD
+//! Wires ports to the core and the core to the screen. Owns time, tasks, signals and the terminal; decides nothing.
+
+pub mod clock;
+pub mod cockpit;
+mod core;
+mod executor;
+mod headless;
+mod input;
+mod journal;
+mod mailbox;
+mod terminal;
+
+pub use self::core::{Core, Ports};
+pub use cockpit::{Ending, View, fly};
+pub use headless::{Pace, Step, until};
+pub use terminal::install_panic_hook;

@@ -28,6 +28,11 @@ enum State {
     Live(Instant),
 }
 
+#[expect(clippy::disallowed_methods, reason = "simulated time runs on the machine's")]
+fn real_now() -> Instant {
+    Instant::now()
+}
+
 impl SimClock {
     pub(crate) fn new(seed: u64, speed: f64, frozen: Option<DateTime<Utc>>, prelude: Duration, wall_now: DateTime<Utc>) -> Self {
         Self {
@@ -36,7 +41,7 @@ impl SimClock {
             frozen,
             prelude,
             wall_at_zero: frozen.unwrap_or(wall_now),
-            started: Instant::now(),
+            started: real_now(),
             state: Mutex::new(State::Manual(Duration::ZERO)),
         }
     }
@@ -103,7 +108,7 @@ impl SimClock {
     pub(crate) fn set_live(&self) {
         let mut state = self.state();
         if matches!(*state, State::Manual(_)) {
-            *state = State::Live(Instant::now());
+            *state = State::Live(real_now());
         }
     }
 
@@ -128,9 +133,14 @@ impl Clock for SimClock {
     }
 
     fn real_wait(&self, deadline: Duration) -> Duration {
-        self.real(deadline.saturating_sub(self.boot()))
+        let left = self.real(deadline.saturating_sub(self.boot()));
+        // While time is moved by hand nobody can know how long a wait really is: look often.
+        if self.is_live() { left } else { left.min(LOOK) }
     }
 }
+
+/// How often to look at a clock that is moved by hand.
+const LOOK: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
@@ -167,7 +177,10 @@ mod tests {
     #[test]
     fn waits_are_divided_by_speed() {
         let clock = SimClock::new(1, 10.0, None, PRELUDE, DateTime::UNIX_EPOCH);
-        assert_eq!(clock.real_wait(Duration::from_secs(20)), Duration::from_secs(2));
+        assert!(clock.real_wait(Duration::from_secs(20)) <= LOOK, "moved by hand");
+        clock.set_live();
+        let wait = clock.real_wait(PRELUDE + Duration::from_secs(20));
+        assert!(wait <= Duration::from_secs(2) && wait > Duration::from_secs(1), "{wait:?}");
         assert_eq!(clock.boot_at(TimeDelta::minutes(-1)), Duration::from_secs(540));
     }
 }

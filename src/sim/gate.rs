@@ -4,24 +4,27 @@ use super::clock::SimClock;
 use super::fault::FaultKind;
 use super::listen::Connection;
 use super::switchboard::{Face, Switchboard};
+use crate::domain::Clock as _;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
+use chrono::DateTime;
 use futures::stream;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http_body_util::BodyExt as _;
 use serde_json::json;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// How much later answers come, in simulated time.
 const LATENCY: Duration = Duration::from_secs(2);
 /// Real time between the first half of an answer and the cut.
-const BEFORE_CUT: Duration = Duration::from_millis(20);
+const BEFORE_CUT: Duration = Duration::from_millis(250);
 /// Seconds that a client is told to wait.
 const RETRY_SECONDS: u32 = 5;
 /// Size of a huge answer: above what a client should be ready to hold.
@@ -34,10 +37,36 @@ pub(crate) struct Gate {
     pub(crate) face: Face,
     pub(crate) board: Arc<Switchboard>,
     pub(crate) clock: Arc<SimClock>,
+    /// Seconds of the latest date told.
+    pub(crate) last_date: Arc<AtomicI64>,
 }
 
-/// Lets a request through, or does to it what the active faults say.
+impl Gate {
+    /// The server's clock as its answers tell it: simulated time. It stands while the system is stale, like an answer out of a cache.
+    fn date(&self) -> Option<HeaderValue> {
+        let now = self.clock.now().wall.timestamp();
+        let told = if self.board.on(self.face, FaultKind::Stale) {
+            self.last_date.load(Ordering::Relaxed)
+        } else {
+            self.last_date.store(now, Ordering::Relaxed);
+            now
+        };
+        let text = DateTime::from_timestamp(told, 0)?.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        HeaderValue::from_str(&text).ok()
+    }
+}
+
+/// Lets a request through, or does to it what the active faults say; and dates the answer.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let date = gate.date();
+    let mut response = through(gate, request, next).await;
+    if let Some(date) = date {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+async fn through(gate: Gate, request: Request, next: Next) -> Response {
     let on = |kind| gate.board.on(gate.face, kind);
     // Time is the simulator's own, not a simulated system's.
     if request.uri().path() == "/clock" {

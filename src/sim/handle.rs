@@ -46,7 +46,7 @@ pub struct Handle {
     tasks: JoinSet<()>,
 }
 
-#[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "t = 0 is the machine's now"))]
+#[expect(clippy::disallowed_methods, reason = "t = 0 is the machine's now")]
 fn machine_now() -> DateTime<Utc> {
     DateTime::from(std::time::SystemTime::now())
 }
@@ -82,7 +82,10 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let gate = |face, router: Router| {
-        router.layer(middleware::from_fn_with_state(Gate { face, board: Arc::clone(&board), clock: Arc::clone(&clock) }, pass))
+        router.layer(middleware::from_fn_with_state(
+            Gate { face, board: Arc::clone(&board), clock: Arc::clone(&clock), last_date: Arc::default() },
+            pass,
+        ))
     };
     let api = Api::new(Arc::clone(&world), Arc::clone(&clock), Arc::clone(&board), calls);
     let listener = |face, router, tls| Listener { face, router, tls, board: Arc::clone(&board), stop: stop.clone() };

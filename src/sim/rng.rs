@@ -33,6 +33,11 @@ impl Rng {
         if end == 0 { 0 } else { (self.unit() * end as f64) as usize }
     }
 
+    /// A time of at least `low` and less than `low + spread` ms.
+    pub(crate) fn ms(&mut self, low: i64, spread: i64) -> i64 {
+        low + (self.unit() * spread as f64) as i64
+    }
+
     /// `length` characters of the alphabet that Kubernetes uses in generated names (no vowels, nothing ambiguous).
     pub(crate) fn suffix(&mut self, length: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

@@ -60,7 +60,8 @@ impl std::fmt::Display for Scene {
 /// What a scripted operator does before t = 0. Times are relative to t = 0, so they are negative.
 ///
 /// The run they start has: checklist answers, shift to 5, a check held 2 min, a bake of 5 min, shift to 25, a check held 2 min, a bake of
-/// 10 min, and then the decision to go to 50.
+/// 10 min, and then the decision to go to 50. A check begins to count when its queries (over 2 min) have the old traffic behind them, so
+/// from a shift to the end of its check it takes a little over 4 min.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Script {
     /// How long before t = 0 the simulation begins.
@@ -89,9 +90,9 @@ impl Scene {
         let (start, confirm_5, confirm_25) = match self {
             Self::Idle => (None, None, None),
             Self::PreLaunch => (minutes(2, 0), None, None),
-            Self::Tour => (minutes(10, 0), minutes(8, 30), None),
-            Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(18, 45), minutes(17, 15), minutes(9, 15)),
-            Self::Ready50 => (minutes(23, 0), minutes(21, 30), minutes(13, 30)),
+            Self::Tour => (minutes(11, 45), minutes(10, 15), None),
+            Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(22, 45), minutes(21, 15), minutes(11, 15)),
+            Self::Ready50 => (minutes(27, 0), minutes(25, 30), minutes(15, 30)),
         };
         let run = start.map_or(0, |s| -s.num_seconds());
         Script { prelude: Duration::from_secs((IDLE_HISTORY + run).unsigned_abs()), start, confirm_5, confirm_25 }
@@ -143,7 +144,6 @@ impl Scene {
     pub(crate) fn canary(self, t: i64, happened: Happened) -> Behaviour {
         let healthy = Behaviour { errors: 0.0021, p99: 0.394, memory: 304.0, cpu: 0.61 };
         match self {
-            Self::Idle | Self::PreLaunch | Self::Ready50 => healthy,
             Self::Tour => match happened.promoted {
                 Some(at) if t >= at + 10 * SECOND => Behaviour { errors: 0.0231, ..healthy },
                 _ => healthy,
@@ -151,14 +151,13 @@ impl Scene {
             // 92 % of the limit at t = 0, and calm when the bake ends three minutes later.
             Self::Bake25 => Behaviour { p99: 0.414 - 0.020 * ramp(t, 30 * SECOND, 150 * SECOND), ..healthy },
             Self::NoGo if t >= -90 * SECOND => Behaviour { errors: 0.0231, ..healthy },
-            Self::NoGo => healthy,
             Self::SlowLeak => {
                 let leak = ramp(t, -4 * MINUTE, 20 * MINUTE);
                 let slower = ramp(t, 0, 9 * MINUTE) * 0.060 + ramp(t, 9 * MINUTE, 30 * MINUTE) * 0.300;
                 Behaviour { p99: healthy.p99 + slower, memory: healthy.memory + 190.0 * leak, ..healthy }
             }
             Self::CrashLoop if t >= CRASHES_FROM => Behaviour { errors: 0.042, p99: 0.436, memory: 480.0, ..healthy },
-            Self::CrashLoop => healthy,
+            Self::Idle | Self::PreLaunch | Self::Ready50 | Self::NoGo | Self::CrashLoop => healthy,
         }
     }
 
@@ -200,13 +199,14 @@ mod tests {
 
     #[test]
     fn bake_25_has_three_minutes_left_and_ready_50_none() {
-        // Checks are held two minutes and their evaluation adds a few seconds; the bake is ten minutes.
-        let bake_began = |scene: Scene| scene.script().confirm_25.unwrap() + TimeDelta::seconds(135);
+        // A check takes a little over four minutes (two for its queries to leave the old traffic behind, two of hold); the bake is ten.
+        let check = TimeDelta::seconds(255);
+        let bake_began = |scene: Scene| scene.script().confirm_25.unwrap() + check;
         assert_eq!(bake_began(Scene::Bake25), TimeDelta::minutes(-7));
         assert!(bake_began(Scene::Ready50) + TimeDelta::minutes(10) < TimeDelta::zero());
         let script = Scene::Bake25.script();
         assert!(
-            script.confirm_25.unwrap() - script.confirm_5.unwrap() >= TimeDelta::seconds(135 + 300),
+            script.confirm_25.unwrap() - script.confirm_5.unwrap() >= check + TimeDelta::minutes(5),
             "check and bake at 5 fit in between"
         );
     }

@@ -1,1 +1,8 @@
-//! TBD
+//! View data -> cells, and terminal events -> keys.
+
+pub mod input;
+mod paint;
+mod theme;
+
+pub use paint::{draw, paint};
+pub use theme::Theme;

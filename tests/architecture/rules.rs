@@ -43,7 +43,7 @@ const TABLE: &[Row] = &[
     pure("present", &["app", "domain", "judge", "runbook"]),
     Row {
         folder: "ui",
-        may_name: &["present", "domain", "app::command", "app::keymap"],
+        may_name: &["present", "domain", "app::command", "app::key", "app::keymap"],
         never: &["tokio", "reqwest", "kube", "k8s_openapi"],
         never_std: &["fs", "env"],
         pure: false,

@@ -88,7 +88,7 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                 }
                 told.push(outlet.life.beat(asked, date));
                 // On the injected clock, so that a demo that runs fast beats fast; never slower than on a real one.
-                core.link.clock().real_wait(asked.boot + HEARTBEAT).clamp(Duration::from_millis(100), HEARTBEAT)
+                core.link.clock().real_wait(asked.boot + HEARTBEAT).clamp(Duration::from_millis(2), HEARTBEAT)
             }
             Err(failure) => {
                 // Without the right to read the route the watches still tell the truth.

@@ -67,7 +67,7 @@ impl Cluster {
         let pod =
             Pod { uid: Arc::clone(uid), set, created: self.now.t, ready: false, stopping: false, restarts: 0, version: Arc::from(version) };
         self.pods.insert(at.clone(), pod);
-        let wait = 200 + self.rng.below(300) as i64;
+        let wait = self.rng.ms(200, 300);
         self.plan(wait, Job::Pod(at.clone(), Arc::clone(uid), PodStep::Schedule));
     }
 
@@ -121,7 +121,7 @@ impl Cluster {
             let message = format!("Successfully assigned {}/{} to {node}", at.0, at.1);
             self.say_of_pod(&pod, "default-scheduler", false, "Scheduled", &message);
         }
-        let wait = 800 + self.rng.below(1200) as i64;
+        let wait = self.rng.ms(800, 1200);
         self.plan(wait, Job::Pod(at.clone(), Arc::clone(uid), PodStep::Start));
     }
 
@@ -132,7 +132,7 @@ impl Cluster {
         if let Some(object) = changed {
             self.say_of_pod(&object.value(), "kubelet", false, "Started", "Started container app");
         }
-        let wait = 1500 + self.rng.below(2000) as i64;
+        let wait = self.rng.ms(1500, 2000);
         self.plan(wait, Job::Pod(at.clone(), Arc::clone(uid), PodStep::Ready));
     }
 
@@ -157,8 +157,9 @@ impl Cluster {
             .map(|(at, pod)| (at.clone(), Arc::clone(&pod.uid)))
             .collect();
         pods.sort();
-        for (i, (at, uid)) in pods.into_iter().enumerate().filter(|(i, _)| i % SPARED != SPARED - 1) {
-            self.plan(i as i64 * 4_000, Job::Pod(at, uid, PodStep::Crash));
+        let crashing = pods.into_iter().enumerate().filter(|(i, _)| i % SPARED != SPARED - 1);
+        for ((_, (at, uid)), after) in crashing.zip((0..).step_by(4_000)) {
+            self.plan(after, Job::Pod(at, uid, PodStep::Crash));
         }
     }
 
@@ -198,7 +199,7 @@ impl Cluster {
         let time = self.now.text();
         self.update(Kind::Pod, at, |pod| objects::set_restarted(pod, &time));
         self.plan(3_000, Job::Pod(at.clone(), Arc::clone(&known.uid), PodStep::Ready));
-        let wait = 12_000 + self.rng.below(10_000) as i64;
+        let wait = self.rng.ms(12_000, 10_000);
         self.plan(wait, Job::Pod(at.clone(), Arc::clone(&known.uid), PodStep::Crash));
     }
 
@@ -214,7 +215,7 @@ impl Cluster {
             pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
             objects::set_ready(pod, false, &time);
         });
-        let wait = 600 + self.rng.below(900) as i64;
+        let wait = self.rng.ms(600, 900);
         self.plan(wait, Job::Pod(at.clone(), uid, PodStep::Remove));
         if let Some((_, deployment)) = set {
             self.enqueue(deployment);

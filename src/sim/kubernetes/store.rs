@@ -271,7 +271,7 @@ mod tests {
     fn history_is_bounded_and_says_so() {
         let mut store = Store::new();
         let first = store.put(Kind::Pod, pod("a"));
-        for _ in 0..HISTORY + 1 {
+        for _ in 0..=HISTORY {
             store.put(Kind::Pod, pod("a"));
         }
         assert!(matches!(store.since(Kind::Pod, first.version - 1), Since::Gone));

@@ -92,7 +92,7 @@ pub(crate) fn open(api: &Arc<Api>, target: Target, query: &HashMap<String, Strin
     })))
 }
 
-#[cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "time-outs of a connection are real time"))]
+#[expect(clippy::disallowed_methods, reason = "time-outs of a connection are real time")]
 fn now() -> Instant {
     Instant::now()
 }

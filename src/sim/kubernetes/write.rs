@@ -79,12 +79,12 @@ impl Cluster {
     /// What the write would make of the object if all its conditions held; tells what a refused write was for.
     pub(crate) fn intention(&self, write: &Write<'_>) -> Option<(Value, Value)> {
         let before = self.store.get(write.resource().kind, &write.key()?)?.value();
-        let after = self.changed(write, &before, false).ok()?;
+        let after = Self::changed(write, &before, false).ok()?;
         Some((before, after))
     }
 
     /// The object with the write's body worked in.
-    fn changed(&self, write: &Write<'_>, before: &Value, tests: bool) -> Result<Value, Status> {
+    fn changed(write: &Write<'_>, before: &Value, tests: bool) -> Result<Value, Status> {
         let view = if write.is_scale() { scale_of(before) } else { before.clone() };
         let changed = match write.verb {
             Verb::JsonPatch => patch::json_patch(&view, write.body, tests),
@@ -113,12 +113,12 @@ impl Cluster {
         let at = write.key().ok_or_else(Status::method_not_allowed)?;
         let Some(before) = self.store.get(resource.kind, &at) else { return Err(Status::not_found(resource, name)) };
         let before = before.value();
-        let mut after = self.changed(write, &before, true)?;
-        self.admit(write, &before, &mut after)?;
+        let mut after = Self::changed(write, &before, true)?;
+        Self::admit(write, &before, &mut after)?;
         let paths = managed::changed(&before, &after);
         if paths.is_empty() {
             // Like the real server: a write that changes nothing makes no new version.
-            return Ok((StatusCode::OK, self.answer(write, before)));
+            return Ok((StatusCode::OK, Self::answer(write, before)));
         }
         let writer = Writer {
             manager: write.manager,
@@ -132,15 +132,15 @@ impl Cluster {
             after = stored.value();
             self.noticed(resource.kind, &at);
         }
-        Ok((StatusCode::OK, self.answer(write, after)))
+        Ok((StatusCode::OK, Self::answer(write, after)))
     }
 
-    fn answer(&self, write: &Write<'_>, object: Value) -> Value {
+    fn answer(write: &Write<'_>, object: Value) -> Value {
         if write.is_scale() { scale_of(&object) } else { object }
     }
 
     /// Checks preconditions and keeps what a client may not change.
-    fn admit(&self, write: &Write<'_>, before: &Value, after: &mut Value) -> Result<(), Status> {
+    fn admit(write: &Write<'_>, before: &Value, after: &mut Value) -> Result<(), Status> {
         let (resource, name) = (write.resource(), write.name());
         let asked = &after["metadata"]["resourceVersion"];
         let version = &before["metadata"]["resourceVersion"];
@@ -383,7 +383,7 @@ fn validate(resource: &Resource, name: &str, object: &Value) -> Result<(), Statu
     match resource.kind {
         Kind::Deployment | Kind::ReplicaSet => {
             let spec = &object["spec"];
-            if !spec["replicas"].is_null() && !spec["replicas"].as_u64().is_some_and(|n| n <= 100_000) {
+            if !spec["replicas"].is_null() && spec["replicas"].as_u64().is_none_or(|n| n > 100_000) {
                 return invalid("spec.replicas", format!("Invalid value: {}: must be greater than or equal to 0", spec["replicas"]));
             }
             let wanted = spec["selector"]["matchLabels"].as_object();

@@ -1,0 +1,203 @@
+//! `update(model, envelope) -> effects`: total, synchronous, deterministic.
+
+mod keys;
+mod observe;
+mod prompts;
+mod run;
+mod script;
+
+use super::effect::Effect;
+use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
+use super::msg::{Envelope, Msg};
+use super::{command::View, gates, verdict, wanted};
+use crate::domain::text::clean_bounded;
+use crate::domain::{Protection, ServiceSpec, SourceHealth, Stamp, Tickets, Verdict};
+use crate::runbook::io::{Input, Level};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+pub use run::{Driver, first_draft};
+pub use script::{Request, ScriptEnd};
+
+/// Messages kept for the message row and its history.
+const MESSAGES: usize = 200;
+/// The heartbeat of a platform watch.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+impl Model {
+    /// A cockpit that knows its service and nothing else yet.
+    #[must_use]
+    pub fn new(spec: ServiceSpec, options: Options, now: Stamp) -> Self {
+        let mode = if options.spectator {
+            Mode::Spectator
+        } else if options.starts_armed && spec.protection != Protection::Protected && !options.read_only {
+            Mode::Armed { until: now.boot + Mode::ARMED_FOR }
+        } else {
+            Mode::Observe
+        };
+        let platform = SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT);
+        let metrics = SourceHealth::new(spec.metrics.clone(), "prom", spec.scrape_interval);
+        Self {
+            spec,
+            options,
+            mode,
+            last_key: now.boot,
+            platform,
+            metrics,
+            picture: Picture::default(),
+            panels: BTreeMap::new(),
+            observed: Observed::default(),
+            gates: Vec::new(),
+            verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
+            blocked: Vec::new(),
+            incident: None,
+            run: None,
+            act: None,
+            prompt: None,
+            screen: Screen {
+                size: (80, 24),
+                view: View::Cockpit,
+                last_view: View::Cockpit,
+                selections: BTreeMap::new(),
+                filter: String::new(),
+                filtering: false,
+                sort: super::model::InstanceSort::default(),
+                help: false,
+                source: false,
+                local_time: false,
+                opened: now.mono,
+            },
+            messages: VecDeque::new(),
+            tickets: Tickets::default(),
+            now,
+            journal_read: false,
+            seat_refused: None,
+            driver: Driver::default(),
+        }
+    }
+
+    /// Tells the operator.
+    pub(super) fn say(&mut self, level: Level, text: &str) {
+        let text = clean_bounded(text, 300);
+        if self.messages.back().is_some_and(|m| m.text == text && m.level == level) {
+            if let Some(last) = self.messages.back_mut() {
+                last.at = self.now.wall;
+            }
+            return;
+        }
+        self.messages.push_back(Message { at: self.now.wall, level, text });
+        while self.messages.len() > MESSAGES {
+            self.messages.pop_front();
+        }
+    }
+}
+
+/// One message in; what it asks of the outside out.
+pub fn update(model: &mut Model, envelope: &Envelope) -> Vec<Effect> {
+    let stamp = envelope.stamp;
+    model.now = stamp;
+    let before = (model.verdict.verdict, model.incident.is_some());
+    let mut effects = keys::pending(model, &stamp);
+    effects.extend(handle(model, &stamp, &envelope.msg));
+    effects.extend(run::due(model, &stamp));
+    effects.extend(settle(model, &stamp));
+    if rings(before, model) {
+        effects.push(Effect::Bell);
+    }
+    effects
+}
+
+fn rings(before: (Verdict, bool), model: &Model) -> bool {
+    let now = model.verdict.verdict;
+    (before.0 != Verdict::NoGo && now == Verdict::NoGo && model.run.is_some()) || (!before.1 && model.incident.is_some())
+}
+
+fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
+    match msg {
+        Msg::Started | Msg::Tick => Vec::new(),
+        Msg::Key(key) => keys::key(model, stamp, *key),
+        Msg::Paste(text) => keys::paste(model, text),
+        Msg::TextChanged(text) => keys::text_changed(model, text),
+        Msg::Resized { width, height } => {
+            model.screen.size = (*width, *height);
+            Vec::new()
+        }
+        Msg::Woke { what } => observe::woke(model, stamp, what),
+        Msg::Platform(updates) => {
+            observe::platform(model, stamp, updates);
+            Vec::new()
+        }
+        Msg::Answered { ticket, result } => {
+            wanted::answered(model, stamp, *ticket, result.clone());
+            Vec::new()
+        }
+        Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
+        Msg::RunFollowed { entries, attended } => run::followed(model, entries, *attended),
+        Msg::EntriesAppended { entries, attended } => run::entries_appended(model, stamp, entries, *attended),
+        Msg::RunRefused { why, .. } => run::refused(model, why),
+        Msg::Appended { ticket, entries } => run::appended(model, stamp, *ticket, entries),
+        Msg::AppendRefused { ticket, why } => run::append_refused(model, stamp, *ticket, why),
+        Msg::Planned { ticket, result } => run::planned(model, stamp, *ticket, result.clone()),
+        Msg::RouteRead { ticket, result } => {
+            observe::route_read(model, stamp, result);
+            run::feed(model, stamp, Input::Read { ticket: *ticket, result: result.clone() })
+        }
+        Msg::Sent { ticket, result } => run::sent(model, stamp, *ticket, result),
+        Msg::EpochAdvanced { ticket, result } => run::feed(model, stamp, Input::EpochAdvanced { ticket: *ticket, result: result.clone() }),
+        Msg::SeatLost { current } => run::feed(model, stamp, Input::SeatLost { current: *current }),
+        Msg::Decided(command) => run::feed(model, stamp, Input::Command(command.clone())),
+        Msg::Requested(request) => script::requested(model, request),
+        Msg::AskStart { title, lines, first } => prompts::ask_start(model, stamp, title, lines, first),
+        Msg::Start { first } => vec![Effect::StartRun { first: first.clone() }],
+        Msg::AskSeat { run, take_over } => vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }],
+        Msg::JournalRead => {
+            model.journal_read = true;
+            Vec::new()
+        }
+        Msg::Copied(result) => {
+            match result {
+                Ok(what) => model.say(Level::Info, &format!("copied {what} (sent to the terminal; whether it arrived cannot be verified)")),
+                Err(why) => model.say(Level::Warning, &format!("not copied: {why}")),
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Brings everything that follows from the facts up to date, and asks what is due.
+fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    keys::expire(model, stamp);
+    let mut effects = wanted::poll(model, stamp);
+    model.gates = gates::all(model, stamp);
+    model.verdict = verdict::verdict(model, stamp);
+    model.blocked = verdict::blocked(model, stamp);
+    effects.extend(run::follow_up(model, stamp));
+    // What the engine just did may have changed what blocks.
+    model.verdict = verdict::verdict(model, stamp);
+    model.blocked = verdict::blocked(model, stamp);
+    model.incident = verdict::incident(model, stamp);
+    effects.extend(script::step(model, stamp));
+    prompts::world_moved(model, stamp);
+    effects
+}
+
+/// When the core wants to be called again without any message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deadlines {
+    /// On the boot clock: polls, bakes, countdowns, disarming.
+    pub boot: Option<Duration>,
+    /// On the mono clock: keys that wait to be told from a paste.
+    pub mono: Option<Duration>,
+}
+
+/// See [`Deadlines`].
+#[must_use]
+pub fn deadlines(model: &Model) -> Deadlines {
+    let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
+    let share = model.observed.outstanding.is_none().then_some(model.observed.due);
+    let armed = match model.mode {
+        Mode::Armed { until } => Some(until.min(model.last_key + Mode::IDLE)),
+        _ => None,
+    };
+    Deadlines { boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+}

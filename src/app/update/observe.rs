@@ -1,0 +1,104 @@
+//! What the platform tells.
+
+use super::super::effect::Effect;
+use super::super::model::Model;
+use super::run;
+use crate::domain::text::clean_bounded;
+use crate::domain::{Failure, Instance, PlatformUpdate, Route, Stamp};
+use crate::runbook::io::{Input, Level};
+
+/// Platform events kept.
+const EVENTS: usize = 200;
+
+pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpdate]) {
+    for update in updates {
+        match update {
+            PlatformUpdate::Workload(workload) => {
+                model.picture.workloads.insert(workload.uid.clone(), workload.clone());
+            }
+            PlatformUpdate::WorkloadGone { uid } => {
+                model.picture.workloads.remove(uid);
+            }
+            PlatformUpdate::Instances(all) => {
+                let known = std::mem::take(&mut model.picture.first_restarts);
+                model.picture.first_restarts =
+                    all.iter().map(|i| (i.uid.clone(), known.get(&i.uid).copied().unwrap_or(i.restarts))).collect();
+                model.picture.instances.replace(all.clone());
+                model.picture.listed = true;
+            }
+            PlatformUpdate::Instance(instance) => {
+                model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
+                let before = model.picture.instances.put(instance.clone());
+                tell(model, before.as_ref(), instance);
+            }
+            PlatformUpdate::InstanceGone { uid } => {
+                model.picture.instances.remove(uid);
+                model.picture.first_restarts.remove(uid);
+            }
+            PlatformUpdate::Route(route) => {
+                model.picture.route.clone_from(route);
+                model.picture.route_read = true;
+            }
+            PlatformUpdate::Event(event) => {
+                model.picture.events.retain(|e| e.uid != event.uid);
+                model.picture.events.push_front(event.clone());
+                model.picture.events.truncate(EVENTS);
+            }
+            PlatformUpdate::Alive { at, skew } => {
+                let source = &mut model.platform;
+                source.newest = source.newest.max(Some(*at));
+                source.failures = 0;
+                source.trouble = None;
+                source.login = None;
+                source.next_attempt = None;
+                if skew.is_some() {
+                    model.picture.skew = *skew;
+                }
+            }
+            PlatformUpdate::Trouble { failure, part, retry_in } => trouble(model, stamp, failure, part, *retry_in),
+        }
+    }
+}
+
+fn trouble(model: &mut Model, stamp: &Stamp, failure: &Failure, part: &str, retry_in: std::time::Duration) {
+    let source = &mut model.platform;
+    source.failures += 1;
+    source.trouble = Some(clean_bounded(&format!("{part}: {failure}"), 300));
+    source.login = failure.login().map(str::to_owned);
+    source.next_attempt = chrono::TimeDelta::from_std(retry_in).ok().map(|d| stamp.wall + d);
+    if let Some(login) = model.platform.login.clone() {
+        model.say(Level::Warning, &format!("login needed: {login}"));
+    }
+}
+
+/// Only transitions that a person acts on.
+fn tell(model: &mut Model, before: Option<&Instance>, now: &Instance) {
+    let restarted = before.is_some_and(|b| now.restarts > b.restarts);
+    if restarted {
+        let how = now.last_exit.as_ref().map_or_else(String::new, |(_, how)| format!(" ({how})"));
+        model.say(Level::Warning, &format!("{} restarted{how}", now.name));
+    } else if now.is_problem() && !before.is_some_and(Instance::is_problem) {
+        let why = now.reason.as_deref().unwrap_or("failing");
+        model.say(Level::Warning, &format!("{}: {why}", now.name));
+    }
+}
+
+/// A fresh read is also the newest picture.
+pub(super) fn route_read(model: &mut Model, _stamp: &Stamp, result: &Result<Box<Route>, Failure>) {
+    if let Ok(route) = result {
+        model.picture.route = Some((**route).clone());
+        model.picture.route_read = true;
+    }
+}
+
+/// Back from sleep or suspension: nothing on screen counts until it was read again.
+pub(super) fn woke(model: &mut Model, stamp: &Stamp, what: &str) -> Vec<Effect> {
+    model.say(Level::Warning, &format!("{what}: everything is read again"));
+    for panel in model.panels.values_mut() {
+        panel.due = stamp.boot;
+    }
+    model.observed.due = stamp.boot;
+    let mut effects = run::feed(model, stamp, Input::ClockJumped { what: what.to_owned() });
+    effects.push(Effect::Refresh);
+    effects
+}

@@ -1,0 +1,476 @@
+//! Between the core and the engine: what the run asks for, and what it learns.
+
+use super::super::effect::{Effect, Quit};
+use super::super::gates;
+use super::super::model::{ActFeedback, Model, RunView, Seat};
+use super::super::verdict;
+use super::super::wanted::current_share;
+use super::{prompts, script};
+use crate::domain::record::{Draft, Entry};
+use crate::domain::text::span;
+use crate::domain::traffic::Agreement;
+use crate::domain::{Accepted, Action, ActionPlan, Epoch, Failure, Finding, Outcome, Percent, Probe, Stamp, StepId, Ticket, WriteKind};
+use crate::judge;
+use crate::runbook::StepKind;
+use crate::runbook::engine::Engine;
+use crate::runbook::fold;
+use crate::runbook::io::{AppendRefusal, Command, Input, Level, Output, Purpose, SampleOf};
+use crate::runbook::plan::{Rollback, Runbook, Target};
+use crate::runbook::record::Event;
+use crate::runbook::state::RunState;
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// What drives the run and the keys, and is not shown.
+#[derive(Debug, Clone, Default)]
+pub struct Driver {
+    /// The engine, when we drive.
+    pub(super) engine: Option<Box<Engine>>,
+    /// Conditions the engine waits for.
+    pub(super) samples: BTreeMap<SampleOf, (Ticket, Option<DateTime<Utc>>)>,
+    /// Since when platform conditions are bad.
+    pub(super) bad_since: BTreeMap<SampleOf, DateTime<Utc>>,
+    /// Since when platform conditions are good.
+    pub(super) good_since: BTreeMap<SampleOf, DateTime<Utc>>,
+    /// What to do once a run is open.
+    pub(super) after_open: Option<AfterOpen>,
+    /// What the engine was told about the data.
+    pub(super) data_live: Option<bool>,
+    /// The shift whose landing the engine was told about.
+    pub(super) landed: Option<(DateTime<Utc>, bool)>,
+    /// Appends of ours to a run that somebody else drives.
+    pub(super) observer: BTreeMap<Ticket, Draft>,
+    /// Mono times of the latest printable keys.
+    pub(super) recent_keys: VecDeque<Duration>,
+    /// A hold that waits to be told from a paste (mono).
+    pub(super) hold_pending: Option<Duration>,
+    /// The latest Ctrl-C (mono).
+    pub(super) interrupted: Option<Duration>,
+    /// An act of the command line.
+    pub(super) script: Option<script::Script>,
+    /// When the write in flight was sent (boot).
+    pub(super) sent_boot: Option<Duration>,
+}
+
+/// What to do once a run is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AfterOpen {
+    /// Ask for the back-out that was asked for.
+    BackOut,
+}
+
+/// An event for the engine, and what it asks for.
+pub(super) fn feed(model: &mut Model, stamp: &Stamp, input: Input) -> Vec<Effect> {
+    let Some(engine) = model.driver.engine.as_mut() else { return Vec::new() };
+    let outputs = engine.handle(stamp, input);
+    sync(model);
+    let mut effects = Vec::new();
+    for output in outputs {
+        effects.extend(obey(model, stamp, output));
+    }
+    effects
+}
+
+/// The screens see what was folded, never what the engine intends.
+fn sync(model: &mut Model) {
+    let Some(engine) = &model.driver.engine else { return };
+    if let Some(run) = &mut model.run {
+        if run.state.head != engine.state().head {
+            run.state = engine.state().clone();
+        }
+        run.doing = Some(engine.waiting_for()).filter(|text| !text.is_empty());
+    }
+}
+
+fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
+    let Some(run) = model.run.as_ref().map(|r| r.state.run.clone()) else { return Vec::new() };
+    match output {
+        Output::Append { ticket, after, epoch, drafts } => vec![Effect::Append { ticket, run, after, epoch, drafts }],
+        Output::Plan { ticket, action } => vec![Effect::Plan { ticket, action }],
+        Output::Read { ticket } => vec![Effect::ReadRoute { ticket }],
+        Output::AdvanceEpoch { ticket } => vec![Effect::AdvanceEpoch { ticket, run }],
+        Output::Send { ticket, write, intent, confirmed } => {
+            if let WriteKind::Act { action } = &write.kind {
+                sending(model, stamp, action, write.before.canary_share());
+            }
+            vec![Effect::Send { ticket, write, intent, confirmed }]
+        }
+        Output::Sample { ticket, what, not_before } => {
+            model.driver.samples.insert(what, (ticket, not_before));
+            Vec::new()
+        }
+        Output::Ask(proposal) => prompts::proposed(model, stamp, proposal),
+        Output::Withdraw { why } => {
+            prompts::withdrawn(model, &why);
+            Vec::new()
+        }
+        Output::Say { level, text } => {
+            prompts::said(model, level, &text);
+            script::said(model, level, &text);
+            model.say(level, &text);
+            if level == Level::Alarm { vec![Effect::Bell] } else { Vec::new() }
+        }
+    }
+}
+
+fn sending(model: &mut Model, stamp: &Stamp, action: &Action, before: Option<f64>) {
+    let from = before.map_or_else(|| "?".into(), |s| format!("{s:.0}"));
+    model.driver.sent_boot = Some(stamp.boot);
+    model.act = Some(ActFeedback {
+        what: format!("canary {from}% -> {}%", action.weight()),
+        weight: action.weight(),
+        sent: Some(stamp.wall),
+        accepted: None,
+        accepted_boot: None,
+        seen: None,
+        not_observed: false,
+        unknown: None,
+    });
+}
+
+/// The answer to a write, for the engine and for the message row.
+pub(super) fn sent(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: &Result<Accepted, Failure>) -> Vec<Effect> {
+    let took = model.driver.sent_boot.map(|at| stamp.boot.saturating_sub(at));
+    if let Some(act) = &mut model.act {
+        match result {
+            Ok(_) => {
+                act.accepted = took;
+                act.accepted_boot = Some(stamp.boot);
+            }
+            Err(failure) if failure.certainly_not_applied() => model.act = None,
+            Err(failure) => act.unknown = Some(failure.to_string()),
+        }
+    }
+    feed(model, stamp, Input::Sent { ticket, result: result.clone() })
+}
+
+/// The engine's deadline passed.
+pub(super) fn due(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let is_due = model.driver.engine.as_ref().and_then(|e| e.deadline()).is_some_and(|at| at <= stamp.boot);
+    if is_due { feed(model, stamp, Input::Due) } else { Vec::new() }
+}
+
+pub(super) fn deadline(model: &Model) -> Option<Duration> {
+    model.driver.engine.as_ref().and_then(|e| e.deadline())
+}
+
+/// What follows from new facts: findings, live data, landing.
+pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    if model.driver.engine.is_none() {
+        return Vec::new();
+    }
+    let mut effects = tell_data(model, stamp);
+    effects.extend(tell_landing(model, stamp));
+    // The engine may ask again in answer to an answer; it does so at most once per condition and period.
+    for _ in 0..4 {
+        let ready: Vec<(SampleOf, Ticket, Option<DateTime<Utc>>)> = model
+            .driver
+            .samples
+            .iter()
+            .filter(|(what, _)| answerable(model, what))
+            .map(|(what, (ticket, not_before))| (what.clone(), *ticket, *not_before))
+            .collect();
+        if ready.is_empty() {
+            break;
+        }
+        for (what, ticket, not_before) in ready {
+            model.driver.samples.remove(&what);
+            let Some((probe, hold)) = asked(model.run.as_ref(), &what) else { continue };
+            let finding = gates::evaluate(model, &probe, hold, not_before, stamp);
+            let finding = remembered(model, &what, finding, hold, not_before);
+            effects.extend(feed(model, stamp, Input::Sampled { ticket, finding }));
+        }
+    }
+    effects
+}
+
+/// For how long a platform condition has been bad, or good: the platform tells only how it is now.
+fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Duration, not_before: Option<DateTime<Utc>>) -> Finding {
+    let is_platform = matches!(asked(model.run.as_ref(), what), Some((Probe::Platform(_), _)));
+    let Some(at) = model.platform.newest.filter(|_| is_platform) else { return finding };
+    let mut finding = finding;
+    if finding.outcome == Outcome::Pass {
+        let since = model.driver.good_since.entry(what.clone()).or_insert(at);
+        *since = (*since).max(not_before.unwrap_or(*since));
+        finding.held = crate::domain::time::age(at, *since).min(hold);
+        if finding.held < hold {
+            finding.outcome = Outcome::Holding;
+            finding.why = format!("{}, for {} of {}", finding.shown, span(finding.held), span(hold));
+        }
+    } else if finding.outcome == Outcome::Fail {
+        model.driver.good_since.remove(what);
+    }
+    let (finding, since) = judge::remember_bad(finding, model.driver.bad_since.get(what).copied(), at);
+    match since {
+        Some(since) => model.driver.bad_since.insert(what.clone(), since),
+        None => model.driver.bad_since.remove(what),
+    };
+    finding
+}
+
+fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
+    let state = &run?.state;
+    match what {
+        SampleOf::Guard { index } => state.runbook.guards.get(*index).map(|g| (g.probe.clone(), Duration::ZERO)),
+        SampleOf::Condition { step, index } => {
+            let step = state.runbook.steps.iter().chain(&state.rollback_plan).find(|s| s.id == *step)?;
+            let StepKind::Check(check) = &step.kind else { return None };
+            check.conditions.get(*index).map(|c| (c.probe.clone(), c.hold))
+        }
+    }
+}
+
+/// A metrics condition waits for the first answer (or failure) of its expression; all others can be told at once.
+fn answerable(model: &Model, what: &SampleOf) -> bool {
+    match asked(model.run.as_ref(), what) {
+        Some((Probe::Promql(threshold), _)) => {
+            model.panels.get(&threshold.query).is_some_and(|p| p.answered.is_some() || p.trouble.is_some())
+        }
+        _ => true,
+    }
+}
+
+fn tell_data(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let stale: Vec<String> = [&model.platform, &model.metrics]
+        .into_iter()
+        .filter(|s| !s.freshness(stamp.wall).usable())
+        .map(|s| format!("{} {}", s.source, s.freshness(stamp.wall).word()))
+        .collect();
+    let live = stale.is_empty();
+    if model.driver.data_live == Some(live) {
+        return Vec::new();
+    }
+    model.driver.data_live = Some(live);
+    feed(model, stamp, Input::Data { live, why: if live { "data is live".into() } else { format!("no data: {}", stale.join(", ")) } })
+}
+
+fn tell_landing(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let Some(shifted) = model.run.as_ref().and_then(|r| r.state.shifted_at) else { return Vec::new() };
+    let agreed = match verdict::weights(model, stamp) {
+        Agreement::Agreed => true,
+        Agreement::NotObserved => false,
+        _ => return Vec::new(),
+    };
+    if model.driver.landed == Some((shifted, agreed)) {
+        return Vec::new();
+    }
+    model.driver.landed = Some((shifted, agreed));
+    let shown = current_share(model, stamp.wall)
+        .map_or_else(|| "no requests".to_owned(), |s| format!("{:.1}% of {:.0} requests", s.percent().unwrap_or_default(), s.total));
+    if let Some(act) = &mut model.act {
+        let after = act.accepted_boot.map_or(Duration::ZERO, |at| stamp.boot.saturating_sub(at));
+        if agreed && act.seen.is_none() {
+            act.seen = Some((shown.clone(), after));
+        }
+        act.not_observed = !agreed;
+    }
+    let mut effects = feed(model, stamp, Input::Landed { agreed, shown: shown.clone() });
+    if !agreed {
+        model.say(Level::Alarm, &format!("NOT OBSERVED: traffic does not follow the weight, seen {shown}"));
+        effects.push(Effect::Bell);
+    }
+    effects
+}
+
+/// We drive this run now.
+pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch: Epoch, boot_id: &str, resumed: bool) -> Vec<Effect> {
+    let state = match RunState::of(entries) {
+        Ok(state) => state,
+        Err(e) => {
+            model.say(Level::Alarm, &e.to_string());
+            return Vec::new();
+        }
+    };
+    model.prompt = None;
+    model.driver.samples.clear();
+    model.driver.bad_since.clear();
+    model.driver.good_since.clear();
+    model.driver.data_live = None;
+    model.driver.landed = None;
+    model.driver.engine = Some(Box::new(Engine::new(state.clone(), epoch, boot_id.to_owned(), epoch.0 << 32)));
+    let what = if resumed { "continuing" } else { "started" };
+    model.say(Level::Info, &format!("{what} run {}", state.run));
+    model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
+    let mut effects = feed(model, stamp, Input::Begin);
+    if model.driver.after_open.take() == Some(AfterOpen::BackOut) {
+        effects.extend(prompts::ask_back_out(model, stamp));
+    }
+    effects
+}
+
+/// We only look on.
+pub(super) fn followed(model: &mut Model, entries: &[Entry], attended: bool) -> Vec<Effect> {
+    match RunState::of(entries) {
+        Ok(state) => {
+            model.driver.engine = None;
+            let seat = if attended { Seat::Following } else { Seat::Unattended };
+            let boot_id = entries.last().map(|e| e.time.boot_id.clone()).unwrap_or_default();
+            model.run = Some(RunView { state, entries: entries.to_vec(), seat, boot_id, doing: None });
+        }
+        Err(e) => model.say(Level::Alarm, &e.to_string()),
+    }
+    Vec::new()
+}
+
+/// Others appended to the run on screen.
+pub(super) fn entries_appended(model: &mut Model, stamp: &Stamp, entries: &[Entry], attended: bool) -> Vec<Effect> {
+    let Some(run) = &mut model.run else { return Vec::new() };
+    let new: Vec<Entry> = entries.iter().filter(|e| e.run == run.state.run && e.seq > run.state.head).cloned().collect();
+    if run.seat == Seat::Driving {
+        if new.is_empty() {
+            return Vec::new();
+        }
+        remember(run, &new);
+        return feed(model, stamp, Input::Foreign { entries: new });
+    }
+    run.seat = if attended { Seat::Following } else { Seat::Unattended };
+    for entry in &new {
+        if let Err(e) = run.state.fold(entry) {
+            let text = e.to_string();
+            model.say(Level::Alarm, &text);
+            return Vec::new();
+        }
+        run.boot_id.clone_from(&entry.time.boot_id);
+        run.entries.push(entry.clone());
+    }
+    Vec::new()
+}
+
+fn remember(run: &mut RunView, entries: &[Entry]) {
+    let last = run.entries.last().map_or(0, |e| e.seq);
+    run.entries.extend(entries.iter().filter(|e| e.seq > last).cloned());
+}
+
+pub(super) fn refused(model: &mut Model, why: &str) -> Vec<Effect> {
+    model.driver.after_open = None;
+    model.prompt = None;
+    model.seat_refused = Some(why.to_owned());
+    model.say(Level::Warning, why);
+    script::refused(model, why);
+    Vec::new()
+}
+
+pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries: &[Entry]) -> Vec<Effect> {
+    if model.driver.observer.remove(&ticket).is_some() {
+        script::appended(model);
+        return entries_appended(model, stamp, entries, model.run.as_ref().is_some_and(|r| r.seat == Seat::Following));
+    }
+    if let Some(run) = &mut model.run {
+        remember(run, entries);
+    }
+    feed(model, stamp, Input::Appended { ticket, entries: entries.to_vec() })
+}
+
+pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, why: &AppendRefusal) -> Vec<Effect> {
+    if let Some(draft) = model.driver.observer.remove(&ticket) {
+        return match why {
+            AppendRefusal::Moved { entries } => {
+                let mut effects = entries_appended(model, stamp, entries, true);
+                effects.extend(append_draft(model, draft));
+                effects
+            }
+            AppendRefusal::Fenced { .. } | AppendRefusal::Store { .. } => {
+                let text = format!("not written: {why:?}");
+                model.say(Level::Alarm, &text);
+                script::refused(model, &text);
+                Vec::new()
+            }
+        };
+    }
+    if let (AppendRefusal::Moved { entries }, Some(run)) = (why, &mut model.run) {
+        remember(run, entries);
+    }
+    feed(model, stamp, Input::AppendRefused { ticket, why: why.clone() })
+}
+
+/// A fact that everybody may add to a run that somebody else drives.
+pub(super) fn append_as_observer(model: &mut Model, event: &Event) -> Vec<Effect> {
+    append_draft(model, event.draft())
+}
+
+fn append_draft(model: &mut Model, draft: Draft) -> Vec<Effect> {
+    let Some(run) = &model.run else { return Vec::new() };
+    let (id, after) = (run.state.run.clone(), run.state.head);
+    // Tickets of the core and of the engine must not meet: the core's are even numbers far above.
+    let ticket = Ticket(u64::MAX / 2 + model.tickets.take().0);
+    model.driver.observer.insert(ticket, draft.clone());
+    vec![Effect::Append { ticket, run: id, after, epoch: None, drafts: vec![draft] }]
+}
+
+pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Result<Box<ActionPlan>, Failure>) -> Vec<Effect> {
+    if let Err(failure) = &result {
+        prompts::plan_failed(model, failure);
+        script::said(model, Level::Warning, &failure.to_string());
+    }
+    feed(model, stamp, Input::Planned { ticket, result })
+}
+
+/// A run that only takes the canary's traffic away, for a service that has none.
+pub(super) fn back_out_run(model: &Model) -> Draft {
+    let spec = &model.spec;
+    let runbook = Runbook {
+        id: "back-out".into(),
+        version: "1".into(),
+        title: "Back out".into(),
+        owner: model.options.operator.clone(),
+        doc: String::new(),
+        params: BTreeMap::new(),
+        target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
+        guards: Vec::new(),
+        steps: Vec::new(),
+        rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new() },
+    };
+    first_draft(model, &runbook, false)
+}
+
+/// The `run.started` entry of a runbook on this service.
+#[must_use]
+pub fn first_draft(model: &Model, runbook: &Runbook, auto_back_out: bool) -> Draft {
+    let configured = model.configured().map(|s| s.round() as u32).and_then(Percent::new);
+    let instances = &model.picture.instances;
+    let restarts = crate::domain::Track::ALL.into_iter().map(|t| instances.of(t).restarts).sum();
+    let hash = fold::runbook_hash(runbook).unwrap_or_default();
+    fold::start_draft(runbook, &hash, auto_back_out, configured, restarts)
+}
+
+/// The first entry with the weight and the restarts of the moment of the decision.
+pub(super) fn as_it_stands(model: &Model, mut first: Draft) -> Draft {
+    let configured = model.configured().map(|s| s.round() as u32);
+    let instances = &model.picture.instances;
+    let restarts: u32 = crate::domain::Track::ALL.into_iter().map(|t| instances.of(t).restarts).sum();
+    if let Some(body) = first.body.as_object_mut() {
+        body.insert("configured".into(), configured.into());
+        body.insert("restarts".into(), restarts.into());
+    }
+    first
+}
+
+/// What an act that was confirmed is for, for the timeline of prompts.
+pub(super) fn back_out_reason(model: &Model) -> String {
+    model.incident.as_ref().map_or_else(
+        || {
+            let reasons: Vec<&str> = model.verdict.reasons.iter().take(2).map(|r| r.text.as_str()).collect();
+            format!("{} backed out; verdict {}: {}", model.options.operator, model.verdict.verdict, reasons.join("; "))
+        },
+        |i| format!("{} backed out: {}", model.options.operator, i.what),
+    )
+}
+
+/// Leaves, giving the seat up on purpose.
+pub(super) fn leave(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let mut effects = feed(model, stamp, Input::Command(Command::Leave));
+    effects.push(Effect::Leave);
+    effects.push(Effect::Quit { how: Quit::Operator });
+    effects
+}
+
+/// The step a proposal belongs to, for people.
+pub(super) fn step_title(model: &Model, step: &StepId) -> String {
+    model.run.as_ref().and_then(|r| r.state.runbook.step(step)).map_or_else(|| step.to_string(), |s| s.title.clone())
+}
+
+/// Whether a proposal goes forward.
+pub(super) fn forward(purpose: Purpose) -> bool {
+    purpose == Purpose::Forward
+}

@@ -1,0 +1,252 @@
+//! May we go on? The worst of what is known, and the reasons in words.
+
+use super::model::{Incident, Mode, Model, Reason, Seat, VerdictView};
+use super::wanted::{current_share, settle_time};
+use crate::domain::text::{clock, span};
+use crate::domain::time::age;
+use crate::domain::traffic::{Agreement, agreement};
+use crate::domain::{Freshness, Stamp, Verdict};
+use crate::runbook::io::Permit;
+use crate::runbook::state::{OpStage, Phase, Question, StepPhase};
+use crate::runbook::{GuardThen, StepKind};
+use std::time::Duration;
+
+/// Whether the three weights agree now.
+#[must_use]
+pub fn weights(model: &Model, now: &Stamp) -> Agreement {
+    if !model.platform.freshness(now.wall).usable() {
+        return Agreement::Unknown;
+    }
+    let state = model.run.as_ref().map(|r| &r.state);
+    let under_way = state
+        .and_then(|s| s.operation.as_ref())
+        .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
+    let shifted = state.and_then(|s| s.shifted_at);
+    let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
+    // A window that reaches back before the shift counts the old traffic too.
+    let share = current_share(model, now.wall).filter(|share| {
+        let begins = share.newest - chrono::TimeDelta::from_std(share.window).unwrap_or_default();
+        !under_way && shifted.is_none_or(|at| begins + SCRAPE_SLACK >= at)
+    });
+    agreement(model.intended(), model.picture.route.as_ref(), share.as_ref(), settled)
+}
+
+/// A counter is read a moment before the window's end: so much of the old traffic does not count.
+const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
+
+/// The verdict with its reasons, worst first. A person's own part (confirming the next act) is no reason.
+pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
+    let mut reasons = Vec::new();
+    sources(model, now, &mut reasons);
+    for gate in model.gates.iter().filter(|g| g.counts) {
+        let verdict = gate.verdict();
+        if verdict != Verdict::Go {
+            let text = match verdict {
+                Verdict::NoGo => format!("{} {} NO-GO", gate.title, gate.finding.shown),
+                Verdict::Watch => format!("{} WATCH", gate.title),
+                _ => format!("{}: {}", gate.title, gate.finding.why),
+            };
+            reasons.push(Reason { verdict, text });
+        }
+    }
+    routing(model, now, &mut reasons);
+    run(model, now, &mut reasons);
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
+    VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
+}
+
+fn sources(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    for source in [&model.platform, &model.metrics] {
+        let freshness = source.freshness(now.wall);
+        if !freshness.usable() {
+            let text = match freshness {
+                Freshness::NoData => format!("no data from {} yet", source.source),
+                other => format!("{} {}", source.source, other.word()),
+            };
+            reasons.push(Reason { verdict: Verdict::Unknown, text });
+        }
+    }
+}
+
+fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    if !model.picture.route_read {
+        return;
+    }
+    let Some(route) = &model.picture.route else {
+        let text = format!("virtualservice/{} does not exist", model.spec.route.virtualservice);
+        reasons.push(Reason { verdict: Verdict::Unknown, text });
+        return;
+    };
+    if let Some(trouble) = &route.trouble {
+        reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
+    }
+    let (verdict, text) = match weights(model, now) {
+        Agreement::Agreed => return,
+        Agreement::Settling => (Verdict::Hold, "traffic is settling after the shift".to_owned()),
+        Agreement::NoData => (Verdict::Unknown, "too few requests to see the split".to_owned()),
+        Agreement::ConfiguredDiffers => {
+            let want = model.intended().map_or_else(|| "?".into(), |w| w.to_string());
+            let set = route.canary_share().map_or_else(|| "?".into(), |s| format!("{s:.0}"));
+            (Verdict::Hold, format!("want {want}% but set to {set}%"))
+        }
+        Agreement::NotObserved => {
+            let seen = current_share(model, now.wall).and_then(|s| s.percent()).map_or_else(|| "?".into(), |p| format!("{p:.1}"));
+            (Verdict::Hold, format!("NOT OBSERVED: set {:.0}%, seen {seen}%", route.canary_share().unwrap_or_default()))
+        }
+        Agreement::Unknown => return,
+    };
+    reasons.push(Reason { verdict, text });
+}
+
+fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    let Some(run) = &model.run else {
+        reasons.push(Reason { verdict: Verdict::Hold, text: "nothing is being released".into() });
+        return;
+    };
+    let state = &run.state;
+    let mut add = |verdict, text: String| reasons.push(Reason { verdict, text });
+    match state.phase {
+        Phase::Completed => return,
+        Phase::RolledBack => return add(Verdict::Hold, "backed out".into()),
+        Phase::Aborted => return add(Verdict::Hold, "aborted".into()),
+        Phase::RollbackStuck => add(Verdict::NoGo, "the way back is stuck".into()),
+        Phase::RollingBack => add(Verdict::NoGo, "backing out".into()),
+        Phase::Running => {}
+    }
+    for (guard, known) in state.runbook.guards.iter().zip(&state.guards) {
+        if let Some((why, _)) = known.tripped.as_ref().filter(|_| guard.then != GuardThen::Warn) {
+            let still = model.gates.iter().any(|g| g.probe == guard.probe && g.verdict() == Verdict::NoGo);
+            if still || state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(guard.id.as_str())) {
+                add(Verdict::NoGo, why.clone());
+            }
+        }
+    }
+    if let Some(hold) = &state.hold {
+        add(Verdict::Hold, format!("held: {}", hold.reason));
+    }
+    match run.seat {
+        Seat::Unattended => add(Verdict::Hold, "nobody drives this run".into()),
+        Seat::Following | Seat::Driving => {}
+    }
+    match state.question() {
+        Some(Question::Items { open, .. }) => add(Verdict::NoGo, format!("checklist: {} open", open.len())),
+        Some(Question::Failed { step, why, .. }) => {
+            let inconclusive = state.current().is_some_and(|(_, s)| s.phase == StepPhase::Inconclusive);
+            add(if inconclusive { Verdict::Unknown } else { Verdict::NoGo }, format!("{step} failed: {why}"));
+        }
+        Some(Question::Unclear { why, .. }) => add(Verdict::Unknown, why),
+        Some(Question::Act { .. } | Question::Gate { .. }) => {}
+        None if state.phase == Phase::Running => add(Verdict::Hold, doing(model, now)),
+        None => {}
+    }
+}
+
+/// What the run is doing that is not waiting for a person.
+fn doing(model: &Model, now: &Stamp) -> String {
+    let Some(run) = &model.run else { return String::new() };
+    if let Some(op) = &run.state.operation
+        && matches!(op.stage, OpStage::Intent | OpStage::Accepted | OpStage::Confirmed { .. })
+    {
+        return run.doing.clone().unwrap_or_else(|| format!("{} is under way", op.action));
+    }
+    match run.state.current() {
+        Some((step, _)) => match &step.kind {
+            StepKind::Wait { .. } => match run.state.bake_left(now, &run.boot_id) {
+                Some(left) => format!("bake {} left", clock(left)),
+                None => "baking".into(),
+            },
+            StepKind::Check(_) => format!("checking {}", step.id),
+            _ => run.doing.clone().unwrap_or_else(|| format!("step {}", step.id)),
+        },
+        None => "between steps".into(),
+    }
+}
+
+/// Why `P` would not ask, beyond what the verdict says. Empty: it would.
+pub(super) fn blocked(model: &Model, now: &Stamp) -> Vec<String> {
+    let mut why = Vec::new();
+    if model.mode == Mode::Spectator || model.options.spectator {
+        why.push("SPECTATOR holds no write credentials".into());
+    } else if model.options.read_only {
+        why.push("this cockpit is read-only".into());
+    }
+    match &model.run {
+        None => why.push("no run: gonogo run RUNBOOK starts one".into()),
+        Some(run) if run.state.phase.is_final() => why.push(format!("the run is {}", run.state.phase.word())),
+        Some(run) => {
+            match run.seat {
+                Seat::Following => why.push(format!("{} drives: T takes the seat", run.state.driver.id)),
+                Seat::Unattended => why.push("nobody drives: T takes the seat".into()),
+                Seat::Driving => {}
+            }
+            match run.state.question() {
+                Some(Question::Items { open, .. }) => why.push(format!("{} items of the checklist are open: 6, then D", open.len())),
+                Some(Question::Failed { .. } | Question::Unclear { .. }) => why.push("a decision is open: D".into()),
+                _ => {}
+            }
+        }
+    }
+    if !model.verdict.verdict.permits_go() {
+        why.extend(model.verdict.reasons.iter().filter(|r| !r.verdict.permits_go()).map(|r| r.text.clone()));
+    }
+    let agreed = weights(model, now);
+    if agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
+        why.push("the weights are not known".into());
+    }
+    if matches!(model.mode, Mode::Observe) && !model.options.read_only {
+        why.push("OBSERVE: A arms this cockpit".into());
+    }
+    why.dedup();
+    why
+}
+
+/// What the evidence permits now, in the form that is journaled with a decision.
+pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
+    let mut parts: Vec<String> =
+        model.gates.iter().map(|g| format!("{} {} ({}) {}", g.title, g.finding.shown, g.probe.describe(), g.verdict())).collect();
+    for source in [&model.platform, &model.metrics] {
+        let old = source.newest.map_or_else(|| "never".into(), |at| span(age(now.wall, at)));
+        parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));
+    }
+    if let Some(percent) = current_share(model, now.wall).and_then(|s| s.percent()) {
+        parts.push(format!("seen {percent:.1}%"));
+    }
+    parts.extend(model.verdict.reasons.iter().map(|r| r.text.clone()));
+    let mut verdict = model.verdict.verdict;
+    if weights(model, now) == Agreement::Unknown {
+        verdict = verdict.max(Verdict::Unknown);
+    }
+    Permit { verdict, evidence: crate::domain::text::clean_bounded(&parts.join("; "), 2000) }
+}
+
+/// The incident on screen: a guard that tripped, a way back that is stuck.
+pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
+    let run = model.run.as_ref()?;
+    let state = &run.state;
+    if state.phase.is_final() {
+        return None;
+    }
+    let (index, (why, since)) = state.guards.iter().enumerate().find_map(|(i, g)| g.tripped.clone().map(|t| (i, t)))?;
+    let guard = state.runbook.guards.get(index)?;
+    if guard.then == GuardThen::Warn {
+        return None;
+    }
+    let held = state.hold.as_ref().is_some_and(|h| h.guard.is_some());
+    let countdown = state.guards[index].countdown.map(|at| {
+        let left = Duration::from_secs(10).saturating_sub(age(now.wall, at));
+        now.boot + left
+    });
+    if state.hold.is_none() && countdown.is_none() && state.phase == Phase::Running {
+        return None;
+    }
+    let at = state.hold.as_ref().map_or(since, |h| h.since);
+    let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
+    let state_text = match (state.phase, countdown, held) {
+        (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),
+        (Phase::RollbackStuck, ..) => "THE WAY BACK IS STUCK: see 7".to_owned(),
+        (_, Some(due), _) => format!("BACKS OUT BY ITSELF in {} s   H stops that", due.saturating_sub(now.boot).as_secs()),
+        (_, None, true) => format!("HELD at {weight} by guard {} {}", guard.id, at.format("%H:%M:%SZ")),
+        (_, None, false) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
+    };
+    Some(Incident { what: why, state: state_text, since, at_weight: state.intended, countdown })
+}

@@ -1,0 +1,207 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The release cockpit for the terminal: watch a release, decide go or no-go, back out fast.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gonogo",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Without a command: the cockpit on the configured service.\nTry it now: gonogo demo   (a simulated release, no network, nothing to break)"
+)]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// If the terminal can.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "GONOGO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Service, when the configuration has several
+    #[arg(long, global = true, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Nothing can be written from this process
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Look on only: no write credentials in the process
+    #[arg(long, global = true)]
+    pub spectator: bool,
+    /// Colours; NO_COLOR counts as never
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+    /// Only ASCII characters on screen
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Most frames a second [default: 10, over ssh 4]
+    #[arg(long, global = true, value_name = "N")]
+    pub fps: Option<u32>,
+    /// Give up after this time, exit 124
+    #[arg(long, global = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Result as JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A simulated release in this process, and the cockpit on it
+    #[cfg(feature = "sim")]
+    Demo(Sim),
+    /// The simulator alone, for other clients and tests
+    #[cfg(feature = "sim")]
+    Sim(Sim),
+    /// Start a runbook in the cockpit
+    Run(Run),
+    /// Continue an unattended run
+    Resume(Resume),
+    /// What a runbook would do: the real difference of its first act, rights, times
+    Plan(Plan),
+    /// Check runbook files
+    Lint {
+        /// Runbook files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Go one step on, without a screen
+    Promote(Promote),
+    /// Take the canary's traffic away, without a screen
+    Backout {
+        /// The new canary weight, typed out: 0
+        #[arg(long, value_name = "0")]
+        confirm: Option<String>,
+    },
+    /// Hold the run
+    Hold {
+        /// Why, for the record
+        #[arg(long, default_value = "held from the command line")]
+        reason: String,
+    },
+    /// One snapshot
+    Status,
+    /// Runs in the journal
+    Runs,
+    /// What happened in a run
+    Show {
+        /// The run [default: the unfinished one, else the latest]
+        run: Option<String>,
+    },
+    /// How to go back by hand, with the platform's own client; works offline
+    PrintUndo {
+        /// The run [default: the unfinished one, else the latest]
+        run: Option<String>,
+    },
+    /// Check terminal, configuration, connections, rights, clocks
+    Doctor,
+}
+
+/// Starting a run.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Runbook file
+    pub runbook: PathBuf,
+    /// Parameter, repeatable
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Guards that say so may back out by themselves (after a countdown of 10 s that H stops)
+    #[arg(long)]
+    pub auto_back_out: bool,
+}
+
+/// Continuing a run.
+#[derive(Debug, Clone, Args)]
+pub struct Resume {
+    /// The run [default: the unfinished one of the service]
+    pub run: Option<String>,
+    /// Take the seat even while somebody else drives
+    #[arg(long, value_name = "REASON")]
+    pub take_over: Option<String>,
+}
+
+/// Looking ahead.
+#[derive(Debug, Clone, Args)]
+pub struct Plan {
+    /// Runbook file
+    pub runbook: PathBuf,
+    /// Parameter, repeatable
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// Exit 12 if something would change
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Going on.
+#[derive(Debug, Clone, Args)]
+pub struct Promote {
+    /// The new canary weight, in percent
+    #[arg(long, value_name = "W")]
+    pub to: u32,
+    /// The same number again: what a person types in the prompt
+    #[arg(long, value_name = "W")]
+    pub confirm: Option<String>,
+    /// Take the seat even while somebody else drives
+    #[arg(long, value_name = "REASON")]
+    pub take_over: Option<String>,
+}
+
+/// The simulator's options.
+#[derive(Debug, Clone, Args)]
+pub struct Sim {
+    /// Platform: kubernetes
+    #[arg(long, default_value = "kubernetes")]
+    pub platform: String,
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop
+    #[arg(long)]
+    pub scene: Option<String>,
+    /// The same seed gives the same numbers
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Simulated seconds per second (demo)
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// The wall clock stands at this moment
+    #[arg(long, value_name = "RFC3339")]
+    pub freeze_clock: Option<String>,
+    /// Fault SOURCE:KIND@T[+D], repeatable: platform, metrics, alerts or all; seconds since the start
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// One JSON line per write that reaches the simulated platform
+    #[arg(long, value_name = "FILE")]
+    pub calls: Option<PathBuf>,
+    /// Folder for what other processes need: config.toml, kubeconfig, endpoints.json
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Address of the platform's API
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Instances in all, for load tests
+    #[arg(long, hide = true)]
+    pub instances: Option<u32>,
+    /// Instances replaced per second, for load tests
+    #[arg(long, hide = true)]
+    pub churn: Option<u32>,
+}

@@ -1,0 +1,173 @@
+//! Where the outside is joined to the core: the only module that knows both the runtime and the adapters.
+
+mod remote_clock;
+
+use super::args::Global;
+use super::exit::{Exit, Failed};
+use crate::adapter::http::{Auth, Secret};
+use crate::adapter::{kubernetes, prometheus, sqlite};
+use crate::app::Options;
+use crate::config::{AuthRef, Config, SecretRef, Selected};
+use crate::domain::{Clock, Diagnostic, Protection, ServiceSpec};
+use crate::port::Journal;
+use crate::runtime::{Ports, clock::SystemClock};
+use remote_clock::RemoteClock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time for one ordinary request.
+const REQUEST: Duration = Duration::from_secs(10);
+
+/// Everything a command works with.
+pub(super) struct Wired {
+    pub(super) spec: ServiceSpec,
+    pub(super) options: Options,
+    pub(super) ports: Ports,
+    pub(super) kubernetes: Arc<kubernetes::Kubernetes>,
+    pub(super) prometheus: Arc<prometheus::Prometheus>,
+}
+
+/// What has to be in place before anything runs: the TLS provider, and a terminal that is given back on panic.
+pub(super) fn prepare() {
+    crate::adapter::http::install_tls_provider();
+    crate::runtime::install_panic_hook();
+}
+
+/// Says whether the journal's disk is (simulated to be) full.
+pub(super) type FullDisk = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// An environment variable.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
+pub(super) fn env(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}
+
+/// The configuration file that applies.
+pub(super) fn config_path(global: &Global) -> Result<PathBuf, Failed> {
+    crate::config::paths::config_file(global.config.as_deref(), env)
+        .ok_or_else(|| Failed::new(Exit::Usage, "no home folder: name the configuration with --config FILE"))
+}
+
+/// Reads the configuration; what is wrong with it is printed, all of it.
+pub(super) fn config(path: &Path) -> Result<Config, Failed> {
+    crate::config::load(path).map_err(|diagnostics| invalid(&diagnostics))
+}
+
+/// Everything that is wrong with a file, one line each.
+pub(super) fn invalid(diagnostics: &[Diagnostic]) -> Failed {
+    let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    Failed::new(Exit::InvalidFile, lines.join("\n"))
+}
+
+/// The folder of journal and logs.
+pub(super) fn state_dir(config: Option<&Config>) -> Result<PathBuf, Failed> {
+    crate::config::paths::state_dir(config.and_then(|c| c.state_dir.as_deref()), env)
+        .ok_or_else(|| Failed::new(Exit::Usage, "no home folder: set XDG_STATE_HOME, or state_dir in the configuration"))
+}
+
+/// The clock: a simulator's, when the configuration names one, else this machine's.
+pub(super) async fn clock(config: &Config) -> Result<Arc<dyn Clock>, Failed> {
+    match &config.clock {
+        None => Ok(Arc::new(SystemClock::new())),
+        Some(url) => {
+            let clock = RemoteClock::connect(url).await.map_err(|why| Failed::new(Exit::CannotConnect, why))?;
+            Ok(Arc::new(clock))
+        }
+    }
+}
+
+/// Who works here.
+pub(super) fn operator(config: &Config) -> String {
+    let login = || whoami::username().unwrap_or_else(|_| "operator".into());
+    crate::domain::text::clean_bounded(&config.operator.clone().unwrap_or_else(login), 64)
+}
+
+/// Opens the journal.
+pub(super) fn journal(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<FullDisk>) -> Result<Arc<dyn Journal>, Failed> {
+    let pid = std::process::id();
+    let now = clock.now();
+    let settings = sqlite::Settings {
+        path: state_dir(Some(config))?.join("journal.db"),
+        clock,
+        operator: operator(config),
+        host: whoami::hostname().unwrap_or_else(|_| "localhost".into()),
+        pid,
+        session: format!("{pid}-{}", now.mono.as_nanos()),
+        full_disk,
+    };
+    let journal = sqlite::open(settings).map_err(|e| Failed::new(Exit::Internal, e.to_string()))?;
+    Ok(Arc::new(journal))
+}
+
+fn secret(reference: &SecretRef) -> Secret {
+    match reference {
+        SecretRef::Env(name) => Secret::Env(name.clone()),
+        SecretRef::File(path) => Secret::File(path.clone()),
+        SecretRef::Cmd(argv) => Secret::Cmd(argv.clone()),
+    }
+}
+
+fn auth(reference: &AuthRef) -> Auth {
+    match reference {
+        AuthRef::Bearer(token) => Auth::Bearer(secret(token)),
+        AuthRef::Basic { username, password } => Auth::Basic { username: username.clone(), password: secret(password) },
+        AuthRef::Header { name, value } => Auth::Header { name: name.clone(), value: secret(value) },
+    }
+}
+
+/// The service that the command is about.
+pub(super) fn select<'a>(global: &Global, config: &'a Config) -> Result<Selected<'a>, Failed> {
+    config.service(global.service.as_deref()).map_err(|e| Failed::new(Exit::Usage, e.to_string()))
+}
+
+/// Connects. Neither server need be up: the cockpit says so and goes on trying.
+pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Result<Wired, Failed> {
+    let selected = select(global, config)?;
+    let spec = selected.spec.clone();
+    let acts = !(global.read_only || global.spectator);
+    let settings = kubernetes::Settings {
+        context: selected.platform.context.clone(),
+        kubeconfig: selected.platform.kubeconfig.clone(),
+        timeout: REQUEST,
+        spec: spec.clone(),
+        clock: clock.clone(),
+        writes: acts,
+    };
+    let kubernetes = kubernetes::connect(settings).await.map_err(|e| {
+        let exit = if matches!(e, kubernetes::ConnectError::Credentials { .. }) { Exit::Credentials } else { Exit::CannotConnect };
+        Failed::new(exit, e.to_string())
+    })?;
+    let settings = prometheus::Settings {
+        source: spec.metrics.clone(),
+        url: selected.metrics.url.clone(),
+        auth: selected.metrics.auth.as_ref().map(auth),
+        ca_file: selected.metrics.ca_file.clone(),
+        scrape_interval: selected.metrics.scrape_interval,
+        timeout: REQUEST,
+        clock: clock.clone(),
+    };
+    let prometheus = prometheus::new(settings).map_err(|e| Failed::new(Exit::CannotConnect, e.to_string()))?;
+    let (kubernetes, prometheus) = (Arc::new(kubernetes), Arc::new(prometheus));
+    let offset = super::local_time::offset();
+    let options = Options {
+        operator: operator(config),
+        read_only: global.read_only,
+        spectator: global.spectator,
+        starts_armed: spec.protection != Protection::Protected,
+        tour: false,
+        local_offset: offset.seconds,
+        local_zone: offset.name,
+        command: format!("gonogo --config {}", config.path.display()),
+    };
+    let ports = Ports { platform: kubernetes.clone(), metrics: prometheus.clone(), journal, clock, acts };
+    Ok(Wired { spec, options, ports, kubernetes, prometheus })
+}
+
+/// For commands that only read the journal: a simulator that is gone is no reason not to tell its story.
+pub(super) async fn clock_or_system(config: &Config) -> Arc<dyn Clock> {
+    match clock(config).await {
+        Ok(clock) => clock,
+        Err(_) => Arc::new(SystemClock::new()),
+    }
+}

@@ -1,0 +1,516 @@
+//! The rows that never move: who and where, how it stands, the views; and at the bottom the keys and one message.
+
+use super::frame::Tier;
+use super::line::{Line, Role};
+use super::sight::Sight;
+use crate::app::command::View;
+use crate::app::model::{Mode, Seat};
+use crate::domain::text::{clock, span, width};
+use crate::domain::{Danger, Freshness, Protection, SourceHealth, Track};
+use crate::runbook::io::Level;
+use crate::runbook::plan::StepKind;
+use crate::runbook::state::{Phase, StepPhase};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// Row 1: what would be changed from here, and whether it can be.
+pub(super) fn identity(sight: &Sight<'_>) -> Line {
+    let model = sight.model;
+    let cells = usize::from(sight.port.width);
+    let wall = clocks(sight);
+    let mark = environment(sight);
+    let mode = mode(sight);
+    let place = match sight.tier {
+        Tier::Large => format!("  cluster {}   namespace {}", model.spec.context, model.spec.namespace),
+        Tier::Compact | Tier::Tiny => format!(" @{}", model.spec.context.rsplit('/').next().unwrap_or_default()),
+        _ => format!("  {}/{}", model.spec.context, model.spec.namespace),
+    };
+    let driver = driver(sight);
+    let head = Line::of(" ").then(mark).text(format!(" {}", model.spec.name));
+    let fixed = head.width() + 2 + mode.width() + 1 + wall.width();
+    let driver_room = if sight.tier >= Tier::Medium { width(&driver) } else { 0 };
+    let room = cells.saturating_sub(fixed + driver_room);
+    let mut line = head.then(Line::of(place).fit(room)).text("  ").then(mode);
+    if driver_room > 0 {
+        line = line.text(&driver);
+    }
+    Line::between(line, wall, cells)
+}
+
+/// Word and shape of the environment.
+pub(super) fn environment(sight: &Sight<'_>) -> Line {
+    let role = match sight.model.spec.protection {
+        Protection::Protected => Role::EnvProtected,
+        Protection::Shared => Role::EnvShared,
+        Protection::Private => Role::EnvPrivate,
+    };
+    Line::default().badge(role, sight.model.spec.mark())
+}
+
+fn mode(sight: &Sight<'_>) -> Line {
+    let model = sight.model;
+    if model.options.spectator || model.mode == Mode::Spectator {
+        return Line::default().word(Role::ModeSpectator, "SPECTATOR");
+    }
+    match model.mode {
+        Mode::Armed { until } => {
+            let left = until.saturating_sub(sight.now.boot);
+            let left = if left >= Duration::from_secs(60) { format!("{}m", left.as_secs().div_ceil(60)) } else { span(left) };
+            Line::default().badge(Role::ModeArmed, format!("ARMED {left}"))
+        }
+        _ if model.options.read_only => Line::default().word(Role::ModeObserve, "OBSERVE read-only"),
+        _ => Line::default().word(Role::ModeObserve, "OBSERVE"),
+    }
+}
+
+fn driver(sight: &Sight<'_>) -> String {
+    match sight.run() {
+        Some(run) if run.state.phase.is_final() => String::new(),
+        Some(run) => match run.seat {
+            Seat::Driving => format!("   driver {} (you)", run.state.driver.id),
+            Seat::Following => format!("   driver {}", run.state.driver.id),
+            Seat::Unattended => "   nobody drives".into(),
+        },
+        None => String::new(),
+    }
+}
+
+fn clocks(sight: &Sight<'_>) -> Line {
+    let utc = sight.now.wall;
+    let zone = &sight.model.options.local_zone;
+    let text = match sight.tier {
+        Tier::Large if zone.is_empty() => utc.format("%Y-%m-%d %H:%M:%SZ ").to_string(),
+        Tier::Large => format!("{}  ({} {zone}) ", utc.format("%Y-%m-%d %H:%M:%SZ"), sight.local(utc).format("%H:%M")),
+        Tier::Medium | Tier::Small if sight.model.screen.local_time && !zone.is_empty() => {
+            format!("{} {zone} {} ", sight.local(utc).format("%H:%M:%S"), utc.format("%H:%MZ"))
+        }
+        Tier::Medium | Tier::Small if !zone.is_empty() => {
+            format!("{} {} {zone} ", utc.format("%H:%M:%SZ"), sight.local(utc).format("%H:%M"))
+        }
+        _ => utc.format("%H:%M:%SZ ").to_string(),
+    };
+    Line::of(text)
+}
+
+/// Row 2: how far, how well, and how old the data is. The verdict and the freshness are never cut.
+pub(super) fn flight(sight: &Sight<'_>) -> Line {
+    let cells = usize::from(sight.port.width);
+    let verdict = verdict(sight);
+    let elapsed = t_clock(sight);
+    let stage = sight.stage();
+    let progress = sight.progress().map_or_else(String::new, |p| format!("  {p}"));
+    let narrow = sight.tier <= Tier::Compact;
+    let mut heads = Vec::new();
+    if sight.tier >= Tier::Medium {
+        let arrow = sight.glyphs.arrow();
+        let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
+        let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", clock(b.done()), clock(b.total)));
+        heads.push(format!(" {elapsed}   {stage}{versions} {progress}{bake}   "));
+        heads.push(format!(" {elapsed}  {stage}{versions}{progress}   "));
+    }
+    heads.push(format!(" {elapsed}  {stage}{progress}  "));
+    heads.push(format!(" {stage}{progress} "));
+    heads.push(format!(" {stage} "));
+    heads.push(" ".into());
+    let tails = [sources(sight, false, narrow), sources(sight, true, narrow)];
+    for head in &heads {
+        for tail in &tails {
+            let line = Line::of(head).then(verdict.clone());
+            if line.width() + 2 + tail.width() < cells {
+                return if narrow {
+                    Line::between(Line::of(head), verdict.clone().text("  ").then(tail.clone()).text(" "), cells)
+                } else {
+                    Line::between(line, skew(sight).then(tail.clone()).text(" "), cells)
+                };
+            }
+        }
+    }
+    verdict.pad(cells)
+}
+
+/// `VERDICT HOLD`.
+pub(super) fn verdict(sight: &Sight<'_>) -> Line {
+    let verdict = sight.model.verdict.verdict;
+    Line::of("VERDICT ").badge(Role::of(verdict), verdict.word())
+}
+
+fn t_clock(sight: &Sight<'_>) -> String {
+    let Some(run) = sight.run() else { return "no run".into() };
+    let end = run.state.ended.unwrap_or(sight.now.wall);
+    let s = crate::domain::time::age(end, run.state.started).as_secs();
+    format!("T+{:02}:{:02}:{:02}", s / 3600, s % 3600 / 60, s % 60)
+}
+
+fn skew(sight: &Sight<'_>) -> Line {
+    match sight.model.picture.skew.map(|s| s.num_seconds()) {
+        Some(s) if s.abs() > 2 => Line::default().word(Role::Watch, format!("SKEW {s:+}s")).text("  "),
+        _ => Line::default(),
+    }
+}
+
+/// Freshness of every source; `bad_only` leaves the good ones out when something is wrong.
+fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
+    let model = sight.model;
+    let both = [&model.platform, &model.metrics];
+    let states: Vec<(Freshness, &SourceHealth)> = both.iter().map(|s| (s.freshness(sight.now.wall), *s)).collect();
+    if states.iter().all(|(f, _)| matches!(f, Freshness::Lost | Freshness::Auth)) {
+        let newest = both.iter().filter_map(|s| s.newest).max();
+        let since = newest.map_or_else(|| clock(sight.waited()), |at| clock(sight.age(at)));
+        return Line::default().badge(Role::Stale, format!("**NO DATA {since}**"));
+    }
+    let mut line = Line::default();
+    for (state, source) in states.iter().filter(|(f, _)| !f.usable()) {
+        let old = source.newest.map_or_else(|| span(sight.waited()), |at| span(sight.age(at)));
+        line = if sight.is_loading(source) {
+            line.text(format!("waiting {} {old} ", source.short))
+        } else {
+            line.badge(Role::Stale, format!("**{} {} {old}**", state.word(), source.short)).text(" ")
+        };
+    }
+    let usable: Vec<&(Freshness, &SourceHealth)> = states.iter().filter(|(f, _)| f.usable()).collect();
+    if usable.is_empty() || (bad_only && usable.len() < states.len()) {
+        return trim(line);
+    }
+    if narrow && usable.len() == states.len() {
+        let oldest = both.iter().filter_map(|s| s.newest).min();
+        let worst = usable.iter().map(|(f, _)| *f).max().unwrap_or(Freshness::Live);
+        return word(line, worst).text(oldest.map_or_else(String::new, |at| format!(" {}", span(sight.age(at)))));
+    }
+    let mut last = None;
+    for (state, source) in usable {
+        if last != Some(*state) {
+            line = word(line, *state).text(" ");
+            last = Some(*state);
+        }
+        let old = source.newest.map_or_else(String::new, |at| span(sight.age(at)));
+        line = line.text(format!("{} {old} ", source.short));
+    }
+    trim(line)
+}
+
+fn word(line: Line, state: Freshness) -> Line {
+    match state {
+        Freshness::Live => line.word(Role::Ok, "LIVE"),
+        other => line.word(Role::Watch, other.word()),
+    }
+}
+
+fn trim(mut line: Line) -> Line {
+    if let Some(last) = line.spans.last_mut() {
+        last.text.truncate(last.text.trim_end().len());
+    }
+    line
+}
+
+/// Row 3: the views that exist.
+pub(super) fn views(sight: &Sight<'_>) -> Line {
+    let cells = usize::from(sight.port.width);
+    let full = |name: fn(View) -> &'static str, active_only: bool| {
+        let mut line = Line::default();
+        for view in View::ALL {
+            let is_active = view == sight.model.screen.view;
+            let label = if active_only && !is_active { view.digit().to_string() } else { format!("{} {}", view.digit(), name(view)) };
+            line = if is_active { line.word(Role::Focus, format!("[{label}]")) } else { line.text(format!(" {label} ")) };
+        }
+        line
+    };
+    let candidates = match sight.tier {
+        Tier::Large | Tier::Medium => vec![full(View::name, false), full(View::short, false)],
+        _ => vec![full(View::short, false), full(View::short, true)],
+    };
+    let fitting = candidates.iter().find(|l| l.width() <= cells).or(candidates.last());
+    fitting.cloned().unwrap_or_default().pad(cells)
+}
+
+/// At most two rows below the views: the worst thing first.
+pub(super) fn banner(sight: &Sight<'_>) -> Vec<(Role, Line)> {
+    let model = sight.model;
+    let cells = usize::from(sight.port.width);
+    let mut rows = Vec::new();
+    if let Some(incident) = &model.incident {
+        rows.push((Role::BannerIncident, filled(&format!("INCIDENT  {}", incident.what), cells)));
+    }
+    let (stale, advice) = stale(sight);
+    if let Some(stale) = &stale {
+        rows.push((Role::BannerStale, filled(stale, cells)));
+    }
+    if let (Some(incident), 1) = (&model.incident, rows.len()) {
+        rows.push((Role::BannerIncident, Line::of(format!(" {}", incident_state(sight, incident))).pad(cells)));
+    } else if stale.is_some() && rows.len() == 1 {
+        rows.push((Role::BannerStale, Line::of(advice).pad(cells)));
+    }
+    if rows.is_empty() && (model.options.spectator || model.mode == Mode::Spectator) {
+        rows.push((Role::ModeSpectator, filled("SPECTATOR  read-only  nothing you press here can change production", cells)));
+    }
+    if sight.tier == Tier::Compact {
+        rows.truncate(1);
+    }
+    rows
+}
+
+fn incident_state(sight: &Sight<'_>, incident: &crate::app::model::Incident) -> String {
+    match incident.countdown.map(|due| due.saturating_sub(sight.now.boot)) {
+        Some(left) if !left.is_zero() => {
+            format!("BACKS OUT BY ITSELF in {} s.   H stops that.   B backs out now: 0%.", left.as_millis().div_ceil(1000))
+        }
+        _ if sight.can_back_out() => format!("{}.   B backs out: canary to 0%.", incident.state),
+        _ => format!("{}.", incident.state),
+    }
+}
+
+/// What is not live, as a headline with advice.
+fn stale(sight: &Sight<'_>) -> (Option<String>, &'static str) {
+    const LOST: &str = " Nothing below is live. Traffic stays at its last setting.";
+    const STALE: &str = " Do not decide on these numbers. Promote OFF. Hold and Back out still work.";
+    let model = sight.model;
+    let since = |source: &SourceHealth| match source.newest {
+        Some(at) => format!("since {} ({})", sight.time(at).trim_end(), words(sight.age(at))),
+        None => "yet".to_owned(),
+    };
+    let (platform, metrics) = (sight.platform(), sight.metrics());
+    match (platform, metrics) {
+        (Freshness::Auth, _) => (Some(format!("LOGIN NEEDED  no data from {} {}", model.platform.source, since(&model.platform))), LOST),
+        (Freshness::Lost, Freshness::Lost | Freshness::Auth) => {
+            (Some(format!("DISCONNECTED  no data {}", since(newest(&model.platform, &model.metrics)))), LOST)
+        }
+        (Freshness::Lost, _) => (Some(format!("DISCONNECTED  no data from {} {}", model.platform.source, since(&model.platform))), LOST),
+        (Freshness::Stale, _) => (Some(last_good(sight, &model.platform)), STALE),
+        (_, Freshness::Stale) => (Some(last_good(sight, &model.metrics)), STALE),
+        (_, Freshness::Lost) => (Some(format!("NO DATA  {} does not answer, none {}", model.metrics.source, since(&model.metrics))), STALE),
+        (_, Freshness::Auth) => (Some(format!("LOGIN NEEDED  no data from {} {}", model.metrics.source, since(&model.metrics))), STALE),
+        _ => (None, ""),
+    }
+}
+
+fn newest<'a>(a: &'a SourceHealth, b: &'a SourceHealth) -> &'a SourceHealth {
+    if a.newest >= b.newest { a } else { b }
+}
+
+fn last_good(sight: &Sight<'_>, source: &SourceHealth) -> String {
+    match source.newest {
+        Some(at) => format!("STALE DATA  {} last good {}, {} ago", source.source, sight.time(at).trim_end(), words(sight.age(at))),
+        None => format!("STALE DATA  {} never good", source.source),
+    }
+}
+
+/// `47 s`, `2 min 14 s`.
+pub(super) fn words(old: Duration) -> String {
+    match old.as_secs() {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => span(old),
+    }
+}
+
+fn filled(text: &str, cells: usize) -> Line {
+    let text = Line::of(format!(" {text} ")).fit(cells).plain();
+    let missing = cells.saturating_sub(width(&text));
+    let left = missing / 2;
+    Line::of("#".repeat(left)).text(text).text("#".repeat(missing - left))
+}
+
+/// One key in the hint row.
+pub(super) struct Hint {
+    key: &'static str,
+    label: String,
+    danger: Danger,
+    off: bool,
+}
+
+pub(super) fn hint(key: &'static str, label: impl Into<String>) -> Hint {
+    Hint { key, label: label.into(), danger: Danger::L0, off: false }
+}
+
+pub(super) fn act(key: &'static str, label: impl Into<String>, danger: Danger) -> Hint {
+    Hint { danger, ..hint(key, label) }
+}
+
+fn off(key: &'static str, label: impl Into<String>) -> Hint {
+    Hint { off: true, ..hint(key, label) }
+}
+
+/// The last row but one: hints leave from the right, the help never does.
+pub(super) fn hints(sight: &Sight<'_>) -> Line {
+    let cells = usize::from(sight.port.width);
+    let model = sight.model;
+    if let Some(prompt) = &model.prompt {
+        return Line::of(format!(" {}", super::prompt::hints(prompt))).pad(cells);
+    }
+    if model.screen.help {
+        return Line::of(" Esc or ? closes").pad(cells);
+    }
+    if model.screen.filtering {
+        return Line::of(" type to filter   !word leaves out   Enter keeps   Esc clears").pad(cells);
+    }
+    render_hints(&all_hints(sight), cells)
+}
+
+impl Hint {
+    /// The way out and the stop: whatever else there is, these stay on screen.
+    fn stays(&self) -> bool {
+        matches!(self.key, "B" | "H" | "U")
+    }
+
+    fn line(&self) -> Line {
+        let line = Line::default().word(if self.off { Role::Disabled } else { Role::HintKey }, self.key);
+        let line = line.text(" ").word(if self.off { Role::Disabled } else { Role::Primary }, &self.label);
+        if self.danger > Danger::L0 { line.text(format!("({})", self.danger.word())) } else { line }
+    }
+}
+
+fn render_hints(hints: &[Hint], cells: usize) -> Line {
+    let help = Line::default().word(Role::HintKey, "?").text(if cells < 60 { "" } else { " help" });
+    let room = cells.saturating_sub(help.width() + 1);
+    let mut kept: usize = hints.iter().filter(|h| h.stays()).map(|h| h.line().width() + 2).sum();
+    let mut line = Line::of(" ");
+    let mut full = false;
+    for hint in hints {
+        let piece = hint.line();
+        let needed = piece.width() + 2;
+        if hint.stays() {
+            kept -= needed;
+        } else if full || line.width() + needed + kept > room {
+            full = true;
+            continue;
+        }
+        line = line.then(piece).text("  ");
+    }
+    line.fit(room).then(help).pad(cells)
+}
+
+fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
+    let mut list =
+        if sight.model.options.spectator || sight.model.mode == Mode::Spectator { vec![hint("1-9", "views")] } else { acts(sight) };
+    let view = sight.model.screen.view;
+    match view {
+        View::Cockpit => {}
+        View::Traffic => list.push(hint("u", "queries")),
+        View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
+        View::Instances => list = front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("s", "sort")]),
+        View::Checklist => {
+            list = front(list, vec![hint("j/k", "move")]);
+        }
+        View::Run => {
+            list = front(list, vec![])
+                .into_iter()
+                .chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)])
+                .collect();
+        }
+        View::Timeline => {
+            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)])
+        }
+    }
+    list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
+    list
+}
+
+/// What `D` would ask about.
+fn decision(sight: &Sight<'_>) -> Option<&'static str> {
+    let (step, known) = sight.run()?.state.current()?;
+    if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) || super::run::is_unclear(sight) {
+        return Some("decide");
+    }
+    matches!(step.kind, StepKind::Manual(_)).then_some("answer")
+}
+
+/// Movement first in views of rows; hold and back out always stay near.
+fn front(acts: Vec<Hint>, mut first: Vec<Hint>) -> Vec<Hint> {
+    first.extend(acts.into_iter().filter(|h| matches!(h.key, "H" | "U" | "B" | "P" | "D" | "T" | "1-9")));
+    first
+}
+
+fn acts(sight: &Sight<'_>) -> Vec<Hint> {
+    let model = sight.model;
+    let lost = sight.is_lost();
+    let back = if lost { off("B", "back out OFF") } else { act("B", "back out", Danger::L2) };
+    let Some(run) = sight.run().filter(|r| !r.state.phase.is_final()) else {
+        let mut list = if lost { vec![hint("r", "retry now")] } else { vec![hint("1-9", "views")] };
+        if sight.has_canary_traffic() {
+            list.push(back);
+        }
+        list.push(if sight.run().is_some() { hint("9", "what happened") } else { hint("/", "filter") });
+        return list;
+    };
+    let promote = if lost {
+        off("P", "promote OFF")
+    } else if !sight.metrics().usable() || !sight.platform().usable() {
+        off("P", "promote OFF: stale")
+    } else {
+        act("P", "promote", Danger::L2)
+    };
+    let hold = if run.state.hold.is_some() { act("U", "release", Danger::L1) } else { hint("H", "hold(now)") };
+    let arm = act("A", if matches!(model.mode, Mode::Armed { .. }) { "disarm" } else { "arm" }, Danger::L1);
+    if lost {
+        return vec![hint("r", "retry now"), hold, back, promote];
+    }
+    let decide = decision(sight).map(|what| act("D", what, Danger::L1));
+    let mut list = if run.state.phase != Phase::Running {
+        vec![back, hold]
+    } else if model.incident.is_some() || sight.tier <= Tier::Compact {
+        vec![back, hold, promote]
+    } else if promote.off {
+        vec![hold, back, promote]
+    } else {
+        vec![promote, hold, back]
+    };
+    list.extend(decide);
+    if run.seat != Seat::Driving {
+        list.push(act("T", "take the seat", Danger::L1));
+    }
+    list.push(arm);
+    list.push(act("M", "memo", Danger::L1));
+    list
+}
+
+/// The last row: what just happened.
+pub(super) fn message(sight: &Sight<'_>) -> Line {
+    let cells = usize::from(sight.port.width);
+    let model = sight.model;
+    if let Some(prompt) = &model.prompt {
+        return Line::of(format!(" {}", super::prompt::footer(sight, prompt))).pad(cells);
+    }
+    if model.screen.filtering {
+        return Line::of(" /").text(&model.screen.filter).text("_").pad(cells);
+    }
+    let last = model.messages.back();
+    if let Some(feedback) = feedback(sight, last.map(|m| m.at)) {
+        return Line::of(" ").then(feedback).pad(cells);
+    }
+    let is_old = |at: DateTime<Utc>| sight.age(at) > Duration::from_secs(20);
+    if last.is_none_or(|m| is_old(m.at))
+        && let Some(status) = super::view_status(sight)
+    {
+        return Line::of(format!(" {status}")).pad(cells);
+    }
+    let Some(message) = last else { return Line::of(" ").pad(cells) };
+    let role = match message.level {
+        Level::Info => Role::Primary,
+        Level::Warning => Role::Watch,
+        Level::Alarm => Role::Bad,
+    };
+    Line::of(format!(" {} ", sight.time(message.at))).word(role, &message.text).pad(cells)
+}
+
+/// `canary 25% -> 50%  sent 03:11:24Z  accepted 0.4 s  seen 49.7% after 9 s`.
+fn feedback(sight: &Sight<'_>, last_message: Option<DateTime<Utc>>) -> Option<Line> {
+    let act = sight.model.act.as_ref()?;
+    let is_open = act.unknown.is_some() || act.not_observed || act.seen.is_none();
+    let sent = act.sent?;
+    let is_news = sight.age(sent) < Duration::from_secs(120) && last_message.is_none_or(|at| at <= sent + chrono::TimeDelta::seconds(30));
+    if !is_open && !is_news {
+        return None;
+    }
+    let mut line = Line::of(format!("{}  sent {}", act.what, sight.time(sent)));
+    if let Some(why) = &act.unknown {
+        return Some(line.text(" ").word(Role::Unknown, "OUTCOME UNKNOWN").text(format!(": {why}")));
+    }
+    line = match act.accepted {
+        Some(took) => line.text(format!("  accepted {:.1} s", took.as_secs_f64())),
+        None => return Some(line.text("  waiting for the answer")),
+    };
+    Some(match (&act.seen, act.not_observed) {
+        (_, true) => line.text("  ").word(Role::Bad, "NOT OBSERVED").text(": traffic does not follow"),
+        (Some((share, after)), _) => line.text(format!("  seen {share} after {}", words(*after))),
+        (None, _) => line.text("  waiting to see it in the traffic"),
+    })
+}

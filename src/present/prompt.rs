@@ -1,0 +1,548 @@
+//! Prompts: what would happen, on what evidence, how to go back, and the one field that confirms.
+
+use super::frame::{Area, Border, Panel, Tier};
+use super::gates;
+use super::line::{Line, Role, pad, wrap};
+use super::sight::{Sight, percent};
+use crate::app::model::Mode;
+use crate::app::prompt::{Ask, NeedsReason, Prompt};
+use crate::domain::text::{clock, span, width};
+use crate::domain::{Danger, DiffLine, Preflight, SourceHealth, Track, Verdict};
+use crate::runbook::io::Proposal;
+use crate::runbook::plan::{Choice, StepKind, Undo};
+use std::time::Duration;
+
+/// What may be cut when there is little room, and what may not.
+struct Content {
+    /// Environment, service: never cut.
+    head: Vec<Line>,
+    /// Cut from its middle.
+    middle: Vec<Line>,
+    /// The field and the error: never cut.
+    tail: Vec<Line>,
+}
+
+/// The overlay.
+pub(super) fn overlay(sight: &Sight<'_>, prompt: &Prompt) -> Panel {
+    let (width, height) = (sight.port.width, sight.port.height);
+    let heavy = prompt.level >= Danger::L2;
+    let wanted = match (heavy || prompt.is_text(), sight.tier) {
+        (false, _) => 66,
+        (true, Tier::Large) => 112,
+        (true, Tier::Medium) => 92,
+        (true, _) => 74,
+    };
+    let framed = width >= 34 && height >= 10;
+    let border = match (framed, heavy) {
+        (false, _) => Border::None,
+        (true, true) => Border::Heavy,
+        (true, false) => Border::Single,
+    };
+    let columns = if width < 80 { width } else { wanted.min(width) };
+    let cells = usize::from(columns).saturating_sub(if framed { 2 } else { 0 });
+    let content = content(sight, prompt, cells);
+    let (top, bottom) = if width >= 60 && height >= 15 { (3, 2) } else { (0, 0) };
+    let room = usize::from(height.saturating_sub(top + bottom)).saturating_sub(if framed { 2 } else { 1 });
+    let mut lines = arrange(content, room, cells < 50);
+    let title = title(sight, prompt);
+    if !framed {
+        lines.insert(0, Line::default().word(Role::Focus, title.plain()));
+    }
+    let rows = u16::try_from(lines.len()).unwrap_or(height).saturating_add(if framed { 2 } else { 0 }).min(height);
+    let y = (height.saturating_sub(rows) / 2).max(top).min(height.saturating_sub(rows + bottom).max(top.min(height.saturating_sub(rows))));
+    let area = Area { x: width.saturating_sub(columns) / 2, y, width: columns, height: rows };
+    let right = if heavy { Line::of(sight.time(sight.now.wall).trim_end()) } else { Line::default() };
+    let panel = Panel { border, ..Panel::new(area, title, right).close() };
+    panel.with(lines.into_iter().map(|l| l.pad(cells)).collect())
+}
+
+/// Everything when it fits; else blanks go first, then the middle shrinks and says by how much.
+fn arrange(content: Content, room: usize, narrow: bool) -> Vec<Line> {
+    let Content { mut head, mut middle, mut tail } = content;
+    let is_over = |h: &[Line], m: &[Line], t: &[Line]| h.len() + m.len() + t.len() > room;
+    if is_over(&head, &middle, &tail) {
+        middle.retain(|l| !l.is_empty());
+    }
+    // The blank below the last line, the one in place of an error, the one above the field, the one below the head.
+    while is_over(&head, &middle, &tail)
+        && let Some(blank) = tail.iter().rposition(Line::is_empty)
+    {
+        tail.remove(blank);
+    }
+    if is_over(&head, &middle, &tail) {
+        head.retain(|l| !l.is_empty());
+    }
+    let fixed = head.len() + tail.len();
+    if fixed + middle.len() > room {
+        let keep = room.saturating_sub(fixed + 1);
+        let cut = middle.len() - keep.min(middle.len());
+        let front = keep.div_ceil(2);
+        let end = middle.split_off(middle.len() - (keep - front));
+        middle.truncate(front);
+        if room > fixed {
+            let hint = if narrow { "" } else { " lines: a taller window shows them" };
+            middle.push(Line::of(format!(" ... {cut} more{hint}")));
+        }
+        middle.extend(end);
+    }
+    if head.len() + middle.len() + tail.len() > room {
+        middle.clear();
+        while head.len() + tail.len() > room && !head.is_empty() {
+            head.pop();
+        }
+        while tail.len() > room.max(1) {
+            tail.pop();
+        }
+    }
+    head.into_iter().chain(middle).chain(tail).collect()
+}
+
+fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
+    let arrow = sight.glyphs.arrow();
+    let now = sight.model.configured().map_or_else(|| "?".into(), percent);
+    let then = prompt.proposal.as_ref().map_or_else(|| "?".into(), |p| format!("{}%", p.plan.action.weight()));
+    let text = match &prompt.ask {
+        Ask::Promote => format!("PROMOTE CANARY {now} {arrow} {then}"),
+        Ask::BackOut => format!("BACK OUT  canary {now} {arrow} 0%"),
+        Ask::Blocked { what, .. } => format!("{} IS OFF", what.to_uppercase()),
+        Ask::Arm => "ARM THIS COCKPIT".into(),
+        Ask::Unhold => "RELEASE THE HOLD".into(),
+        Ask::Gate { title, .. } => format!("DECISION  {title}"),
+        Ask::Item { .. } => "ANSWER AN ITEM".into(),
+        Ask::Failed { step, .. } => format!("DECIDE ABOUT {step}"),
+        Ask::Reason { then } => match then {
+            NeedsReason::Skip => "WHY SKIP THIS STEP?".into(),
+            NeedsReason::Abort => "WHY ABORT THIS RUN?".into(),
+            NeedsReason::Adopt => "WHY ADOPT WHAT IS THERE?".into(),
+        },
+        Ask::Unclear { .. } => "OUTCOME UNKNOWN".into(),
+        Ask::Start { title, .. } => format!("START  {title}"),
+        Ask::Resume { run, .. } => format!("TAKE THE SEAT OF {run}"),
+        Ask::Quit => "LEAVE WHILE DRIVING".into(),
+        Ask::Memo => "MEMO".into(),
+    };
+    let role = match prompt.level {
+        Danger::L0 => Role::Primary,
+        Danger::L1 => Role::DangerL1,
+        Danger::L2 => Role::DangerL2,
+        Danger::L3 => Role::DangerL3,
+    };
+    if matches!(prompt.ask, Ask::Blocked { .. }) {
+        return Line::default().word(Role::Focus, text);
+    }
+    Line::default().word(role, prompt.level.word()).text("  ").word(Role::Focus, text)
+}
+
+fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
+    let (middle, tail) = match &prompt.ask {
+        Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
+        Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => (text_lines(prompt, cells), text_field(prompt, cells)),
+        _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
+    };
+    let spec = &sight.model.spec;
+    let place = format!("  {}  {}/{}", spec.name, spec.context, spec.namespace);
+    let head = vec![Line::of(" ").then(super::header::environment(sight)).text(place), Line::default()];
+    Content { head, middle, tail }
+}
+
+/// `name        text`, wrapped.
+fn field(name: &str, text: &str, cells: usize) -> Vec<Line> {
+    if cells < 50 {
+        let text = if name.is_empty() { text.to_owned() } else { format!("{name}: {text}") };
+        return wrap(&text, cells.saturating_sub(2), 3).into_iter().map(|part| Line::of(format!(" {part}"))).collect();
+    }
+    let parts = wrap(text, cells.saturating_sub(14), 3);
+    parts.into_iter().enumerate().map(|(i, part)| Line::of(format!(" {} {part}", pad(if i == 0 { name } else { "" }, 11)))).collect()
+}
+
+fn reading(sight: &Sight<'_>, prompt: &Prompt) -> Line {
+    let waited = sight.now.mono.saturating_sub(prompt.opened);
+    let seconds = if waited >= Duration::from_secs(1) { format!("   {}", span(waited)) } else { String::new() };
+    Line::of(format!(" reading the platform...{seconds}   nothing is sent by this"))
+}
+
+fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let Some(proposal) = &prompt.proposal else { return vec![reading(sight, prompt)] };
+    if prompt.show_call {
+        return call(proposal, cells);
+    }
+    let arrow = sight.glyphs.arrow();
+    let model = sight.model;
+    let weight = proposal.plan.action.weight();
+    let from = proposal.plan.before.canary_share().map_or_else(|| "?".into(), percent);
+    let rates = model.observed.rps.map_or_else(String::new, |rps| {
+        let version = sight.version(Track::Canary);
+        format!(", about {:.0} of {rps:.0} rps to {version}", rps * f64::from(weight.get()) / 100.0)
+    });
+    let mut lines = field("traffic", &format!("{from} {arrow} {weight}% canary{rates}"), cells);
+    lines.extend(field("gates", &gates::summary(sight), cells));
+    lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
+    if let Some(bake) = sight.baking() {
+        lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
+    }
+    lines.extend(instances(sight, cells));
+    lines.push(data(sight));
+    lines.extend(plan(sight, proposal, cells));
+    lines.extend(undo(sight, proposal, cells));
+    lines.extend(field("if you wait", &format!("nothing moves; stays at {from}"), cells));
+    lines
+}
+
+fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let Some(proposal) = &prompt.proposal else { return vec![reading(sight, prompt)] };
+    if prompt.show_call {
+        return call(proposal, cells);
+    }
+    let model = sight.model;
+    let base = model.picture.instances.of(Track::Baseline);
+    let text = format!("100% to base {} ({}/{} ready)", sight.version(Track::Baseline), base.ready, base.total);
+    let mut lines = field("traffic", &text, cells);
+    if base.ready == 0 {
+        lines.push(
+            Line::of(" ")
+                .mark(Role::Bad, sight.glyphs.bad())
+                .word(Role::Bad, " the baseline has no ready instance")
+                .text(": look before you confirm"),
+        );
+    }
+    let steps = sight.run().map_or(0, |r| r.state.rollback_plan.len());
+    if steps > 1 {
+        lines.extend(field("way back", &format!("{steps} steps; this confirms the whole way"), cells));
+    }
+    lines.extend(field("why now", &why_now(sight), cells));
+    lines.push(data(sight));
+    if !sight.metrics().usable() {
+        let text = format!("metrics {}: cannot verify the effect here; look at the router", sight.metrics().word());
+        lines.extend(field("", &text, cells));
+    }
+    lines.extend(plan(sight, proposal, cells));
+    lines.push(Line::of(" NOT undone by this"));
+    for text in not_undone(sight) {
+        lines.extend(
+            wrap(&text, cells.saturating_sub(8), 2)
+                .into_iter()
+                .enumerate()
+                .map(|(i, l)| Line::of(format!("    {} {l}", if i == 0 { "-" } else { " " }))),
+        );
+    }
+    lines
+}
+
+fn not_undone(sight: &Sight<'_>) -> Vec<String> {
+    let canary = sight.model.picture.instances.of(Track::Canary);
+    let mut list = Vec::new();
+    if let Some(run) = sight.run() {
+        let irreversible =
+            run.state.in_force.iter().filter_map(|id| run.state.runbook.step(id)).filter(|s| matches!(s.undo, Undo::Irreversible));
+        list.extend(irreversible.map(|s| format!("{} cannot be taken back", s.title)));
+    }
+    list.push(format!("what {} already wrote stays", sight.version(Track::Canary)));
+    list.push(format!("the canary's {} instances keep running, without traffic", canary.total));
+    list
+}
+
+fn why_now(sight: &Sight<'_>) -> String {
+    let model = sight.model;
+    if let Some(incident) = &model.incident {
+        return incident.what.clone();
+    }
+    match model.verdict.reasons.first() {
+        Some(reason) if reason.verdict >= Verdict::Unknown => reason.text.clone(),
+        _ => "your decision".into(),
+    }
+}
+
+fn instances(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
+    let canary = sight.model.picture.instances.of(Track::Canary);
+    let text = format!("canary {}/{} ready, restarts {}", canary.ready, canary.total, canary.restarts);
+    field("instances", &text, cells)
+}
+
+fn data(sight: &Sight<'_>) -> Line {
+    let model = sight.model;
+    let one = |source: &SourceHealth| {
+        let freshness = source.freshness(sight.now.wall);
+        let old = source.newest.map_or_else(|| "never".into(), |at| span(sight.age(at)));
+        let role = if freshness.usable() { Role::Primary } else { Role::Stale };
+        Line::default().word(role, format!("{} {} {old}", source.source, freshness.word()))
+    };
+    Line::of(format!(" {} ", pad("data", 11))).then(one(&model.platform)).text("   ").then(one(&model.metrics))
+}
+
+/// The difference on the platform, and what it says to it beforehand.
+fn plan(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
+    let arrow = sight.glyphs.arrow();
+    let mut lines = Vec::new();
+    if !proposal.plan.diff.is_empty() {
+        lines.extend(field("change", &difference(&proposal.plan.diff, arrow), cells));
+    }
+    if proposal.plan.is_noop() {
+        lines.extend(field("change", "none: the platform is already there", cells));
+    }
+    let word = |p: &Preflight| match p {
+        Preflight::Accepted => (true, "accepted".to_owned()),
+        Preflight::Refused { why } => (false, format!("REFUSED: {why}")),
+        Preflight::NotAsked { why } => (true, format!("not asked: {why}")),
+    };
+    for (name, answer) in [("dry run", &proposal.plan.dry_run), ("right", &proposal.plan.access)] {
+        let (good, text) = word(answer);
+        if !good {
+            lines.extend(field(name, &text, cells).into_iter().map(|l| Line::default().word(Role::Bad, l.plain())));
+        } else if name == "dry run" || text != "accepted" {
+            lines.extend(field(name, &text, cells));
+        }
+    }
+    lines
+}
+
+/// The fields that differ, their common beginning said once.
+fn difference(diff: &[DiffLine], arrow: &str) -> String {
+    let first: Vec<&str> = diff[0].field.split(' ').collect();
+    let is_common = |n: usize| diff.iter().all(|d| d.field.split(' ').take(n).eq(first.iter().copied().take(n)));
+    let common = (0..first.len()).rev().find(|n| is_common(*n)).unwrap_or(0);
+    let parts: Vec<String> = diff
+        .iter()
+        .map(|d| {
+            let rest: Vec<&str> = d.field.split(' ').skip(common).collect();
+            format!("{} {} {arrow} {}", rest.join(" "), d.before, d.after)
+        })
+        .collect();
+    let head = first[..common].join(" ");
+    if head.is_empty() { parts.join(", ") } else { format!("{head}: {}", parts.join(", ")) }
+}
+
+fn undo(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
+    let step = sight.run().and_then(|r| r.state.runbook.step(&proposal.step));
+    let text = match step.map(|s| (&s.undo, &s.kind)) {
+        Some((Undo::Irreversible, _)) => "NONE: this step cannot be taken back".to_owned(),
+        Some((_, StepKind::Do(_))) | None => "B: canary to 0%, works in every mode".to_owned(),
+        Some(_) => "B: canary to 0%".to_owned(),
+    };
+    let mut lines = field("undo", &text, cells);
+    lines.extend(field("not undone", &format!("what {} already wrote", sight.version(Track::Canary)), cells));
+    lines
+}
+
+fn call(proposal: &Proposal, cells: usize) -> Vec<Line> {
+    let mut lines = vec![Line::of(" the exact call (Tab goes back)")];
+    for part in proposal.plan.request.lines() {
+        let indent = part.len() - part.trim_start().len();
+        let wrapped = wrap(part, cells.saturating_sub(3 + indent), 6);
+        lines.extend(wrapped.into_iter().map(|l| Line::of(format!("  {}{l}", " ".repeat(indent)))));
+    }
+    lines.push(Line::of(format!(" plan {}", proposal.plan_hash.get(..16).unwrap_or(&proposal.plan_hash))));
+    lines
+}
+
+/// `type the NEW canary weight:  [ 5_  ]`, with the error below.
+fn typed_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let room = prompt.expects.as_ref().map_or(4, |e| width(e) + 2).max(width(&prompt.typed) + 1).max(4);
+    let typed = pad(&format!("{}_", prompt.typed), room);
+    let mut lines = vec![Line::default()];
+    let ready = prompt.proposal.is_some();
+    let label = match cells {
+        44.. => " type the NEW canary weight:  [ ",
+        26.. => " NEW weight: [ ",
+        _ => "[",
+    };
+    let input = Line::of(label);
+    let input = if ready { input.word(Role::Focus, typed) } else { input.word(Role::Disabled, pad("", room)) }.text(" ]");
+    lines.push(input);
+    lines.push(match &prompt.error {
+        Some(error) => Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, format!(" {error}")),
+        None => Line::default(),
+    });
+    lines.push(match guard(sight, prompt) {
+        Some(left) => Line::of(format!(" keys count in {:.1} s: what was typed before is thrown away", left.as_secs_f64())),
+        None if cells < 64 => Line::of(" Esc cancels."),
+        None => Line::of(" Esc cancels.  Pasted text, and Enter on its own, are refused."),
+    });
+    lines.push(Line::default());
+    lines
+}
+
+fn guard(sight: &Sight<'_>, prompt: &Prompt) -> Option<Duration> {
+    let left = prompt.guard_left(sight.now.mono);
+    (!left.is_zero()).then_some(left)
+}
+
+fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let model = sight.model;
+    match &prompt.ask {
+        Ask::Blocked { reasons, .. } => {
+            let mut lines = Vec::new();
+            for reason in reasons {
+                lines.extend(
+                    wrap(reason, cells.saturating_sub(5), 3)
+                        .into_iter()
+                        .enumerate()
+                        .map(|(i, l)| Line::of(format!(" {} {l}", if i == 0 { "-" } else { " " }))),
+                );
+            }
+            if reasons.is_empty() {
+                lines.push(Line::of(" nothing to do now"));
+            }
+            lines
+        }
+        Ask::Arm => {
+            let mut lines =
+                field("effect", &format!("P and other CAPITALS may ask to write, for {} min", Mode::ARMED_FOR.as_secs() / 60), cells);
+            lines.extend(field("disarms", &format!("A again, or {} min without a key", Mode::IDLE.as_secs() / 60), cells));
+            lines.extend(field("note", "B and H work without arming", cells));
+            lines
+        }
+        Ask::Unhold => {
+            let reason = sight.run().and_then(|r| r.state.hold.as_ref()).map_or_else(String::new, |h| h.reason.clone());
+            let mut lines = field("held", &reason, cells);
+            lines.extend(field("effect", "the run goes on where it stopped; H holds again", cells));
+            lines
+        }
+        Ask::Gate { step, .. } => {
+            let mut lines = field("verdict", &verdict_words(sight), cells);
+            lines.extend(field("gates", &gates::summary(sight), cells));
+            lines.extend(field("step", &format!("{step}: y lets the run go on"), cells));
+            lines
+        }
+        Ask::Failed { why, offer, .. } => {
+            let mut lines = field("why", why, cells);
+            lines.push(Line::default());
+            lines.extend(offer.iter().map(|c| choice(*c)));
+            lines
+        }
+        Ask::Unclear { why, redo, adopt } => {
+            let mut lines = field("known", why, cells);
+            lines.extend(field("", "nothing is sent again by itself", cells));
+            lines.push(Line::default());
+            if *redo {
+                lines.push(pick("r", "redo: fence the old write off, then plan it anew"));
+            }
+            if *adopt {
+                lines.push(pick("a", "adopt what is there as the result (asks for a reason)"));
+            }
+            lines.push(pick("b", "back out: canary to 0%"));
+            lines.push(pick("x", "abort: stop here, traffic stays (asks for a reason)"));
+            lines
+        }
+        Ask::Start { lines, .. } | Ask::Resume { lines, .. } => {
+            lines.iter().flat_map(|l| wrap(l, cells.saturating_sub(2), 3)).map(|l| Line::of(format!(" {l}"))).collect()
+        }
+        Ask::Quit => {
+            let now = model.configured().map_or_else(|| "its last setting".into(), percent);
+            let run = sight.run().map_or_else(String::new, |r| format!(" resume {}", r.state.run));
+            let mut lines = field("traffic", &format!("stays at {now}; the run holds, unattended"), cells);
+            lines.extend(field("go on with", &format!("{}{run}", sight.command()), cells));
+            lines
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn verdict_words(sight: &Sight<'_>) -> String {
+    let view = &sight.model.verdict;
+    let reasons: Vec<&str> = view.reasons.iter().map(|r| r.text.as_str()).collect();
+    if reasons.is_empty() { view.verdict.word().to_owned() } else { format!("{}: {}", view.verdict, reasons.join("; ")) }
+}
+
+fn pick(key: &str, text: &str) -> Line {
+    Line::of("    [ ").word(Role::HintKey, key).text(format!(" ] {text}"))
+}
+
+/// The key and the words of a choice about a failed step.
+fn choice(choice: Choice) -> Line {
+    match choice {
+        Choice::Retry => pick("r", "retry the step"),
+        Choice::Skip => pick("s", "skip it (asks for a reason)"),
+        Choice::BackOut => pick("b", "back out: canary to 0%"),
+        Choice::Abort => pick("x", "abort: stop here, traffic stays (asks for a reason)"),
+    }
+}
+
+fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let mut lines = vec![Line::default()];
+    let yes = match &prompt.ask {
+        Ask::Arm => "arm",
+        Ask::Unhold => "release",
+        Ask::Gate { .. } => "go on",
+        Ask::Start { .. } => "start",
+        Ask::Resume { .. } => "take the seat",
+        Ask::Quit => "leave",
+        _ => "",
+    };
+    match (&prompt.ask, guard(sight, prompt)) {
+        (Ask::Blocked { .. }, _) => lines.push(Line::of("    [ Esc ] closes")),
+        (_, Some(left)) => lines.push(Line::of(format!(" keys count in {:.1} s", left.as_secs_f64()))),
+        (Ask::Failed { .. } | Ask::Unclear { .. }, None) => lines.push(Line::of("    [ n ] decide later  (default)")),
+        (_, None) if cells < 50 => lines.push(Line::of(" [").word(Role::HintKey, "y").text(format!("] {yes}  [n] cancel"))),
+        (_, None) => lines.push(Line::of("    [ ").word(Role::HintKey, "y").text(format!(" ] {yes}        [ n ] cancel  (default)"))),
+    }
+    if let Some(error) = &prompt.error {
+        lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).word(Role::Bad, format!(" {error}")));
+    } else {
+        lines.push(Line::default());
+    }
+    lines
+}
+
+fn text_lines(prompt: &Prompt, cells: usize) -> Vec<Line> {
+    match &prompt.ask {
+        Ask::Item { challenge, expects, .. } => {
+            let mut lines: Vec<Line> = wrap(challenge, cells.saturating_sub(2), 4).into_iter().map(|l| Line::of(format!(" {l}"))).collect();
+            lines.extend(field("expects", expects, cells));
+            lines
+        }
+        Ask::Reason { .. } => vec![Line::of(" the reason is written into the record")],
+        _ => vec![Line::of(" written into the record, with your name and the time")],
+    }
+}
+
+/// The end of the text, where the cursor is.
+fn text_field(prompt: &Prompt, cells: usize) -> Vec<Line> {
+    let room = cells.saturating_sub(6);
+    let mut parts: Vec<String> = prompt
+        .typed
+        .split('\n')
+        .flat_map(|l| if l.is_empty() { vec![String::new()] } else { wrap(l, room.saturating_sub(1), 200) })
+        .collect();
+    if parts.len() > 3 {
+        parts.drain(..parts.len() - 3);
+    }
+    let last = parts.len().saturating_sub(1);
+    let mut lines = vec![Line::default()];
+    for (i, part) in parts.iter().enumerate() {
+        let text = if i == last { format!("{part}_") } else { part.clone() };
+        lines.push(Line::of(" [ ").word(Role::Focus, pad(&text, room)).text(" ]"));
+    }
+    if let Some(error) = &prompt.error {
+        lines.push(Line::default().word(Role::Bad, format!(" {error}")));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+/// The hint row while a prompt is open.
+pub(super) fn hints(prompt: &Prompt) -> String {
+    match &prompt.ask {
+        Ask::Promote | Ask::BackOut => {
+            let expected = prompt.expects.as_ref().filter(|_| prompt.proposal.is_some());
+            let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
+            format!("{what}   Esc cancels   Tab shows the exact call")
+        }
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => "Enter sends   Esc cancels".into(),
+        Ask::Blocked { .. } => "Esc closes".into(),
+        Ask::Failed { .. } | Ask::Unclear { .. } => "press the letter of a choice   n or Esc decides later".into(),
+        _ => "y yes   n or Esc no   every other key is ignored".into(),
+    }
+}
+
+/// The message row while a prompt is open.
+pub(super) fn footer(sight: &Sight<'_>, prompt: &Prompt) -> String {
+    match (&prompt.ask, prompt.level) {
+        (Ask::BackOut, _) if !matches!(sight.model.mode, Mode::Armed { .. }) => "works in OBSERVE too: arms for this one act".into(),
+        (Ask::Blocked { .. }, _) => "nothing was sent".into(),
+        (_, Danger::L0) => "L0: changes nothing outside".into(),
+        (_, Danger::L1) => "L1: small, reversible at once".into(),
+        (_, Danger::L2) => "L2: changes production traffic; the undo is known".into(),
+        (_, Danger::L3) => "L3: overrides a NO-GO or cannot be undone".into(),
+    }
+}

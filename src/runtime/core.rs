@@ -1,0 +1,156 @@
+//! The one owner of the model: stamps messages, runs the update, hands effects out.
+
+use super::clock::SystemClock;
+use super::executor::Executor;
+use super::journal::{Ask, Keeper, SeatProof};
+use super::mailbox::Mailbox;
+use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
+use crate::domain::{Clock, ServiceSpec, Stamp};
+use crate::port::{Journal, Metrics, Platform};
+use futures::StreamExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// What the core is connected to.
+#[derive(Clone)]
+pub struct Ports {
+    /// The platform.
+    pub platform: Arc<dyn Platform>,
+    /// The metrics backend.
+    pub metrics: Arc<dyn Metrics>,
+    /// The record.
+    pub journal: Arc<dyn Journal>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Without acts nothing is ever sent: read-only and spectator cockpits are wired so.
+    pub acts: bool,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ports").field("acts", &self.acts).finish_non_exhaustive()
+    }
+}
+
+/// Messages that wait for the core; results are never dropped, their senders wait.
+const QUEUE: usize = 1024;
+
+/// The core with its tasks.
+pub struct Core {
+    /// Everything that is shown.
+    pub model: Model,
+    clock: Arc<dyn Clock>,
+    /// Keys and prompts count on this machine's own time, whatever the clock is.
+    machine: SystemClock,
+    seq: u64,
+    executor: Executor,
+    mailbox: Arc<Mailbox>,
+    inbox: mpsc::Receiver<Msg>,
+    tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("seq", &self.seq).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Connects: starts the watch and the keeper of the journal.
+    #[must_use]
+    pub fn start(ports: &Ports, spec: ServiceSpec, options: Options) -> Self {
+        let (out, inbox) = mpsc::channel(QUEUE);
+        let (journal_in, asks) = mpsc::channel::<Ask>(QUEUE);
+        let proof = Arc::new(SeatProof::default());
+        let mut tasks = JoinSet::new();
+        let keeper = Keeper::new(ports.journal.clone(), ports.clock.clone(), spec.key(), out.clone(), proof.clone());
+        tasks.spawn(keeper.serve(asks));
+        let mailbox = Arc::new(Mailbox::default());
+        let (letters, mut updates) = (mailbox.clone(), ports.platform.watch());
+        tasks.spawn(async move {
+            while let Some(update) = updates.next().await {
+                letters.put(update);
+            }
+        });
+        let executor = Executor::new(ports.clone(), out, journal_in, proof);
+        let model = Model::new(spec, options, ports.clock.now());
+        let mut core = Self { model, clock: ports.clock.clone(), machine: SystemClock::new(), seq: 0, executor, mailbox, inbox, tasks };
+        core.dispatch(Msg::Started);
+        core
+    }
+
+    /// The screen begins here: what was said while history was flown is no news.
+    pub fn forget_history(&mut self) {
+        self.model.messages.clear();
+        self.model.act = None;
+        self.model.last_key = self.clock.now().boot;
+    }
+
+    /// Now. Wall and boot time may be simulated; `mono` is always this machine's.
+    #[must_use]
+    pub fn now(&self) -> Stamp {
+        Stamp { mono: self.machine.now().mono, ..self.clock.now() }
+    }
+
+    /// How long to really wait for a moment of the boot clock.
+    #[must_use]
+    pub fn real_wait(&self, boot: Duration) -> Duration {
+        self.clock.real_wait(boot)
+    }
+
+    /// One message, stamped now. Effects of the terminal come back; all others are under way.
+    pub fn dispatch(&mut self, msg: Msg) -> Vec<Effect> {
+        let stamp = self.now();
+        self.dispatch_at(stamp, msg)
+    }
+
+    /// One message with the stamp under which it happened: keys are stamped when they are read.
+    pub fn dispatch_at(&mut self, stamp: Stamp, msg: Msg) -> Vec<Effect> {
+        self.seq += 1;
+        let envelope = Envelope { seq: self.seq, stamp, msg };
+        let effects = app::update(&mut self.model, &envelope);
+        effects.into_iter().filter_map(|effect| self.executor.run(effect)).collect()
+    }
+
+    /// When the core wants a tick.
+    #[must_use]
+    pub fn deadlines(&self) -> Deadlines {
+        app::deadlines(&self.model)
+    }
+
+    /// The next message from outside: answers first, then what the platform told.
+    pub async fn next(&mut self) -> Msg {
+        tokio::select! {
+            biased;
+            Some(msg) = self.inbox.recv() => msg,
+            () = self.mailbox.filled() => Msg::Platform(self.mailbox.take()),
+        }
+    }
+
+    /// The next message, if one is there already.
+    pub fn try_next(&mut self) -> Option<Msg> {
+        if let Ok(msg) = self.inbox.try_recv() {
+            return Some(msg);
+        }
+        let updates = self.mailbox.take();
+        (!updates.is_empty()).then_some(Msg::Platform(updates))
+    }
+
+    /// Whether simulated time may move on: everything asked for was answered, the platform's picture is of (about) now, and the
+    /// driver's seat was renewed. What does not answer at all is not waited for.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let now = self.clock.now().wall;
+        let health = &self.model.platform;
+        let current = health.failures > 0 || health.newest.is_some_and(|at| crate::domain::time::age(now, at) <= health.interval);
+        current && self.executor.outstanding() == 0 && !self.executor.seat_is_due()
+    }
+
+    /// Gives the seat up, waits for what is under way to the platform, and stops all tasks.
+    pub async fn stop(mut self) {
+        self.executor.leave().await;
+        self.tasks.shutdown().await;
+    }
+}

@@ -1,0 +1,172 @@
+//! Turns effects into calls, and answers into messages.
+
+use super::core::Ports;
+use super::journal::{Ask, SeatProof};
+use crate::app::effect::Span;
+use crate::app::msg::MetricsAnswer;
+use crate::app::{Effect, Msg};
+use crate::domain::{Accepted, Failure, Series, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+/// Questions to the metrics backend at one time.
+const QUERIES: usize = 16;
+
+pub(super) struct Executor {
+    ports: Ports,
+    out: mpsc::Sender<Msg>,
+    journal: mpsc::Sender<Ask>,
+    proof: Arc<SeatProof>,
+    queries: Arc<Semaphore>,
+    outstanding: Arc<AtomicUsize>,
+    tasks: JoinSet<()>,
+}
+
+/// Counts a request until its answer was handed over.
+struct Outstanding(Arc<AtomicUsize>);
+
+impl Outstanding {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Executor {
+    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Ask>, proof: Arc<SeatProof>) -> Self {
+        Self {
+            ports,
+            out,
+            journal,
+            proof,
+            queries: Arc::new(Semaphore::new(QUERIES)),
+            outstanding: Arc::new(AtomicUsize::new(0)),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::SeqCst)
+    }
+
+    /// Whether the driver's seat is due to be renewed.
+    pub(super) fn seat_is_due(&self) -> bool {
+        self.proof.is_due(self.ports.clock.now().boot)
+    }
+
+    /// Starts an effect; gives it back when it is the terminal's.
+    pub(super) fn run(&mut self, effect: Effect) -> Option<Effect> {
+        while self.tasks.try_join_next().is_some() {}
+        match effect {
+            Effect::Append { ticket, run, after, epoch, drafts } => self.ask(Ask::Append { ticket, run, after, epoch, drafts }),
+            Effect::AdvanceEpoch { ticket, run } => self.ask(Ask::AdvanceEpoch { ticket, run }),
+            Effect::StartRun { first } => self.ask(Ask::Start { first }),
+            Effect::TakeSeat { run, take_over } => self.ask(Ask::Take { run, take_over }),
+            Effect::Leave => self.ask(Ask::Leave { done: tokio::sync::oneshot::channel().0 }),
+            Effect::Plan { ticket, action } => {
+                let platform = self.ports.platform.clone();
+                self.spawn(async move { Msg::Planned { ticket, result: platform.plan(action).await.map(Box::new) } });
+            }
+            Effect::ReadRoute { ticket } => {
+                let platform = self.ports.platform.clone();
+                self.spawn(async move { Msg::RouteRead { ticket, result: platform.read_route().await.map(Box::new) } });
+            }
+            Effect::Send { ticket, write, .. } => {
+                let (ports, proof) = (self.ports.clone(), self.proof.clone());
+                self.spawn(async move { Msg::Sent { ticket, result: send(&ports, &proof, *write).await } });
+            }
+            Effect::Query { ticket, query, span } => {
+                let (metrics, queries) = (self.ports.metrics.clone(), self.queries.clone());
+                self.spawn(async move {
+                    let _turn = queries.acquire().await;
+                    let result = match span {
+                        Span::At(at) => metrics.instant(&query, Some(at)).await.map(|a| MetricsAnswer {
+                            series: a.value.into_iter().map(|(labels, s)| one_slot(labels, s.at, s.value)).collect(),
+                            newest: a.newest,
+                            warnings: a.warnings,
+                            skew: a.skew,
+                        }),
+                        Span::Range { start, end, step } => metrics.range(&query, start, end, step).await.map(|a| MetricsAnswer {
+                            series: a.value,
+                            newest: a.newest,
+                            warnings: a.warnings,
+                            skew: a.skew,
+                        }),
+                    };
+                    Msg::Answered { ticket, result }
+                });
+            }
+            // Watches tell by themselves; what is polled was made due by the core.
+            Effect::Refresh => {}
+            terminal @ (Effect::Bell | Effect::Copy { .. } | Effect::Redraw | Effect::Suspend | Effect::Quit { .. }) => {
+                return Some(terminal);
+            }
+        }
+        None
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        // In order: the queue is far longer than what one update can ask for. When it is full the journal hangs, and waiting here
+        // would freeze the screen; a task would lose the order. So the request is refused like any store failure.
+        if let Err(error) = self.journal.try_send(ask) {
+            let refused = match error {
+                mpsc::error::TrySendError::Full(ask) | mpsc::error::TrySendError::Closed(ask) => ask,
+            };
+            if let Ask::Append { ticket, .. } = refused {
+                let why = crate::runbook::io::AppendRefusal::Store { why: "the journal does not answer".into() };
+                self.spawn(async move { Msg::AppendRefused { ticket, why } });
+            }
+        }
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Msg> + Send + 'static) {
+        let (out, counted) = (self.out.clone(), Outstanding::new(&self.outstanding));
+        self.tasks.spawn(async move {
+            let msg = work.await;
+            let _ = out.send(msg).await;
+            drop(counted);
+        });
+    }
+
+    /// Gives the seat up; a write that is under way gets its time, so that its outcome is known where possible.
+    pub(super) async fn leave(&mut self) {
+        let (done, left) = tokio::sync::oneshot::channel();
+        if self.journal.send(Ask::Leave { done }).await.is_ok() {
+            let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
+        }
+        self.tasks.abort_all();
+    }
+}
+
+fn one_slot(labels: crate::domain::Labels, at: chrono::DateTime<chrono::Utc>, value: f64) -> Series {
+    Series { labels, start: at, step: Duration::from_secs(1), values: vec![Some(value)] }
+}
+
+/// The only place from which a write leaves.
+async fn send(ports: &Ports, proof: &SeatProof, write: Write) -> Result<Accepted, Failure> {
+    if !ports.acts {
+        return Err(Failure::NotSent { why: "this cockpit holds no write credentials".into() });
+    }
+    if !proof.holds(ports.clock.now().boot) {
+        return Err(Failure::NotSent { why: "the driver's seat could not be renewed for 20 s: nothing is sent any more".into() });
+    }
+    crash_point("platform::before_send");
+    let answer = ports.platform.send(write).await;
+    crash_point("platform::after_send");
+    answer
+}
+
+/// A named point at which a test ends the process. Nothing in ordinary builds.
+fn crash_point(name: &str) {
+    fail::fail_point!(name);
+    let _ = name;
+}

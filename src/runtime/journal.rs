@@ -1,0 +1,323 @@
+//! One task for everything that concerns the journal, so that its messages reach the core in the journal's order.
+
+use crate::app::Msg;
+use crate::domain::record::{Draft, Entry};
+use crate::domain::{Clock, Epoch, RunId, ServiceKey, Ticket};
+use crate::port::journal::{LEASE_RENEW, LEASE_SELF_FENCE};
+use crate::port::{Append, AppendError, Journal, Lease, LeaseError};
+use crate::runbook::io::AppendRefusal;
+use crate::runbook::record::Event;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often others' entries are looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the core asks of the journal.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Append { ticket: Ticket, run: RunId, after: u64, epoch: Option<Epoch>, drafts: Vec<Draft> },
+    AdvanceEpoch { ticket: Ticket, run: RunId },
+    Start { first: Draft },
+    Take { run: RunId, take_over: bool },
+    Leave { done: tokio::sync::oneshot::Sender<()> },
+}
+
+/// When the seat was last known to be ours, on the boot clock. Shared with whoever sends.
+#[derive(Debug, Default)]
+pub(super) struct SeatProof(Mutex<Option<Duration>>);
+
+impl SeatProof {
+    fn set(&self, at: Option<Duration>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// Whether there is a seat that is due to be renewed.
+    pub(super) fn is_due(&self, boot: Duration) -> bool {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
+    }
+
+    /// Whether the seat may still be relied on at `boot`: the driver fences itself before others may.
+    pub(super) fn holds(&self, boot: Duration) -> bool {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| boot.saturating_sub(at) < LEASE_SELF_FENCE)
+    }
+}
+
+pub(super) struct Keeper {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) service: ServiceKey,
+    pub(super) out: mpsc::Sender<Msg>,
+    pub(super) proof: Arc<SeatProof>,
+    /// The run on screen and the last entry the core was told of.
+    run: Option<(RunId, u64)>,
+    lease: Option<Lease>,
+    attended: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        service: ServiceKey,
+        out: mpsc::Sender<Msg>,
+        proof: Arc<SeatProof>,
+    ) -> Self {
+        Self { journal, clock, service, out, proof, run: None, lease: None, attended: false }
+    }
+
+    /// Serves until the core is gone.
+    pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Ask>) {
+        self.find_run().await;
+        self.tell(Msg::JournalRead).await;
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let renew_in = self.renew_in();
+            tokio::select! {
+                biased;
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.serve_one(ask).await,
+                    None => return,
+                },
+                () = tokio::time::sleep(renew_in.unwrap_or(Duration::MAX)), if renew_in.is_some() => self.renew().await,
+                _ = look.tick() => self.look().await,
+            }
+        }
+    }
+
+    async fn tell(&self, msg: Msg) {
+        // The receiver is gone only at the end of the program.
+        let _ = self.out.send(msg).await;
+    }
+
+    /// The unfinished run of this service, if there is one.
+    async fn find_run(&mut self) {
+        match self.journal.runs(Some(self.service.clone())).await {
+            Ok(runs) => {
+                if let Some(head) = runs.iter().find(|r| !r.finished()) {
+                    self.follow(head.run.clone()).await;
+                }
+            }
+            Err(e) => self.tell(Msg::RunRefused { run: None, why: e.to_string() }).await,
+        }
+    }
+
+    async fn follow(&mut self, run: RunId) {
+        match self.journal.read(run.clone(), 0).await {
+            Ok(entries) => {
+                self.run = Some((run.clone(), entries.last().map_or(0, |e| e.seq)));
+                self.attended = self.somebody_drives().await;
+                self.tell(Msg::RunFollowed { entries, attended: self.attended }).await;
+            }
+            Err(e) => self.tell(Msg::RunRefused { run: Some(run), why: e.to_string() }).await,
+        }
+    }
+
+    async fn somebody_drives(&self) -> bool {
+        matches!(self.journal.lease(self.service.clone()).await, Ok(Some(lease)) if lease.live)
+    }
+
+    async fn serve_one(&mut self, ask: Ask) {
+        match ask {
+            Ask::Append { ticket, run, after, epoch, drafts } => self.append(ticket, run, after, epoch, drafts).await,
+            Ask::AdvanceEpoch { ticket, run } => {
+                let stamp = self.clock.now();
+                let result = match self.journal.acquire(self.service.clone(), run, stamp, true).await {
+                    Ok(lease) => {
+                        let epoch = lease.epoch;
+                        self.lease = Some(lease);
+                        self.proof.set(Some(stamp.boot));
+                        Ok(epoch)
+                    }
+                    Err(e) => Err(e.to_string()),
+                };
+                self.tell(Msg::EpochAdvanced { ticket, result }).await;
+            }
+            Ask::Start { first } => self.start(first).await,
+            Ask::Take { run, take_over } => self.take(run, take_over).await,
+            Ask::Leave { done } => {
+                if let Some(lease) = self.lease.take() {
+                    self.proof.set(None);
+                    if let Err(e) = self.journal.release(&lease).await {
+                        tracing::warn!(%e, "the seat could not be released; it runs out by itself");
+                    }
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn append(&mut self, ticket: Ticket, run: RunId, after: u64, epoch: Option<Epoch>, drafts: Vec<Draft>) {
+        let request = Append { run: run.clone(), after, epoch, actor: self.journal.whoami(), stamp: self.clock.now(), drafts };
+        let msg = match self.journal.append(request).await {
+            Ok(entries) => {
+                self.told(&run, &entries);
+                Msg::Appended { ticket, entries }
+            }
+            Err(AppendError::Moved { .. }) => match self.journal.read(run.clone(), after).await {
+                Ok(entries) => {
+                    self.told(&run, &entries);
+                    Msg::AppendRefused { ticket, why: AppendRefusal::Moved { entries } }
+                }
+                Err(e) => Msg::AppendRefused { ticket, why: AppendRefusal::Store { why: e.to_string() } },
+            },
+            Err(AppendError::Fenced { current }) => {
+                self.lost();
+                Msg::AppendRefused { ticket, why: AppendRefusal::Fenced { current } }
+            }
+            Err(e @ (AppendError::Full(_) | AppendError::Store(_))) => {
+                Msg::AppendRefused { ticket, why: AppendRefusal::Store { why: e.to_string() } }
+            }
+        };
+        self.tell(msg).await;
+    }
+
+    fn told(&mut self, run: &RunId, entries: &[Entry]) {
+        if let Some((shown, head)) = &mut self.run
+            && shown == run
+        {
+            *head = entries.last().map_or(*head, |e| e.seq.max(*head));
+        }
+    }
+
+    fn lost(&mut self) {
+        self.lease = None;
+        self.proof.set(None);
+    }
+
+    async fn start(&mut self, first: Draft) {
+        let msg = match self.start_inner(first).await {
+            Ok(msg) => msg,
+            Err(why) => {
+                self.lost();
+                Msg::RunRefused { run: None, why }
+            }
+        };
+        self.tell(msg).await;
+    }
+
+    /// A free id, the seat, and the first two entries.
+    async fn start_inner(&mut self, first: Draft) -> Result<Msg, String> {
+        let stamp = self.clock.now();
+        let unfinished = self.journal.runs(Some(self.service.clone())).await.map_err(|e| e.to_string())?;
+        if let Some(open) = unfinished.iter().find(|r| !r.finished()) {
+            return Err(format!("run {} of {} is not finished: gonogo resume {} continues it", open.run, self.service, open.run));
+        }
+        let run = self.journal.new_run_id(self.service.clone(), stamp.wall).await.map_err(|e| e.to_string())?;
+        let lease = self.acquire(run.clone(), false).await?;
+        let taken = Event::LeaseAcquired { epoch: lease.epoch, taken_from: None }.draft();
+        let request = Append {
+            run: run.clone(),
+            after: 0,
+            epoch: Some(lease.epoch),
+            actor: self.journal.whoami(),
+            stamp: self.clock.now(),
+            drafts: vec![first, taken],
+        };
+        let epoch = lease.epoch;
+        self.lease = Some(lease);
+        let entries = self.journal.append(request).await.map_err(|e| e.to_string())?;
+        self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+        Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: false })
+    }
+
+    async fn acquire(&mut self, run: RunId, take_over: bool) -> Result<Lease, String> {
+        let stamp = self.clock.now();
+        match self.journal.acquire(self.service.clone(), run, stamp, take_over).await {
+            Ok(lease) => {
+                self.proof.set(Some(stamp.boot));
+                Ok(lease)
+            }
+            Err(e @ LeaseError::Held(_)) => Err(format!("{e}: --take-over REASON takes the seat, gonogo hold and backout work without")),
+            Err(e) => Err(e.to_string()),
+        }
+    }
+
+    async fn take(&mut self, run: RunId, take_over: bool) {
+        let msg = match self.take_inner(run.clone(), take_over).await {
+            Ok(msg) => msg,
+            Err(why) => Msg::RunRefused { run: Some(run), why },
+        };
+        self.tell(msg).await;
+    }
+
+    async fn take_inner(&mut self, run: RunId, take_over: bool) -> Result<Msg, String> {
+        let before = self.journal.lease(self.service.clone()).await.map_err(|e| e.to_string())?;
+        let taken_from = before.filter(|l| l.live).map(|l| l.holder.client);
+        let lease = self.acquire(run.clone(), take_over).await?;
+        let epoch = lease.epoch;
+        self.lease = Some(lease);
+        // Others may append between reading and writing; a few rounds are enough, they write seldom.
+        for _ in 0..8 {
+            let known = self.journal.read(run.clone(), 0).await.map_err(|e| e.to_string())?;
+            let request = Append {
+                run: run.clone(),
+                after: known.last().map_or(0, |e| e.seq),
+                epoch: Some(epoch),
+                actor: self.journal.whoami(),
+                stamp: self.clock.now(),
+                drafts: vec![Event::LeaseAcquired { epoch, taken_from: taken_from.clone() }.draft(), Event::RunResumed { epoch }.draft()],
+            };
+            match self.journal.append(request).await {
+                Ok(new) => {
+                    let entries: Vec<Entry> = known.into_iter().chain(new).collect();
+                    self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+                    return Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: true });
+                }
+                Err(AppendError::Moved { .. }) => {}
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+        Err("the journal moves too fast to take the seat: try again".into())
+    }
+
+    /// Others' entries, and whether somebody drives.
+    async fn look(&mut self) {
+        let Some((run, head)) = self.run.clone() else { return self.find_run().await };
+        let entries = match self.journal.read(run.clone(), head).await {
+            Ok(entries) => entries,
+            Err(e) => {
+                tracing::warn!(%e, "the journal cannot be read");
+                return;
+            }
+        };
+        let attended = self.lease.is_some() || self.somebody_drives().await;
+        if entries.is_empty() && attended == self.attended {
+            return;
+        }
+        self.attended = attended;
+        self.told(&run, &entries);
+        self.tell(Msg::EntriesAppended { entries, attended }).await;
+    }
+
+    fn renew_in(&self) -> Option<Duration> {
+        self.lease.as_ref()?;
+        let at = (*self.proof.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(self.clock.real_wait(at + LEASE_RENEW).max(Duration::from_millis(20)))
+    }
+
+    pub(super) async fn renew(&mut self) {
+        let Some(lease) = self.lease.clone() else { return };
+        let stamp = self.clock.now();
+        let proven = *self.proof.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Simulated time may ask early.
+        if proven.is_some_and(|at| stamp.boot < at + LEASE_RENEW) {
+            return;
+        }
+        match self.journal.renew(&lease, stamp).await {
+            Ok(()) => self.proof.set(Some(stamp.boot)),
+            Err(LeaseError::Lost { current }) => {
+                self.lost();
+                self.tell(Msg::SeatLost { current }).await;
+            }
+            Err(e) => {
+                tracing::warn!(%e, "the seat could not be renewed");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+    }
+}
