@@ -2,6 +2,8 @@
 
 mod acts;
 mod args;
+#[cfg(feature = "failpoints")]
+mod crash;
 #[cfg(feature = "sim")]
 mod demo;
 mod doctor;
@@ -43,6 +45,11 @@ pub fn run() -> ExitCode {
     crate::adapter::http::install_tls_provider();
     crate::runtime::install_panic_hook();
     let _logs = logs::start(&cli.global);
+    #[cfg(feature = "failpoints")]
+    if let Err(Failed { exit, message }) = crash::arm() {
+        say(&format!("gonogo: {message}"));
+        return exit.into();
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(within(cli)));
     match outcome {
         Ok(exit) => exit.into(),
