@@ -58,6 +58,11 @@ impl Executor {
         self.outstanding.load(Ordering::SeqCst)
     }
 
+    /// Whether the driver's seat is due to be renewed.
+    pub(super) fn seat_is_due(&self) -> bool {
+        self.proof.is_due(self.ports.clock.now().boot)
+    }
+
     /// Starts an effect; gives it back when it is the terminal's.
     pub(super) fn run(&mut self, effect: Effect) -> Option<Effect> {
         while self.tasks.try_join_next().is_some() {}
