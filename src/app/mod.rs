@@ -10,6 +10,9 @@ pub mod msg;
 pub mod prompt;
 pub mod rows;
 mod tour;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod flow_tests;
 pub mod update;
 pub mod verdict;
 pub mod wanted;

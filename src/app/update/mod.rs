@@ -77,6 +77,7 @@ impl Model {
             now,
             journal_read: false,
             seat_refused: None,
+            charts: true,
             driver: Driver::default(),
         }
     }

@@ -248,7 +248,7 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         }
         for (what, ticket, not_before) in ready {
             model.driver.samples.remove(&what);
-            let Some((probe, hold)) = asked(&model.run, &what) else { continue };
+            let Some((probe, hold)) = asked(model.run.as_ref(), &what) else { continue };
             let finding = gates::evaluate(model, &probe, hold, not_before, stamp);
             let finding = remembered(model, &what, finding, hold, not_before);
             effects.extend(feed(model, stamp, Input::Sampled { ticket, finding }));
@@ -261,7 +261,7 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 fn doubt_good(model: &mut Model) {
     let (run, gates) = (&model.run, &model.gates);
     model.driver.good_since.retain(|what, _| {
-        asked(run, what).is_none_or(|(probe, _)| {
+        asked(run.as_ref(), what).is_none_or(|(probe, _)| {
             gates.iter().filter(|g| gates::same_question(&g.probe, &probe)).all(|g| g.finding.outcome == Outcome::Pass)
         })
     });
@@ -269,7 +269,7 @@ fn doubt_good(model: &mut Model) {
 
 /// For how long a platform condition has been bad, or good: the platform tells only how it is now.
 fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Duration, not_before: Option<DateTime<Utc>>) -> Finding {
-    let is_platform = matches!(asked(&model.run, what), Some((Probe::Platform(_), _)));
+    let is_platform = matches!(asked(model.run.as_ref(), what), Some((Probe::Platform(_), _)));
     let Some(at) = model.platform.newest.filter(|_| is_platform) else { return finding };
     let mut finding = finding;
     if finding.outcome == Outcome::Pass {
@@ -292,8 +292,8 @@ fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Durati
     finding
 }
 
-fn asked(run: &Option<RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
-    let state = &run.as_ref()?.state;
+fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
+    let state = &run?.state;
     match what {
         SampleOf::Guard { index } => state.runbook.guards.get(*index).map(|g| (g.probe.clone(), Duration::ZERO)),
         SampleOf::Condition { step, index } => {
@@ -306,7 +306,7 @@ fn asked(run: &Option<RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
 
 /// A metrics condition waits for the first answer (or failure) of its expression; all others can be told at once.
 fn answerable(model: &Model, what: &SampleOf) -> bool {
-    match asked(&model.run, what) {
+    match asked(model.run.as_ref(), what) {
         Some((Probe::Promql(threshold), _)) => {
             model.panels.get(&threshold.query).is_some_and(|p| p.answered.is_some() || p.trouble.is_some())
         }
