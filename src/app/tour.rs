@@ -24,17 +24,8 @@ enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 9] = [
-        Self::Where,
-        Self::Verdict,
-        Self::Back,
-        Self::BackedOut,
-        Self::Incident,
-        Self::Stale,
-        Self::Promoted,
-        Self::Promote,
-        Self::Leave,
-    ];
+    const ALL: [Self; 9] =
+        [Self::Where, Self::Verdict, Self::Back, Self::BackedOut, Self::Incident, Self::Stale, Self::Promoted, Self::Promote, Self::Leave];
 
     fn text(self) -> &'static str {
         match self {

@@ -23,15 +23,17 @@ fn instance(uid: &str) -> Instance {
 
 #[test]
 fn a_bake_counts_only_while_data_is_live() {
-    let mut flow = Flow::baking();
-    let boot_id = "boot-1".to_owned();
-    let left = |flow: &Flow| flow.state().bake_left(&flow.at, &boot_id).unwrap();
-    flow.metrics_fail = true;
+    let mut flow = Flow::ready();
+    flow.promote("25");
+    flow.pass(40);
+    assert_eq!(flow.step(), "bake-25");
+    let left = |flow: &Flow| flow.state().bake_left(&flow.at, "boot-1").unwrap();
+    flow.platform_lives = false;
     flow.pass(60);
     let before = left(&flow);
     flow.pass(300);
     assert_eq!((left(&flow), flow.step().as_str()), (before, "bake-25"));
-    flow.metrics_fail = false;
+    flow.platform_lives = true;
     flow.pass(200);
     assert_eq!(flow.step(), "shift-100");
 }
@@ -169,7 +171,11 @@ fn the_split_is_judged_on_traffic_after_the_shift_alone() {
     flow.pass(60);
     flow.promote("25");
     flow.pass(20);
-    assert!(!flow.state().landed.as_ref().is_some_and(|(agreed, _)| *agreed), "two scrapes after the shift are the least: {:?}", flow.state().landed);
+    assert!(
+        !flow.state().landed.as_ref().is_some_and(|(agreed, _)| *agreed),
+        "two scrapes after the shift are the least: {:?}",
+        flow.state().landed
+    );
     flow.pass(40);
     assert_eq!(flow.state().landed.as_ref().map(|(agreed, _)| *agreed), Some(true));
 }
@@ -234,7 +240,8 @@ fn restarts_of_a_run_that_was_begun_elsewhere_are_counted_from_its_beginning() {
     let mut crashing = instance("a");
     crashing.restarts = 9;
     flow.send(Msg::Platform(vec![PlatformUpdate::Instances(vec![crashing])]));
-    let probe = Probe::Platform(PlatformCondition { track: Some(Track::Canary), ready_all: false, min_replicas: None, restarts_max: Some(3) });
+    let probe =
+        Probe::Platform(PlatformCondition { track: Some(Track::Canary), ready_all: false, min_replicas: None, restarts_max: Some(3) });
     let found = crate::app::gates::evaluate(&flow.model, &probe, secs(0), None, &flow.at);
     assert_eq!(found.outcome, Outcome::Fail, "{found:?}");
 }

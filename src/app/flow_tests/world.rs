@@ -182,8 +182,7 @@ impl Flow {
     pub(super) fn new(protection: Protection, change: impl FnOnce(&mut Options)) -> Self {
         let wall: DateTime<Utc> = "2026-03-14T03:00:00Z".parse().unwrap();
         let at = Stamp { wall, boot: secs(1000), mono: secs(500) };
-        let mut options =
-            Options { operator: "maria".into(), starts_armed: protection != Protection::Protected, ..Options::default() };
+        let mut options = Options { operator: "maria".into(), starts_armed: protection != Protection::Protected, ..Options::default() };
         change(&mut options);
         let route = Route {
             object: "virtualservice/checkout".into(),
@@ -219,8 +218,11 @@ impl Flow {
         };
         flow.send(Msg::Started);
         flow.send(Msg::JournalRead);
-        let updates =
-            vec![PlatformUpdate::Workload(workload(Track::Canary, 4)), PlatformUpdate::Workload(workload(Track::Baseline, 4)), PlatformUpdate::Instances(vec![])];
+        let updates = vec![
+            PlatformUpdate::Workload(workload(Track::Canary, 4)),
+            PlatformUpdate::Workload(workload(Track::Baseline, 4)),
+            PlatformUpdate::Instances(vec![]),
+        ];
         flow.send(Msg::Platform(updates));
         flow.told_route();
         flow.settle();
@@ -517,7 +519,8 @@ impl Flow {
         let series = match span {
             Span::At(at) => {
                 let share = if self.follows { f64::from(self.route.canary) } else { 0.0 };
-                let one = |version: &str, value: f64| Series { labels: labels(version), start: at, step: secs(1), values: vec![Some(value)] };
+                let one =
+                    |version: &str, value: f64| Series { labels: labels(version), start: at, step: secs(1), values: vec![Some(value)] };
                 vec![one("canary", share * 100.0), one("stable", (100.0 - share) * 100.0)]
             }
             Span::Range { start, end, step } => {
