@@ -544,3 +544,39 @@ fn the_status_tells_what_the_screen_shows() {
         assert_eq!(present::status_json(&model, &now())["schema"], "gonogo.status/v1");
     }
 }
+
+/// Screens tell the newest lines without reading the whole journal, and tell them as the story does.
+#[test]
+fn the_latest_lines_are_the_end_of_the_story() {
+    use gonogo::runbook::story::{latest, story};
+    let mut events: Vec<(String, record::Actor, gonogo::runbook::record::Event)> = Vec::new();
+    for i in 0..200 {
+        let when = format!("03:{:02}:{:02}", i / 60, i % 60);
+        events.push((when, mira(), gonogo::runbook::record::Event::Note { text: format!("note {i}") }));
+    }
+    let events: Vec<_> = events.iter().map(|(when, who, event)| (when.as_str(), who.clone(), event.clone())).collect();
+    let entries = journal(&events);
+    let all = story(&entries);
+    for most in [1, 5, 20, 34, 500] {
+        assert_eq!(latest(&entries, most), all[all.len().saturating_sub(most)..], "{most}");
+    }
+    assert!(latest(&[], 5).is_empty());
+}
+
+#[test]
+fn a_checklist_that_waits_says_so() {
+    let mut model = baking();
+    model.picture.route = Some(route(0));
+    let state = &mut model.run.as_mut().unwrap().state;
+    state.intended = None;
+    state.steps = vec![StepState::default(); state.steps.len()];
+    let mut preflight = StepState { phase: StepPhase::Active, attempts: 1, entered: Some(at("02:52:00")), ..StepState::default() };
+    let answer = |answer: &str, ok| ItemAnswer { answer: answer.into(), ok, by: mira(), at: at("02:53:10") };
+    preflight.answers = [(0, answer("done", true)), (1, answer("on", false))].into();
+    state.steps[0] = preflight;
+    model.verdict =
+        VerdictView { verdict: Verdict::NoGo, reasons: vec![Reason { verdict: Verdict::NoGo, text: "checklist: 5 open".into() }] };
+    model.blocked = vec!["5 items of the checklist are open: 6, then D".into()];
+    snap_at("cockpit.pre-launch", &model, &[(80, 24), (60, 15)]);
+    snap_at("checklist.open", &view(model, View::Checklist), &[(80, 24), (120, 36), (60, 15)]);
+}

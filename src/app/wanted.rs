@@ -96,9 +96,10 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
     let mut wanted: Vec<(String, Duration)> = Vec::new();
     let mut want = |threshold: &Threshold, hold: Duration| {
         let interval = model.spec.scrape_interval;
-        let reach = Model::CHART.max(judge::reach(hold, interval, interval));
-        wanted.push((threshold.query.clone(), reach));
-        if let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
+        let needed = judge::reach(hold, interval, interval);
+        wanted.push((threshold.query.clone(), if model.charts { Model::CHART.max(needed) } else { needed }));
+        if model.charts
+            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
             wanted.push((other, Model::CHART));
         }
     };

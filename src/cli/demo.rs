@@ -20,7 +20,7 @@ use std::time::Duration;
 const PLAYBOOK: &str = include_str!("../../assets/playbooks/kubernetes-canary-mesh.yaml");
 
 /// What history may really take before the demo gives up on it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Options, Failed> {
     let usage = |why: String| Failed::new(Exit::Usage, why);
@@ -153,7 +153,12 @@ async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: 
     };
     let advance = |boot: Duration| -> futures::future::BoxFuture<'_, ()> { Box::pin(handle.advance_to(boot)) };
     let pace = Pace::Simulated { advance: &advance, end };
+    core.begin_history();
     let _: Option<()> = until(core, &pace, PATIENCE, |model| operator.next(model)).await;
+    if operator.trouble.is_none() && core.now().boot < end {
+        let left = crate::domain::text::span(end.saturating_sub(core.now().boot));
+        operator.trouble = Some(format!("{left} of it were left after {}: this machine is too busy", crate::domain::text::span(PATIENCE)));
+    }
     match operator.trouble {
         Some(why) => Err(Failed::new(Exit::Internal, format!("the demo's history could not be flown: {why}"))),
         None => Ok(()),

@@ -2,6 +2,8 @@
 
 mod acts;
 mod args;
+#[cfg(feature = "failpoints")]
+mod crash;
 #[cfg(feature = "sim")]
 mod demo;
 mod doctor;
@@ -41,6 +43,11 @@ pub fn run() -> ExitCode {
     };
     wire::prepare();
     let _logs = logs::start(&cli.global);
+    #[cfg(feature = "failpoints")]
+    if let Err(Failed { exit, message }) = crash::arm() {
+        say(&format!("gonogo: {message}"));
+        return exit.into();
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(within(cli)));
     match outcome {
         Ok(exit) => exit.into(),

@@ -124,7 +124,7 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
     let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
-    lines.extend(next_lines(sight, narrow, width, height.saturating_sub(lines.len() + 1)));
+    lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, narrow));
     lines.truncate(height.max(1));
     panel.with(lines.into_iter().map(|l| l.fit(width)).collect())
@@ -134,7 +134,7 @@ fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
     let mut lines = now_lines(sight, width, 2);
-    lines.extend(next_lines(sight, true, width, 3));
+    lines.extend(next_lines(sight, width, 3));
     lines.push(out_line(sight, true));
     lines.push(Line::default());
     let room = panel.inner_height().saturating_sub(lines.len());
@@ -172,29 +172,23 @@ fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
         return vec![line];
     }
     let is_baking = sight.run().and_then(|r| r.state.current()).is_some_and(|(s, _)| matches!(s.kind, StepKind::Wait { .. }));
-    match sight.baking().filter(|_| is_baking) {
-        Some(bake) => {
-            let clocks = format!(" {}/{}", clock(bake.done()), clock(bake.total));
-            let bar = width.saturating_sub(clocks.len() + 2).clamp(6, 40);
-            let first = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar)).text(clocks);
-            vec![first, Line::of(" ").then(bake_note(sight, &bake))]
-        }
-        None => {
-            let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
-            parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
-        }
+    if let Some(bake) = sight.baking().filter(|_| is_baking) {
+        let clocks = format!(" {}/{}", clock(bake.done()), clock(bake.total));
+        let bar = width.saturating_sub(clocks.len() + 2).clamp(6, 40);
+        let first = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar)).text(clocks);
+        return vec![first, Line::of(" ").then(bake_note(sight, &bake))];
     }
+    let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
+    parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
 }
 
 /// When the bake ends, or why its clock stands.
 fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
-    match &bake.stopped {
-        Some(why) => Line::default().word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}")),
-        None => {
-            let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
-            Line::of(format!("earliest GO {}", sight.time(at).trim_end()))
-        }
+    if let Some(why) = &bake.stopped {
+        return Line::default().word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}"));
     }
+    let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
+    Line::of(format!("earliest GO {}", sight.time(at).trim_end()))
 }
 
 /// The line of what is going on.
@@ -256,7 +250,7 @@ pub(super) fn bake_line(sight: &Sight<'_>, width: usize) -> Line {
     line.text("   ").then(bake_note(sight, &bake))
 }
 
-fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec<Line> {
+fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
     let why = sight.blocked();
     let Some(run) = sight.run() else {
         return vec![Line::of(format!(" next  {} run RUNBOOK starts a release", sight.command()))];
@@ -291,7 +285,7 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
     }
     let why = format!("blocked: {}", why.join("; "));
     let one = head.clone().text(format!("   {why}"));
-    if one.width() <= width || (!narrow && room < 2) || room < 2 {
+    if one.width() <= width || room < 2 {
         return vec![one];
     }
     let mut lines = vec![head];

@@ -51,17 +51,13 @@ fn now_line(sight: &Sight<'_>, cells: usize) -> Line {
     if let Some(hold) = &run.state.hold {
         return Line::of(format!(" {place} ")).word(Role::Bad, "HELD").text(format!(": {}", hold.reason));
     }
-    match sight.baking() {
-        Some(bake) => {
-            let line = Line::of(format!(" {place} bake ")).then(sight.glyphs.progress(bake.share(), (cells / 3).max(6)));
-            let line = line.text(format!(" {}/{}", clock(bake.done()), clock(bake.total)));
-            if bake.stopped.is_some() { line.word(Role::Stale, " STOPPED") } else { line }
-        }
-        None => {
-            let title = run.state.current().map_or("", |(s, _)| s.title.as_str());
-            Line::of(format!(" {place} {title}"))
-        }
+    if let Some(bake) = sight.baking() {
+        let line = Line::of(format!(" {place} bake ")).then(sight.glyphs.progress(bake.share(), (cells / 3).max(6)));
+        let line = line.text(format!(" {}/{}", clock(bake.done()), clock(bake.total)));
+        return if bake.stopped.is_some() { line.word(Role::Stale, " STOPPED") } else { line };
     }
+    let title = run.state.current().map_or("", |(s, _)| s.title.as_str());
+    Line::of(format!(" {place} {title}"))
 }
 
 /// Below 40x12: identity, stage, verdict, age, the way out, from top to bottom as far as they fit.
@@ -78,7 +74,7 @@ pub(super) fn tiny(sight: &Sight<'_>) -> Vec<Row> {
     }
     let identity = header::environment(sight).text(format!(" {}", model.spec.name));
     let short = sight.progress().map_or_else(String::new, |p| format!(" {}", p.trim_start_matches("step ")));
-    let running = sight.run().filter(|r| matches!(r.state.phase, Phase::Running | Phase::RollingBack)).is_some();
+    let running = sight.run().is_some_and(|r| matches!(r.state.phase, Phase::Running | Phase::RollingBack));
     let keys = match (sight.is_lost(), running) {
         (true, _) => "B OFF  r retry  ? help",
         (false, true) => "B out  H hold  ? help",
@@ -113,7 +109,7 @@ fn freshness(sight: &Sight<'_>) -> Line {
     let worst = [&sight.model.platform, &sight.model.metrics].into_iter().max_by_key(|s| s.freshness(sight.now.wall));
     let Some(source) = worst else { return Line::default() };
     let state = source.freshness(sight.now.wall);
-    if sight.is_loading(source) {
+    if Sight::is_loading(source) {
         return Line::of(format!("waiting {}", span(sight.waited())));
     }
     let old = source.newest.map_or_else(String::new, |at| span(sight.age(at)));

@@ -161,7 +161,7 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
     let mut line = Line::default();
     for (state, source) in states.iter().filter(|(f, _)| !f.usable()) {
         let old = source.newest.map_or_else(|| span(sight.waited()), |at| span(sight.age(at)));
-        line = if sight.is_loading(source) {
+        line = if Sight::is_loading(source) {
             line.text(format!("waiting {} {old} ", source.short))
         } else {
             line.badge(Role::Stale, format!("**{} {} {old}**", state.word(), source.short)).text(" ")
@@ -397,7 +397,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
                 .collect();
         }
         View::Timeline => {
-            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)])
+            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]);
         }
     }
     list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);

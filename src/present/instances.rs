@@ -43,14 +43,10 @@ pub(super) fn one_line(sight: &Sight<'_>) -> Line {
 fn nothing(sight: &Sight<'_>) -> Option<Line> {
     let model = sight.model;
     if !model.picture.listed {
-        return Some(match &model.platform.trouble {
-            Some(why) => Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")),
-            None => {
-                let waited = sight.waited();
-                let seconds = if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() };
-                Line::of(format!(" waiting for the first list of instances{seconds}"))
-            }
-        });
+        if let Some(why) = &model.platform.trouble {
+            return Some(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")));
+        }
+        return Some(Line::of(format!(" waiting for the first list of instances{}", sight.waited_words())));
     }
     model.picture.instances.is_empty().then(|| {
         let spec = &model.spec;
@@ -227,7 +223,9 @@ impl Columns {
         if self.version > 0 {
             text += &pad("VERSION", self.version);
         }
-        text += &format!("{}{}{}", pad("STATE", self.state), pad("RST", 5), pad("AGE", 9));
+        for (name, cells) in [("STATE", self.state), ("RST", 5), ("AGE", 9)] {
+            text += &pad(name, cells);
+        }
         if self.node > 0 {
             text += &pad("NODE", self.node);
         }
@@ -267,15 +265,11 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let model = sight.model;
     let all = &model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
-    let mut title = format!("INSTANCES {}   canary {}  base {}", ready(sight), canary.total, base.total);
-    if !model.screen.filter.is_empty() {
-        title += &format!("   filter: {}", model.screen.filter);
-    }
+    let filter = if model.screen.filter.is_empty() { String::new() } else { format!("   filter: {}", model.screen.filter) };
     let rows = all.rows(model.screen.sort, &model.screen.filter);
     let problems = (canary.problems + base.problems) as usize;
-    if problems > 0 {
-        title += &format!("   {problems} with a problem");
-    }
+    let trouble = if problems > 0 { format!("   {problems} with a problem") } else { String::new() };
+    let title = format!("INSTANCES {}   canary {}  base {}{trouble}{filter}", ready(sight), canary.total, base.total);
     let details = sight.tier >= Tier::Medium || model.selection().is_some_and(|s| s.details);
     let detail_rows = if details { (body.height / 3).clamp(4, 14) } else { 4 };
     let list = body.take_top(body.height.saturating_sub(detail_rows));

@@ -128,7 +128,7 @@ fn retries(sight: &Sight<'_>) -> [Line; 2] {
 /// The last row's text while something is missing.
 pub(super) fn status(sight: &Sight<'_>) -> Option<String> {
     let model = sight.model;
-    let bad = [&model.platform, &model.metrics].into_iter().find(|s| !s.freshness(sight.now.wall).usable() && !sight.is_loading(s))?;
+    let bad = [&model.platform, &model.metrics].into_iter().find(|s| !s.freshness(sight.now.wall).usable() && !Sight::is_loading(s))?;
     let next = match bad.next_attempt {
         Some(at) if at > sight.now.wall => format!("retry {} in {} s", bad.failures + 1, (at - sight.now.wall).num_seconds() + 1),
         _ => "retrying".into(),

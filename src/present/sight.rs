@@ -78,6 +78,12 @@ impl<'a> Sight<'a> {
         self.now.mono.saturating_sub(self.model.screen.opened)
     }
 
+    /// The same for a sentence: nothing in the first second.
+    pub(super) fn waited_words(&self) -> String {
+        let waited = self.waited();
+        if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() }
+    }
+
     // --- sources ---
 
     pub(super) fn platform(&self) -> Freshness {
@@ -89,14 +95,14 @@ impl<'a> Sight<'a> {
     }
 
     /// Nothing of this source was ever seen, and nothing says that it cannot be.
-    pub(super) fn is_loading(&self, source: &SourceHealth) -> bool {
+    pub(super) fn is_loading(source: &SourceHealth) -> bool {
         source.newest.is_none() && source.failures == 0 && source.login.is_none()
     }
 
     /// `LIVE 4s` for a panel's title.
     pub(super) fn freshness(&self, source: &SourceHealth) -> Line {
         let old = source.newest.map_or_else(|| span(self.waited()), |at| span(self.age(at)));
-        if self.is_loading(source) {
+        if Self::is_loading(source) {
             return Line::of(format!("waiting {old}"));
         }
         match source.freshness(self.now.wall) {

@@ -34,11 +34,7 @@ fn no_route(sight: &Sight<'_>) -> String {
         (Some(_), ..) => format!("the weights of virtualservice/{name} add up to nothing"),
         (None, true, _) => format!("virtualservice/{name} does not exist in {}: traffic is not split here", model.spec.namespace),
         (None, false, Some(why)) => format!("cannot read virtualservice/{name}: {why}"),
-        (None, false, None) => {
-            let waited = sight.waited();
-            let seconds = if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() };
-            format!("waiting for virtualservice/{name}{seconds}")
-        }
+        (None, false, None) => format!("waiting for virtualservice/{name}{}", sight.waited_words()),
     }
 }
 

@@ -214,7 +214,8 @@ impl Flight<'_> {
     fn tell(&mut self, msg: Msg) -> io::Result<Option<Quit>> {
         let tick = matches!(msg, Msg::Tick);
         let effects = self.core.dispatch(msg);
-        self.dirty |= !tick;
+        // A prompt shows how long it still ignores keys.
+        self.dirty |= !tick || self.core.model.prompt.is_some();
         self.obey(effects)
     }
 

@@ -76,13 +76,11 @@ fn badge(role: Role) -> Modifier {
 
 fn colour(role: Role) -> Option<Color> {
     match role {
-        Role::Ok => Some(Color::Green),
-        Role::Watch | Role::Stale | Role::BannerStale | Role::EnvShared => Some(Color::Yellow),
+        Role::Ok | Role::EnvPrivate => Some(Color::Green),
+        Role::Watch | Role::Stale | Role::BannerStale | Role::EnvShared | Role::Canary => Some(Color::Yellow),
         Role::Bad | Role::Breach | Role::BannerIncident | Role::EnvProtected | Role::DangerL3 => Some(Color::Red),
         Role::Unknown => Some(Color::Magenta),
         Role::Info | Role::Baseline => Some(Color::Blue),
-        Role::Canary => Some(Color::Yellow),
-        Role::EnvPrivate => Some(Color::Green),
         _ => None,
     }
 }
