@@ -4,7 +4,7 @@ use super::journal::{Intent, What};
 use super::talk::Stage;
 use super::words;
 use super::{Engine, FenceFor, FenceStage, Fencing, Pace, ReadFor, Turn, WRITE_DEADLINE};
-use crate::domain::{Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
+use crate::domain::{Confirm, Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
 use crate::runbook::io::{Level, Output, Purpose};
 use crate::runbook::record::{Event, Found};
 use crate::runbook::state::{Operation, Phase};
@@ -178,7 +178,12 @@ impl Engine {
                 self.retry_fence = (turn.at.boot + Duration::from_secs(u64::from(tries) * 2), tries);
                 if tries >= FENCE_TRIES {
                     self.retry_fence = (Duration::ZERO, 0);
-                    self.withdraw(turn, "backing out waits: the operation before could not be closed off");
+                    let by_itself = self.talk.as_ref().filter(|t| t.confirm == Confirm::None).map(|t| t.step.clone());
+                    let waits = "backing out waits: the operation before could not be closed off";
+                    self.withdraw(turn, waits);
+                    if let Some(step) = by_itself {
+                        self.fail_step(&step, waits, true);
+                    }
                 }
             }
         }

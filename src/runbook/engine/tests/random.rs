@@ -540,7 +540,7 @@ fn every_world_keeps_the_rules_and_many_get_deep() {
         ("back-out done", 30),
         ("automatic back-out", 6),
         ("automatic back-out done", 5),
-        ("resumed", 15),
+        ("resumed", 6),
         ("adopted", 0),
         ("replanned", 30),
         ("completed", 10),
