@@ -285,7 +285,7 @@ impl Teller {
                 let kind = if matches!(found, Found::Applied | Found::Never) { StoryKind::Act } else { StoryKind::Trouble };
                 Some((kind, why))
             }
-            Event::ActionVerified { op, weight, took_ms } => {
+            Event::ActionVerified { op, took_ms, .. } => {
                 Some((StoryKind::Act, format!("{}, verified in {}", self.what(&op), seconds(took_ms))))
             }
             Event::ActionAdopted { weight, reason, .. } => {

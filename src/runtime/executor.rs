@@ -159,13 +159,9 @@ async fn send(ports: &Ports, proof: &SeatProof, write: Write) -> Result<Accepted
     if !proof.holds(ports.clock.now().boot) {
         return Err(Failure::NotSent { why: "the driver's seat could not be renewed for 20 s: nothing is sent any more".into() });
     }
-    crash_point("platform::before_send");
+    // Points at which a test ends the process. Nothing in ordinary builds.
+    fail::fail_point!("platform::before_send");
     let answer = ports.platform.send(write).await;
-    crash_point("platform::after_send");
+    fail::fail_point!("platform::after_send");
     answer
-}
-
-/// A named point at which a test ends the process. Nothing in ordinary builds.
-fn crash_point(name: &str) {
-    fail::fail_point!(name);
 }
