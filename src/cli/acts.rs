@@ -72,17 +72,17 @@ async fn act(global: &Global, request: Request, needs: Needs) -> Outcome {
                     (Needs::Seat { .. }, None) => Step::Done(Err("no run of this service is under way".to_owned())),
                     (Needs::Seat { .. } | Needs::AnySeat, Some((Seat::Following | Seat::Unattended, run))) => {
                         stage = Stage::Seat;
-                        Step::Say(Msg::AskSeat { run, take_over })
+                        Step::Say(Box::new(Msg::AskSeat { run, take_over }))
                     }
                     _ => {
                         stage = Stage::Asked;
-                        Step::Say(Msg::Requested(request.clone()))
+                        Step::Say(Box::new(Msg::Requested(request.clone())))
                     }
                 }
             }
             Stage::Seat if model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving) => {
                 stage = Stage::Asked;
-                Step::Say(Msg::Requested(request.clone()))
+                Step::Say(Box::new(Msg::Requested(request.clone())))
             }
             Stage::Seat => match model.seat_refused.take() {
                 Some(why) => Step::Done(Err(why)),

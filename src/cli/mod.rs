@@ -15,7 +15,6 @@ mod local_time;
 mod logs;
 mod plan;
 mod print_undo;
-mod remote_clock;
 mod runbook;
 mod runs;
 mod show;
@@ -42,8 +41,7 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    crate::adapter::http::install_tls_provider();
-    crate::runtime::install_panic_hook();
+    wire::prepare();
     let _logs = logs::start(&cli.global);
     #[cfg(feature = "failpoints")]
     if let Err(Failed { exit, message }) = crash::arm() {

@@ -81,11 +81,21 @@ impl Core {
         core
     }
 
-    /// The screen begins here: what was said while history was flown is no news.
+    /// History is flown now: nobody looks at charts.
+    pub fn begin_history(&mut self) {
+        self.model.charts = false;
+    }
+
+    /// The screen begins here: what was said while history was flown is no news, and charts are asked for at once.
     pub fn forget_history(&mut self) {
+        let now = self.clock.now().boot;
         self.model.messages.clear();
         self.model.act = None;
-        self.model.last_key = self.clock.now().boot;
+        self.model.last_key = now;
+        self.model.charts = true;
+        for panel in self.model.panels.values_mut() {
+            panel.due = now;
+        }
     }
 
     /// Now. Wall and boot time may be simulated; `mono` is always this machine's.

@@ -40,7 +40,7 @@ pub async fn until<T>(core: &mut Core, pace: &Pace<'_>, timeout: Duration, mut d
         match done(&mut core.model) {
             Step::Done(result) => return Some(result),
             Step::Say(msg) => {
-                ignore(core.dispatch(msg));
+                ignore(core.dispatch(*msg));
                 continue;
             }
             Step::Wait => {}
@@ -84,7 +84,7 @@ pub enum Step<T> {
     /// Nothing.
     Wait,
     /// Something happens.
-    Say(Msg),
+    Say(Box<Msg>),
     /// That is all.
     Done(T),
 }
