@@ -3,10 +3,10 @@
 use super::super::effect::Effect;
 use super::super::model::{Model, Seat};
 use super::super::verdict::permit;
-use super::{prompts, run};
-use crate::domain::{Percent, Stamp, StepId};
+use super::{back_out, prompts, run};
+use crate::domain::{Failure, Percent, Refusal, Stamp, StepId};
 use crate::runbook::StepKind;
-use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
+use crate::runbook::io::{Command, Input, Proposal, Purpose};
 use crate::runbook::record::Event;
 use crate::runbook::record::Found;
 use crate::runbook::state::{OpStage, Phase, Question, StepPhase, StepState};
@@ -198,13 +198,16 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
                     confirmed(model);
                     Vec::new()
                 }
-                _ => prompts::back_out(model, stamp),
+                _ => back_out::back_out(model, stamp),
             }
         }
         Request::Hold { reason } if driving => {
             let effects = run::feed(model, stamp, Input::Command(Command::Hold { reason }));
             let _ = end(model, ScriptEnd::Done("held".into()));
             effects
+        }
+        Request::Hold { .. } if model.run.as_ref().is_some_and(|r| r.state.phase.is_final()) => {
+            end(model, ScriptEnd::Refused("the run has ended: nothing moves by itself".into()))
         }
         Request::Hold { .. } if model.run.is_none() => end(model, ScriptEnd::Refused("no run to hold".into())),
         Request::Hold { reason } => run::append_as_observer(model, &Event::HoldBegan { reason, guard: None }),
@@ -272,7 +275,7 @@ fn watch(model: &mut Model, script: &Script) {
             Some((OpStage::Unknown { failure, found: Some(_) }, _)) => {
                 ScriptEnd::Unknown(failure.as_ref().map_or_else(|| "outcome unknown".into(), ToString::to_string))
             }
-            Some((OpStage::NotApplied { failure }, _)) => ScriptEnd::Refused(failure.to_string()),
+            Some((OpStage::NotApplied { failure }, _)) => not_applied(failure),
             _ => return,
         },
         // The plan found nothing to do.
@@ -283,7 +286,7 @@ fn watch(model: &mut Model, script: &Script) {
             _ => match state.operation.as_ref().map(|o| (&o.stage, o.fence)) {
                 // The traffic is back; the checks of the way back go on in whoever drives.
                 Some((OpStage::Verified, false)) => ScriptEnd::Done(BACKED_OUT.into()),
-                Some((OpStage::NotApplied { failure }, false)) => ScriptEnd::Refused(failure.to_string()),
+                Some((OpStage::NotApplied { failure }, false)) => not_applied(failure),
                 _ => return,
             },
         },
@@ -292,23 +295,28 @@ fn watch(model: &mut Model, script: &Script) {
     let _ = end(model, how);
 }
 
+fn not_applied(failure: &Failure) -> ScriptEnd {
+    match failure {
+        Failure::Refused { reason: Refusal::Conflict, .. } => ScriptEnd::Moved(failure.to_string()),
+        _ => ScriptEnd::Refused(failure.to_string()),
+    }
+}
+
 /// Somebody else's journal took our entry.
 pub(super) fn appended(model: &mut Model) {
     let _ = end(model, ScriptEnd::Done("written".into()));
 }
 
-/// The seat, the run or the plan was refused.
+/// The seat, the run, the plan or the act itself was refused.
 pub(super) fn refused(model: &mut Model, why: &str) {
+    if model.driver.script.as_ref().is_some_and(|s| !s.begun) {
+        return;
+    }
     let _ = end(model, ScriptEnd::Refused(why.to_owned()));
 }
 
-/// What the engine says about an act that it does not do.
-pub(super) fn said(model: &mut Model, level: Level, text: &str) {
-    let confirmed = model.driver.script.as_ref().is_some_and(|s| s.confirmed);
-    let begun = model.driver.script.as_ref().is_some_and(|s| s.begun);
-    // A warning on the way (the platform has to be read first, say) is no refusal.
-    let working = model.driver.engine.as_ref().is_some_and(|e| e.is_preparing());
-    if begun && !confirmed && !working && level >= Level::Warning {
-        let _ = end(model, ScriptEnd::Refused(text.to_owned()));
-    }
+/// The engine gave the confirmed act up before anything was sent.
+pub(super) fn withdrawn(model: &mut Model, why: &str, moved: bool) {
+    let how = if moved { ScriptEnd::Moved(why.to_owned()) } else { ScriptEnd::Refused(why.to_owned()) };
+    let _ = end(model, how);
 }

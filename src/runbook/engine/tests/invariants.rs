@@ -75,7 +75,7 @@ impl Watch {
             Output::Plan { ticket, .. } | Output::Read { ticket } | Output::AdvanceEpoch { ticket } | Output::Sample { ticket, .. } => {
                 self.fresh(*ticket);
             }
-            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } => {}
+            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } | Output::Refuse { .. } => {}
         }
     }
 

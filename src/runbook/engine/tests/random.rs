@@ -117,7 +117,7 @@ fn reply(world: &mut World, tape: &mut Tape, weather: &Weather) {
             let finding = finding(tape);
             world.put(Input::Sampled { ticket, finding });
         }
-        Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } => {}
+        Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } | Output::Refuse { .. } => {}
     }
 }
 

@@ -788,3 +788,91 @@ fn the_story_tells_each_shift_in_one_line() {
     assert!(told.iter().any(|l| l == "back out 25% -> 0%, typed 0, verified in 0.0 s"), "{told:#?}");
     assert_eq!(told.last().map(String::as_str), Some("run backed out"));
 }
+
+/// The seat is taken from a driver that still drives.
+fn taken_over(world: &mut World) {
+    world.seat = world.seat.next();
+    world.nonce += 1 << 32;
+    let taken = Event::LeaseAcquired { epoch: world.seat, taken_from: Some("maria@host 17".into()) };
+    world.write_entries(vec![taken.draft(), Event::RunResumed { epoch: world.seat }.draft()], &actor("ada"));
+    let state = RunState::of(&world.journal).unwrap();
+    world.engine = crate::runbook::engine::Engine::new(state, world.seat, world.boot_id.clone(), world.nonce);
+    world.open.clear();
+    world.asked = None;
+    world.put(Input::Begin);
+    world.put(Input::Data { live: true, why: String::new() });
+    world.settle();
+}
+
+fn fences(world: &World) -> usize {
+    world.journal.iter().filter(|e| matches!(Event::of(e), Ok(Event::ActionIntent { fence: true, .. }))).count()
+}
+
+#[test]
+fn whoever_takes_the_seat_from_a_live_driver_fences_it_off_before_the_first_act() {
+    let mut world = shifted(25);
+    taken_over(&mut world);
+    assert_eq!(fences(&world), 0, "taking the seat alone writes nothing");
+    world.back_out();
+    world.confirm();
+    world.run_for(secs(5));
+    assert_eq!((world.route.canary, fences(&world)), (0, 1), "{:?} {:?}", world.kinds(), world.said);
+    assert_eq!(world.engine.state().phase, Phase::RolledBack);
+    let fence = world.journal.iter().position(|e| e.body.get("fence") == Some(&true.into())).unwrap();
+    let act = world.journal.iter().rposition(|e| e.kind == "action.intent").unwrap();
+    assert!(fence < act, "the fence comes first");
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_fence_that_somebody_gets_ahead_of_is_tried_again_on_the_way_back() {
+    let mut world = shifted(25);
+    taken_over(&mut world);
+    world.back_out();
+    world.confirm_now();
+    let mut moved = false;
+    for _ in 0..200 {
+        let Some(request) = world.open.pop_front() else {
+            world.pass(secs(1));
+            world.put(Input::Due);
+            continue;
+        };
+        if let Output::Send { ticket, write, .. } = &request
+            && write.kind == WriteKind::Fence
+            && !std::mem::replace(&mut moved, true)
+        {
+            let result = Err(Failure::Refused { code: 422, reason: Refusal::Conflict, why: "test failed".into() });
+            world.put(Input::Sent { ticket: *ticket, result });
+            continue;
+        }
+        world.answer(request);
+    }
+    assert_eq!((moved, world.route.canary, fences(&world)), (true, 0, 2), "{:?} {:?}", world.kinds(), world.said);
+    world.watch.assert_whole();
+}
+
+#[test]
+fn one_fence_is_enough_for_all_acts_of_a_new_driver() {
+    let mut world = begun(&stairs());
+    world.propose();
+    world.confirm();
+    taken_over(&mut world);
+    world.propose();
+    world.confirm();
+    assert_eq!((world.route.canary, fences(&world)), (50, 1), "{:?} {:?}", world.kinds(), world.said);
+    world.back_out();
+    world.confirm();
+    assert_eq!((world.route.canary, fences(&world)), (0, 1));
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_step_that_asks_for_nothing_still_asks_before_it_acts() {
+    let mut step = shift("to-25", 25);
+    step.confirm = Confirm::None;
+    let mut world = begun(&book(vec![step], vec![], vec![]));
+    world.propose();
+    assert_eq!((world.route.canary, world.asked.clone().unwrap().must_type().as_deref()), (0, Some("y")));
+    world.confirm();
+    assert_eq!(world.route.canary, 25);
+}
