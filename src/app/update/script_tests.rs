@@ -87,7 +87,7 @@ impl Desk {
 
     fn say(&mut self, msg: Msg) {
         let effects = update(&mut self.model, &Envelope { seq: 0, stamp: self.at, msg });
-        let ours = |effect: &Effect| !matches!(effect, Effect::Query { .. } | Effect::Refresh | Effect::Bell);
+        let ours = |effect: &Effect| !matches!(effect, Effect::Refresh | Effect::Bell);
         self.open.extend(effects.into_iter().filter(ours));
     }
 
@@ -173,6 +173,7 @@ impl Desk {
                 let result = self.apply(&write);
                 Msg::Sent { ticket, result }
             }
+            Effect::Query { ticket, .. } => Msg::Answered { ticket, result: Err(Failure::Unreadable { why: "no metrics here".into() }) },
             other => panic!("{other:?} is not expected here"),
         })
     }
@@ -261,10 +262,13 @@ fn what_was_intended_and_not_sent_is_closed_off_before_it_is_done_again() {
     assert_eq!(desk.journal.iter().filter(|e| e.kind == "action.confirmed").count(), 2);
 }
 
-#[test]
-fn a_promotion_waits_until_the_run_has_recorded_where_it_stands() {
+fn shift() -> Action {
+    Action::SetWeight { canary: Percent::new(50).unwrap() }
+}
+
+/// A run of one shift, as a driver that died left it.
+fn desk_with_a_run(events: &[Event]) -> Desk {
     let mut desk = Desk::new();
-    // A confirmation whose driver died: it has to be voided before the run waits for a promotion again.
     let mut book = crate::runbook::from_journal(&run::back_out_run(&desk.model).body["runbook"]).unwrap();
     book.steps.push(crate::runbook::Step {
         id: "shift".into(),
@@ -275,25 +279,49 @@ fn a_promotion_waits_until_the_run_has_recorded_where_it_stands() {
         confirm: Confirm::Consequence,
         undo: crate::runbook::plan::Undo::None,
         on_failure: crate::runbook::plan::OnFailure::default(),
-        kind: crate::runbook::StepKind::Do(Action::SetWeight { canary: Percent::new(50).unwrap() }),
+        kind: crate::runbook::StepKind::Do(shift()),
     });
     let first = super::first_draft(&desk.model, &book, false);
     desk.open_run(Some(first));
-    let before = Relied::of(&desk.route);
-    let (op, action) = (OpId::from("checkout-1/shift/1"), Action::SetWeight { canary: Percent::new(50).unwrap() });
-    let events = [
-        Event::StepEntered { step: "shift".into(), attempt: 1 },
-        Event::ActionPlanned { op: op.clone(), step: "shift".into(), action, plan_hash: "h".into(), before },
-        Event::ActionConfirmed { op, plan_hash: "h".into(), typed: "50".into(), shown_ms: 0, evidence: String::new() },
-    ];
     desk.write_down(events.iter().map(Event::draft).collect());
     desk.process_asks(&Request::Promote { to: Percent::new(50).unwrap(), confirm: "50".into() });
     // Enough to be judged by: that nothing is known.
     desk.model.platform.failures = 1;
+    desk.say(Msg::Tick);
+    desk
+}
+
+#[test]
+fn a_promotion_waits_until_the_run_has_recorded_where_it_stands() {
+    let before = Relied::of(&Desk::new().route);
+    let op = OpId::from("checkout-1/shift/1");
+    // A confirmation whose driver died has to be voided before the run waits for a promotion again.
+    let mut desk = desk_with_a_run(&[
+        Event::StepEntered { step: "shift".into(), attempt: 1 },
+        Event::ActionPlanned { op: op.clone(), step: "shift".into(), action: shift(), plan_hash: "h".into(), before },
+        Event::ActionConfirmed { op, plan_hash: "h".into(), typed: "50".into(), shown_ms: 0, evidence: String::new() },
+    ]);
+    // Last, so that only the record is still missing.
+    desk.model.observed.trouble = Some("no metrics here".into());
     desk.say(Msg::Tick);
     assert_eq!(desk.model.script_end(), None, "the run is not asked before it has said where it stands");
     match desk.steps(20) {
         Some(ScriptEnd::Refused(why)) => assert!(!why.contains("does not wait") && why.contains("no data"), "{why}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_promotion_waits_for_the_first_look_at_the_traffic() {
+    let mut desk = desk_with_a_run(&[Event::StepEntered { step: "shift".into(), attempt: 1 }]);
+    let (queries, others): (Vec<_>, Vec<_>) = desk.open.drain(..).partition(|effect| matches!(effect, Effect::Query { .. }));
+    assert!(!queries.is_empty());
+    for effect in others {
+        if let Some(answer) = desk.does(effect) {
+            desk.say(answer);
+        }
+    }
+    assert_eq!(desk.model.script_end(), None, "without a look nothing can be said about the traffic");
+    desk.open.extend(queries);
+    assert!(matches!(desk.steps(20), Some(ScriptEnd::Refused(_))));
 }
