@@ -98,7 +98,9 @@ pub(super) fn requested(model: &mut Model, request: &Request) -> Vec<Effect> {
 fn ready(model: &Model) -> bool {
     let metrics_known = model.metrics.failures > 0 || model.panels.values().all(|p| p.answered.is_some() || p.trouble.is_some());
     let platform_known = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read);
-    metrics_known && platform_known
+    let seen = &model.observed;
+    let traffic_known = seen.outstanding.is_none() || seen.share.is_some() || seen.trouble.is_some();
+    metrics_known && platform_known && traffic_known
 }
 
 /// Goes on with the act, as far as the facts allow.
