@@ -8,6 +8,9 @@ mod observe;
 mod prompts;
 mod run;
 mod script;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod script_tests;
 
 use super::effect::Effect;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};

@@ -98,7 +98,9 @@ pub(super) fn requested(model: &mut Model, request: &Request) -> Vec<Effect> {
 fn ready(model: &Model) -> bool {
     let metrics_known = model.metrics.failures > 0 || model.panels.values().all(|p| p.answered.is_some() || p.trouble.is_some());
     let platform_known = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read);
-    metrics_known && platform_known
+    let seen = &model.observed;
+    let traffic_known = seen.outstanding.is_none() || seen.share.is_some() || seen.trouble.is_some();
+    metrics_known && platform_known && traffic_known
 }
 
 /// Goes on with the act, as far as the facts allow.
@@ -119,7 +121,8 @@ pub(super) fn step(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     begin(model, stamp, script.request)
 }
 
-/// What became of the last driver's act is being read from the platform: nothing is decided before that is known.
+/// The run is still getting to where it waits: what became of the last driver's act is read from the platform, what he left half done is
+/// recorded. Nothing is decided before that.
 fn finding_out(model: &Model, request: &Request) -> bool {
     let Some(state) = model.run.as_ref().filter(|r| r.seat == Seat::Driving && !r.state.phase.is_final()).map(|r| &r.state) else {
         return false;
@@ -127,10 +130,11 @@ fn finding_out(model: &Model, request: &Request) -> bool {
     let unread = state.unclear().is_some_and(|op| op.found().is_none());
     let active = state.current().filter(|(_, s)| s.phase == StepPhase::Active).map(|(step, _)| &step.id);
     let verifying = state.operation.as_ref().is_some_and(|op| op.stage == OpStage::Accepted && active == Some(&op.step));
+    let recording = model.driver.engine.as_ref().is_some_and(|engine| engine.is_recording());
     match request {
-        Request::Promote { .. } => unread || verifying,
+        Request::Promote { .. } => unread || recording || verifying,
         // A step forward need not be seen before it is taken back.
-        Request::BackOut { .. } => unread || (verifying && state.phase != Phase::Running),
+        Request::BackOut { .. } => unread || recording || (verifying && state.phase != Phase::Running),
         _ => false,
     }
 }

@@ -216,7 +216,12 @@ impl Engine {
                 self.retry_fence = (turn.at.boot + Duration::from_secs(u64::from(tries) * 2), tries);
                 if tries >= FENCE_TRIES {
                     self.retry_fence = (Duration::ZERO, 0);
-                    self.withdraw(turn, "backing out waits: the operation before could not be closed off");
+                    let by_itself = self.talk.as_ref().filter(|t| t.confirm == Confirm::None).map(|t| t.step.clone());
+                    let waits = "backing out waits: the operation before could not be closed off";
+                    self.withdraw(turn, waits);
+                    if let Some(step) = by_itself {
+                        self.fail_step(&step, waits, true);
+                    }
                 }
             }
         }

@@ -375,6 +375,12 @@ impl Engine {
         self.append.is_some() || !self.facts.is_empty()
     }
 
+    /// Whether something is being appended: what follows from it is not known yet.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.append.is_some()
+    }
+
     /// When the countdown before a back-out by itself ends (boot clock), and the guard that tripped.
     #[must_use]
     pub fn countdown(&self) -> Option<(&str, Duration)> {

@@ -157,7 +157,7 @@ impl World {
         let end = self.at.boot + time;
         self.settle();
         while self.at.boot < end {
-            self.pass(secs(1).min(end - self.at.boot));
+            self.pass(secs(1).min(end.saturating_sub(self.at.boot)));
             self.put(Input::Due);
             self.settle();
         }
