@@ -390,6 +390,8 @@ pub struct Model {
     pub journal_read: bool,
     /// Why the run or its seat was refused last.
     pub seat_refused: Option<String>,
+    /// Whether somebody looks at charts. Without them only what is judged is asked for: a tenth of the work.
+    pub charts: bool,
     /// What drives the run and the keys, and is not shown.
     pub driver: Driver,
 }

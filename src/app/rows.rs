@@ -3,10 +3,12 @@
 use super::command::View;
 use super::model::Model;
 use crate::runbook::StepKind;
+use crate::runbook::story::{StoryLine, story};
 
 /// Identities of the current view's rows, in the order they are shown.
 ///
-/// * Instances: uid. Metrics: the gate's key. Checklist: `step/place of the item`. Run: the step's id. Timeline: `seq`, newest first.
+/// * Instances: uid. Metrics: the gate's key. Checklist: `step/place of the item`. Run: the step's id. Timeline: `seq` of the entry that ends a line of
+///   the story, newest first.
 /// * Cockpit and Traffic have no rows.
 #[must_use]
 pub fn row_ids(model: &Model) -> Vec<String> {
@@ -21,11 +23,25 @@ pub fn row_ids(model: &Model) -> Vec<String> {
             let Some(run) = &model.run else { return Vec::new() };
             run.state.runbook.steps.iter().chain(&run.state.rollback_plan).map(|s| s.id.to_string()).collect()
         }
-        View::Timeline => {
-            let Some(run) = &model.run else { return Vec::new() };
-            run.entries.iter().rev().map(|e| e.seq.to_string()).collect()
-        }
+        View::Timeline => told(model).into_iter().map(|line| line.seq.to_string()).collect(),
     }
+}
+
+/// The run's story as the timeline shows it: newest first, filtered like other rows.
+#[must_use]
+pub fn told(model: &Model) -> Vec<StoryLine> {
+    let Some(run) = &model.run else { return Vec::new() };
+    let filter = model.screen.filter.to_lowercase();
+    let mut lines = story(&run.entries);
+    lines.retain(|line| {
+        let text = format!("{} {} {}", line.who, line.kind.word(), line.text).to_lowercase();
+        filter.split_whitespace().all(|word| match word.strip_prefix('!') {
+            Some(not) => !text.contains(not),
+            None => text.contains(word),
+        })
+    });
+    lines.reverse();
+    lines
 }
 
 /// All items of the run's checklists: step id and place.

@@ -51,7 +51,7 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     }
     routing(model, now, &mut reasons);
     run(model, now, &mut reasons);
-    reasons.sort_by(|a, b| b.verdict.cmp(&a.verdict));
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
 }
 

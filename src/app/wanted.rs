@@ -96,9 +96,10 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
     let mut wanted: Vec<(String, Duration)> = Vec::new();
     let mut want = |threshold: &Threshold, hold: Duration| {
         let interval = model.spec.scrape_interval;
-        let reach = Model::CHART.max(judge::reach(hold, interval, interval));
-        wanted.push((threshold.query.clone(), reach));
-        if let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
+        let needed = judge::reach(hold, interval, interval);
+        wanted.push((threshold.query.clone(), if model.charts { Model::CHART.max(needed) } else { needed }));
+        if model.charts
+            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
             wanted.push((other, Model::CHART));
         }
     };
@@ -167,7 +168,7 @@ fn next_wait(model: &Model, interval: Duration, stamp: &Stamp) -> Duration {
         0 => interval,
         n => {
             let nominal = Duration::from_secs(2).saturating_mul(2_u32.saturating_pow(n.min(5))).min(Duration::from_secs(30));
-            let dice = f64::from(u32::try_from(stamp.mono.subsec_millis()).unwrap_or(0)) / 1000.0;
+            let dice = f64::from(stamp.mono.subsec_millis()) / 1000.0;
             nominal.mul_f64(0.5 + dice / 2.0)
         }
     }

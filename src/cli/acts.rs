@@ -26,7 +26,7 @@ pub(super) async fn backout(global: &Global, confirm: Option<String>) -> Outcome
     let Some(confirm) = confirm else {
         return Err(Failed::new(Exit::Refused, "refused: this moves traffic and needs --confirm 0 (the new canary weight)"));
     };
-    act(global, Request::BackOut { confirm }, Needs::Nothing).await
+    act(global, Request::BackOut { confirm }, Needs::AnySeat).await
 }
 
 /// `gonogo hold`
@@ -36,8 +36,10 @@ pub(super) async fn hold(global: &Global, reason: &str) -> Outcome {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// Holding and backing out work from anywhere.
+    /// Holding works from anywhere.
     Nothing,
+    /// Going back takes the seat of the run under way, whoever has it; without a run it makes one.
+    AnySeat,
     /// Going on needs the seat; refused while somebody else has it.
     Seat { take_over: bool },
 }
@@ -65,21 +67,22 @@ async fn act(global: &Global, request: Request, needs: Needs) -> Outcome {
             // The keeper of the journal tells of the unfinished run before anything else, if there is one.
             Stage::Find if model.journal_read => {
                 let seat = model.run.as_ref().filter(|r| !r.state.phase.is_final()).map(|r| (r.seat, r.state.run.clone()));
+                let take_over = needs != Needs::Seat { take_over: false };
                 match (needs, seat) {
                     (Needs::Seat { .. }, None) => Step::Done(Err("no run of this service is under way".to_owned())),
-                    (Needs::Seat { take_over }, Some((Seat::Following | Seat::Unattended, run))) => {
+                    (Needs::Seat { .. } | Needs::AnySeat, Some((Seat::Following | Seat::Unattended, run))) => {
                         stage = Stage::Seat;
-                        Step::Say(Msg::AskSeat { run, take_over })
+                        Step::Say(Box::new(Msg::AskSeat { run, take_over }))
                     }
                     _ => {
                         stage = Stage::Asked;
-                        Step::Say(Msg::Requested(request.clone()))
+                        Step::Say(Box::new(Msg::Requested(request.clone())))
                     }
                 }
             }
             Stage::Seat if model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving) => {
                 stage = Stage::Asked;
-                Step::Say(Msg::Requested(request.clone()))
+                Step::Say(Box::new(Msg::Requested(request.clone())))
             }
             Stage::Seat => match model.seat_refused.take() {
                 Some(why) => Step::Done(Err(why)),

@@ -20,7 +20,7 @@ use std::time::Duration;
 const PLAYBOOK: &str = include_str!("../../assets/playbooks/kubernetes-canary-mesh.yaml");
 
 /// What history may really take before the demo gives up on it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Options, Failed> {
     let usage = |why: String| Failed::new(Exit::Usage, why);
@@ -69,7 +69,7 @@ pub(super) async fn sim(args: &Sim) -> Outcome {
 }
 
 fn failed(error: sim::SimError) -> Failed {
-    let exit = if matches!(error, sim::SimError::Option(_)) { Exit::Usage } else { Exit::Internal };
+    let exit = if matches!(&error, sim::SimError::Option(_)) { Exit::Usage } else { Exit::Internal };
     Failed::new(exit, error.to_string())
 }
 
@@ -153,7 +153,12 @@ async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: 
     };
     let advance = |boot: Duration| -> futures::future::BoxFuture<'_, ()> { Box::pin(handle.advance_to(boot)) };
     let pace = Pace::Simulated { advance: &advance, end };
+    core.begin_history();
     let _: Option<()> = until(core, &pace, PATIENCE, |model| operator.next(model)).await;
+    if operator.trouble.is_none() && core.now().boot < end {
+        let left = crate::domain::text::span(end.saturating_sub(core.now().boot));
+        operator.trouble = Some(format!("{left} of it were left after {}: this machine is too busy", crate::domain::text::span(PATIENCE)));
+    }
     match operator.trouble {
         Some(why) => Err(Failed::new(Exit::Internal, format!("the demo's history could not be flown: {why}"))),
         None => Ok(()),
@@ -189,7 +194,7 @@ impl ScriptedOperator {
         if self.start.is_some_and(|at| now >= at) && model.picture.listed && model.picture.route_read {
             self.start = None;
             let first = crate::app::first_draft(model, &self.runbook, false);
-            return Step::Say(Msg::Start { first });
+            return Step::Say(Box::new(Msg::Start { first }));
         }
         let question = model.run.as_ref().and_then(|r| r.state.question());
         match question {
@@ -205,7 +210,7 @@ impl ScriptedOperator {
                     _ => None,
                 });
                 match answer {
-                    Some(answer) => Step::Say(Msg::Requested(Request::Answer { step, item, answer })),
+                    Some(answer) => Step::Say(Box::new(Msg::Requested(Request::Answer { step, item, answer }))),
                     None => Step::Wait,
                 }
             }
@@ -214,7 +219,7 @@ impl ScriptedOperator {
                     let (confirm, to) = (to.to_string(), *to);
                     if model.blocked.iter().all(|b| b.starts_with("OBSERVE")) {
                         self.promotions.pop_front();
-                        return Step::Say(Msg::Requested(Request::Promote { to, confirm }));
+                        return Step::Say(Box::new(Msg::Requested(Request::Promote { to, confirm })));
                     }
                     Step::Wait
                 }

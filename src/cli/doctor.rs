@@ -6,7 +6,7 @@ use super::wire::{self, Wired};
 use crate::config::Config;
 use crate::domain::text::span;
 use crate::domain::{Clock, Failure, Preflight};
-use crate::port::{Metrics as _, Platform as _, Right};
+use crate::port::{Platform as _, Right};
 use serde::Serialize;
 use std::io::IsTerminal as _;
 
@@ -76,7 +76,7 @@ fn terminal(report: &mut Report) {
     match locale {
         Some(locale) if locale.to_lowercase().contains("utf") => report.add("terminal", Mark::Ok, format!("locale {locale}")),
         other => {
-            report.add("terminal", Mark::Warn, format!("locale {}: ASCII frames are drawn", other.unwrap_or_else(|| "not set".into())))
+            report.add("terminal", Mark::Warn, format!("locale {}: ASCII frames are drawn", other.unwrap_or_else(|| "not set".into())));
         }
     }
     if text("NO_COLOR").is_some() {

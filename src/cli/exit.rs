@@ -82,16 +82,16 @@ impl From<Verdict> for Exit {
 /// A command that ended otherwise than done: its code, and one message for standard error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failed {
+pub(crate) struct Failed {
     /// The code.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// What happened and what to do, as a lower-case fragment. Empty: everything was said already.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Failed {
     /// With a message.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 }
@@ -103,4 +103,4 @@ impl From<std::io::Error> for Failed {
 }
 
 /// What a command gives back.
-pub type Outcome = Result<Exit, Failed>;
+pub(crate) type Outcome = Result<Exit, Failed>;

@@ -2,6 +2,8 @@
 
 mod acts;
 mod args;
+#[cfg(feature = "failpoints")]
+mod crash;
 #[cfg(feature = "sim")]
 mod demo;
 mod doctor;
@@ -13,7 +15,6 @@ mod local_time;
 mod logs;
 mod plan;
 mod print_undo;
-mod remote_clock;
 mod runbook;
 mod runs;
 mod show;
@@ -40,9 +41,13 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    crate::adapter::http::install_tls_provider();
-    crate::runtime::install_panic_hook();
+    wire::prepare();
     let _logs = logs::start(&cli.global);
+    #[cfg(feature = "failpoints")]
+    if let Err(Failed { exit, message }) = crash::arm() {
+        say(&format!("gonogo: {message}"));
+        return exit.into();
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(within(cli)));
     match outcome {
         Ok(exit) => exit.into(),

@@ -36,7 +36,7 @@ impl Chart<'_> {
         let canary = self.columns(self.canary, end, reach, columns);
         let base = self.columns(self.base, end, reach, columns);
         if canary.iter().chain(&base).all(Option::is_none) {
-            return self.nothing(sight, rows);
+            return Self::nothing(sight, rows);
         }
         let (low, high) = self.bounds(&canary, &base);
         let plot = rows - 1;
@@ -102,7 +102,7 @@ impl Chart<'_> {
         (low, high)
     }
 
-    fn nothing(&self, sight: &Sight<'_>, rows: usize) -> Vec<Line> {
+    fn nothing(sight: &Sight<'_>, rows: usize) -> Vec<Line> {
         let hatch = sight.glyphs.hatch().repeat(2);
         let mut lines = vec![Line::default(); rows / 2];
         lines.push(Line::of(format!("   {hatch} no samples in the last 15 minutes {hatch}")));

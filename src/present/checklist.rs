@@ -3,9 +3,8 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::{cursor, window};
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
-use crate::domain::text::pad;
 use crate::runbook::plan::{AnswerKind, Item, Manual, Step, StepKind};
 use crate::runbook::state::{ItemAnswer, StepPhase, StepState};
 
@@ -63,8 +62,9 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     }
     let good = items.iter().filter(|i| i.answer().is_some_and(|a| a.ok)).count();
     let bad = items.iter().filter(|i| i.answer().is_some_and(|a| !a.ok)).count();
-    let open = items.len() - good - bad;
-    let title = format!("CHECKLIST   {good} OK   {bad} NO   {open} OPEN");
+    let open = items.iter().filter(|i| i.is_open_now() && i.answer().is_none()).count();
+    let later = items.len() - good - bad - open;
+    let title = format!("CHECKLIST   {good} OK   {bad} NO   {open} OPEN   {later} later");
     let right = items.iter().any(Asked::is_open_now);
     let right = if right { Line::default().word(Role::Watch, "waits for answers") } else { Line::of(format!("{good} of {}", items.len())) };
     let first_open = items.iter().position(Asked::is_open_now).unwrap_or(0);
@@ -73,7 +73,11 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         Some(s) => cursor(Some(s), items.iter().map(|i| i.id.as_str()), items.len()).place,
         None => first_open,
     };
-    let detail_rows = if sight.tier >= Tier::Medium { 9 } else { 6 };
+    let detail_rows = match sight.tier {
+        Tier::Large | Tier::Medium => 9,
+        Tier::Small => 6,
+        Tier::Compact | Tier::Tiny => 3,
+    };
     let list = body.take_top(body.height.saturating_sub(detail_rows));
     let panel = Panel::new(list, Line::of(title), right);
     let lines = rows(sight, &items, place, panel.inner_width(), panel.inner_height());
@@ -86,7 +90,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
 
 fn rows(sight: &Sight<'_>, items: &[Asked<'_>], place: usize, cells: usize, room: usize) -> Vec<Line> {
     let wide = cells > 100;
-    let item_width = if wide { 58 } else { cells.saturating_sub(4 + 6 + 12 + 11 + 2).clamp(12, 46) };
+    let item_width = if wide { 58 } else { cells.saturating_sub(5 + 8 + 12 + 9).clamp(12, 46) };
     let mut lines = vec![Line::default().word(
         Role::Secondary,
         format!(
@@ -94,8 +98,8 @@ fn rows(sight: &Sight<'_>, items: &[Asked<'_>], place: usize, cells: usize, room
             pad("ANSWER", 8),
             pad("ITEM", item_width),
             pad("BY", 12),
-            pad("AT", 11),
-            if wide { "ANSWERED" } else { "" }
+            pad("AT", 9),
+            if wide { "  ANSWERED" } else { "" }
         ),
     )];
     let mut at = 0;
@@ -141,8 +145,8 @@ fn row(sight: &Sight<'_>, place: usize, item: &Asked<'_>, item_width: usize, wid
     let line = line.text(pad(&item.item.challenge, item_width.saturating_sub(1))).text(" ");
     match item.answer() {
         Some(answer) => {
-            let line = line.text(pad(&answer.by.id, 12)).text(pad(&sight.time(answer.at), 11));
-            if wide { line.text(&answer.answer) } else { line }
+            let line = line.text(pad(&answer.by.id, 12)).text(pad(&sight.time(answer.at), 9));
+            if wide { line.text("  ").text(&answer.answer) } else { line }
         }
         None => line.text(pad("-", 12)).text("-"),
     }

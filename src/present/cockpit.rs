@@ -6,7 +6,7 @@ use super::line::{Line, Role};
 use super::sight::Sight;
 use super::{events, gates, instances, run, traffic};
 use crate::app::model::Gate;
-use crate::domain::text::span;
+use crate::domain::text::{clock, span};
 use crate::domain::{Op, Probe, Track, Verdict};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Phase, StepPhase};
@@ -39,7 +39,7 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(4, 8);
+    let count = sight.model.gates.len().clamp(5, 8);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -64,7 +64,7 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     panels.push(chart_of_closest(sight, left));
     panels.push(now_and_steps(sight, right));
     let wanted = instances::rows_wanted(sight) + 2;
-    let middle = body.take_top(rows(wanted.clamp(4, (usize::from(body.height) * 6 / 10).max(4))));
+    let middle = body.take_top(rows(wanted.clamp(4, usize::from(body.height).saturating_sub(7).max(4))));
     let (left, right) = middle.split_left(middle.width / 2);
     panels.push(instances::table_panel(sight, left));
     panels.push(events::platform_panel(sight, right));
@@ -73,7 +73,7 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 
 /// The split of traffic, with the three weights in its title.
 pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
-    let title = Line::of("TRAFFIC ").then(sight.weights()).text("  ").then(sight.agreement_words());
+    let title = Line::of("TRAFFIC ").then(sight.weights_and_agreement());
     let mut panel = Panel::new(area, title, sight.freshness(&sight.model.platform));
     let width = panel.inner_width();
     panel.lines.push(traffic::bar(sight, width));
@@ -123,8 +123,8 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
-    let mut lines = vec![now_line(sight, width)];
-    lines.extend(next_lines(sight, narrow, width, height.saturating_sub(2)));
+    let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
+    lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, narrow));
     lines.truncate(height.max(1));
     panel.with(lines.into_iter().map(|l| l.fit(width)).collect())
@@ -133,8 +133,8 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
 fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
-    let mut lines = vec![now_line(sight, width)];
-    lines.extend(next_lines(sight, true, width, 3));
+    let mut lines = now_lines(sight, width, 2);
+    lines.extend(next_lines(sight, width, 3));
     lines.push(out_line(sight, true));
     lines.push(Line::default());
     let room = panel.inner_height().saturating_sub(lines.len());
@@ -165,10 +165,36 @@ pub(super) fn state_word(sight: &Sight<'_>) -> Line {
     Line::default().word(Role::of(verdict), verdict.word())
 }
 
+/// What is going on, in at most two lines.
+fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
+    let line = now_line(sight, width);
+    if line.width() <= width || most < 2 {
+        return vec![line];
+    }
+    let is_baking = sight.run().and_then(|r| r.state.current()).is_some_and(|(s, _)| matches!(s.kind, StepKind::Wait { .. }));
+    if let Some(bake) = sight.baking().filter(|_| is_baking) {
+        let clocks = format!(" {}/{}", clock(bake.done()), clock(bake.total));
+        let bar = width.saturating_sub(clocks.len() + 2).clamp(6, 40);
+        let first = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar)).text(clocks);
+        return vec![first, Line::of(" ").then(bake_note(sight, &bake))];
+    }
+    let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
+    parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
+}
+
+/// When the bake ends, or why its clock stands.
+fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
+    if let Some(why) = &bake.stopped {
+        return Line::default().word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}"));
+    }
+    let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
+    Line::of(format!("earliest GO {}", sight.time(at).trim_end()))
+}
+
 /// The line of what is going on.
 fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(run) = sight.run() else {
-        return Line::of(" nothing is being released");
+        return Line::of(if sight.model.journal_read { " nothing is being released" } else { " looking into the journal for a run" });
     };
     let state = &run.state;
     match state.phase {
@@ -207,7 +233,8 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
             Line::of(format!(" checking: {good} of {} conditions met{left}", check.conditions.len()))
         }
         StepKind::Do(action) => {
-            let doing = run.doing.clone().unwrap_or_else(|| format!("waits for P: {action}"));
+            let key = if state.phase == Phase::Running { "P" } else { "B" };
+            let doing = run.doing.clone().unwrap_or_else(|| format!("waits for {key}: {action}"));
             Line::of(format!(" {doing}"))
         }
         StepKind::Gate => Line::of(" DECISION: P, then y lets it go on"),
@@ -217,19 +244,13 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
 /// `[████░░░░] 06:41 of 10:00   earliest GO 03:11:00Z`.
 pub(super) fn bake_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(bake) = sight.baking() else { return Line::of(" baking") };
-    let bar = (width / 3).clamp(10, 30);
-    let mut line = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar));
-    line = line.text(format!(" {} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)));
-    match &bake.stopped {
-        Some(why) => line.text("   ").word(Role::Stale, "BAKE CLOCK STOPPED").text(format!(": {why}")),
-        None => {
-            let at = sight.now.wall + chrono::TimeDelta::from_std(bake.left).unwrap_or_default();
-            line.text(format!("   earliest GO {}", sight.time(at).trim_end()))
-        }
-    }
+    let bar = (width / 3 + 1).clamp(10, 30);
+    let line = Line::of(" ").then(sight.glyphs.progress(bake.share(), bar));
+    let line = line.text(format!(" {} of {}", clock(bake.done()), clock(bake.total)));
+    line.text("   ").then(bake_note(sight, &bake))
 }
 
-fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec<Line> {
+fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
     let why = sight.blocked();
     let Some(run) = sight.run() else {
         return vec![Line::of(format!(" next  {} run RUNBOOK starts a release", sight.command()))];
@@ -239,6 +260,10 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
     }
     if run.state.phase != Phase::Running {
         return vec![Line::of(" next  nothing goes forward on the way back")];
+    }
+    let failed = run.state.current().is_some_and(|(_, s)| matches!(s.phase, StepPhase::Failed | StepPhase::Inconclusive));
+    if failed || run::is_unclear(sight) {
+        return vec![Line::of(" next  ").word(Role::HintKey, "D").text("  decide; nothing goes on before")];
     }
     let what = sight.next().map_or_else(
         || "the end of the run".to_owned(),
@@ -260,7 +285,7 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
     }
     let why = format!("blocked: {}", why.join("; "));
     let one = head.clone().text(format!("   {why}"));
-    if one.width() <= width || (!narrow && room < 2) || room < 2 {
+    if one.width() <= width || room < 2 {
         return vec![one];
     }
     let mut lines = vec![head];
@@ -270,17 +295,22 @@ fn next_lines(sight: &Sight<'_>, narrow: bool, width: usize, room: usize) -> Vec
 
 fn out_line(sight: &Sight<'_>, narrow: bool) -> Line {
     let head = Line::of(" out   ").word(Role::HintKey, "B");
-    let Some(run) = sight.run() else {
-        return Line::of(format!(" out   needs a run; by hand: {} print-undo", sight.command()));
-    };
     if sight.is_lost() {
         return head.text(format!("  OFF: it cannot be sent. {} print-undo", sight.command()));
     }
-    match run.state.phase {
-        phase if phase.is_final() => Line::of(" out   this run cannot be backed out any more"),
-        Phase::RollingBack => Line::of(format!(" out   backing out: {}", run.doing.as_deref().unwrap_or("under way"))),
-        Phase::RollbackStuck => head.text("  tries the way back again; see 7"),
-        _ if sight.model.options.spectator || sight.model.options.read_only => head.text("  OFF here: this cockpit cannot write"),
+    let phase = sight.run().map(|r| r.state.phase);
+    match phase {
+        Some(Phase::RollingBack) => {
+            let doing = sight.run().and_then(|r| r.doing.as_deref()).unwrap_or("under way");
+            Line::of(format!(" out   backing out: {doing}"))
+        }
+        _ if !sight.can_write() => head.text("  OFF here: this cockpit cannot write"),
+        Some(Phase::RollbackStuck) => head.text("  tries the way back again; see 7"),
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) if !sight.has_canary_traffic() => {
+            Line::of(" out   nothing to back out: the canary has no traffic")
+        }
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text("  canary -> 0%, as a run of its own"),
+        _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
         _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
         _ if narrow => head.text("  canary -> 0%, always available"),
         _ => {

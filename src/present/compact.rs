@@ -5,7 +5,7 @@ use super::line::{Line, Role};
 use super::sight::Sight;
 use super::{gates, header};
 use crate::domain::text::{clock, span};
-use crate::domain::{Freshness, Track, Verdict};
+use crate::domain::{Freshness, Verdict};
 use crate::runbook::state::Phase;
 
 /// The cockpit from 40x12 up.
@@ -27,14 +27,10 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
     if !blocked.is_empty() {
         tail.push(Line::of(format!(" P off: {}", blocked.join("; "))));
     }
-    let all = &model.picture.instances;
-    let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
-    let problems = canary.problems + base.problems;
-    let trouble = if problems > 0 { format!("  {problems} with a problem") } else { String::new() };
-    tail.push(Line::of(format!(" inst {}/{} ready{trouble}", canary.ready + base.ready, canary.total + base.total)));
+    tail.push(super::instances::one_line(sight));
     let room = rows.saturating_sub(lines.len() + tail.len()).max(1);
     let mut worst: Vec<usize> = (0..model.gates.len()).collect();
-    worst.sort_by_key(|&i| (std::cmp::Reverse(gates::verdict(sight, &model.gates[i])), i));
+    worst.sort_by_key(|&i| (!model.gates[i].counts, std::cmp::Reverse(gates::verdict(sight, &model.gates[i])), i));
     let mut shown: Vec<usize> = worst.into_iter().take(room).collect();
     shown.sort_unstable();
     let name = if cells >= 55 { 14 } else { 8 };
@@ -55,32 +51,13 @@ fn now_line(sight: &Sight<'_>, cells: usize) -> Line {
     if let Some(hold) = &run.state.hold {
         return Line::of(format!(" {place} ")).word(Role::Bad, "HELD").text(format!(": {}", hold.reason));
     }
-    match sight.baking() {
-        Some(bake) => {
-            let line = Line::of(format!(" {place} bake ")).then(sight.glyphs.progress(bake.share(), (cells / 3).max(6)));
-            let line = line.text(format!(" {}/{}", clock(bake.done()), clock(bake.total)));
-            if bake.stopped.is_some() { line.word(Role::Stale, " STOPPED") } else { line }
-        }
-        None => {
-            let title = run.state.current().map_or("", |(s, _)| s.title.as_str());
-            Line::of(format!(" {place} {title}"))
-        }
+    if let Some(bake) = sight.baking() {
+        let line = Line::of(format!(" {place} bake ")).then(sight.glyphs.progress(bake.share(), (cells / 3).max(6)));
+        let line = line.text(format!(" {}/{}", clock(bake.done()), clock(bake.total)));
+        return if bake.stopped.is_some() { line.word(Role::Stale, " STOPPED") } else { line };
     }
-}
-
-/// The hint row of the compact page: the way out first.
-pub(super) fn hints(sight: &Sight<'_>) -> Line {
-    let cells = usize::from(sight.port.width);
-    let running = sight.run().is_some_and(|r| !r.state.phase.is_final());
-    let mut line = Line::of(" ");
-    if running && !sight.model.options.spectator {
-        line = line.word(Role::HintKey, "B").text(" back out  ");
-        let held = sight.run().is_some_and(|r| r.state.hold.is_some());
-        line = line.word(Role::HintKey, if held { "U" } else { "H" }).text(if held { " release  " } else { " hold  " });
-        line = line.word(Role::HintKey, "P").text(" promote  ");
-    }
-    line = line.text("1-9 views");
-    Line::between(line, Line::default().word(Role::HintKey, "?").text(" "), cells)
+    let title = run.state.current().map_or("", |(s, _)| s.title.as_str());
+    Line::of(format!(" {place} {title}"))
 }
 
 /// Below 40x12: identity, stage, verdict, age, the way out, from top to bottom as far as they fit.
@@ -97,8 +74,12 @@ pub(super) fn tiny(sight: &Sight<'_>) -> Vec<Row> {
     }
     let identity = header::environment(sight).text(format!(" {}", model.spec.name));
     let short = sight.progress().map_or_else(String::new, |p| format!(" {}", p.trim_start_matches("step ")));
-    let running = sight.run().filter(|r| matches!(r.state.phase, Phase::Running | Phase::RollingBack)).is_some();
-    let keys = if running { "B out  H hold  ? help" } else { "? help  q quit" };
+    let running = sight.run().is_some_and(|r| matches!(r.state.phase, Phase::Running | Phase::RollingBack));
+    let keys = match (sight.is_lost(), running) {
+        (true, _) => "B OFF  r retry  ? help",
+        (false, true) => "B out  H hold  ? help",
+        (false, false) => "? help  q quit",
+    };
     let verdict = model.verdict.verdict;
     let reason = model.verdict.reasons.first().filter(|_| verdict >= Verdict::Hold).map_or_else(String::new, |r| format!(" {}", r.text));
     let mut lines = vec![
@@ -128,6 +109,9 @@ fn freshness(sight: &Sight<'_>) -> Line {
     let worst = [&sight.model.platform, &sight.model.metrics].into_iter().max_by_key(|s| s.freshness(sight.now.wall));
     let Some(source) = worst else { return Line::default() };
     let state = source.freshness(sight.now.wall);
+    if Sight::is_loading(source) {
+        return Line::of(format!("waiting {}", span(sight.waited())));
+    }
     let old = source.newest.map_or_else(String::new, |at| span(sight.age(at)));
     let text = format!("{} {old}", state.word());
     if state == Freshness::Live { Line::of(text) } else { Line::default().badge(Role::Stale, text) }

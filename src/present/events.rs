@@ -1,12 +1,12 @@
 //! What happened lately: entries of the journal, remarks of the platform.
 
 use super::frame::{Area, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use super::timeline;
-use crate::domain::text::pad;
+use crate::runbook::story::latest;
 
-/// The newest entries of the run; without a run what the platform said.
+/// The newest lines of the run's story; without a run what the platform said.
 pub(super) fn panel(sight: &Sight<'_>, area: Area, title: &str) -> Panel {
     let Some(run) = sight.run() else {
         return platform_panel(sight, area);
@@ -16,15 +16,14 @@ pub(super) fn panel(sight: &Sight<'_>, area: Area, title: &str) -> Panel {
     let room = panel.inner_height().saturating_sub(1);
     let cells = panel.inner_width();
     let wide = cells > 90;
-    let told = run.entries.iter().rev().filter_map(|entry| {
-        let told = timeline::tell(entry)?;
-        let t = if wide { sight.t(entry.time.wall).map_or_else(String::new, |t| pad(&t, 9)) } else { String::new() };
-        let who = pad(&told.who, if wide { 8 } else { 6 });
-        let kind = if wide { pad(told.kind, 7) } else { String::new() };
-        let line = Line::of(format!(" {}  {t}{who} {kind}", sight.time(entry.time.wall)));
-        Some(told.onto(line).fit(cells))
+    let story = latest(&run.entries, room.max(1));
+    let lines = story.iter().rev().take(room.max(1)).map(|told| {
+        let t = if wide { sight.t(told.at).map_or_else(String::new, |t| pad(&t, 9)) } else { String::new() };
+        let who = pad(timeline::who(told), if wide { 8 } else { 5 });
+        let kind = if wide { pad(told.kind.word(), 9) } else { String::new() };
+        timeline::text(Line::of(format!(" {}  {t}{who} {kind}", sight.time(told.at))), told).fit(cells)
     });
-    let lines: Vec<Line> = told.take(room.max(1)).collect();
+    let lines: Vec<Line> = lines.collect();
     panel.with(lines)
 }
 
@@ -42,7 +41,7 @@ pub(super) fn platform_panel(sight: &Sight<'_>, area: Area) -> Panel {
         let times = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
         let about = event.about.rsplit('/').next().unwrap_or(&event.about);
         let line = Line::of(format!(" {} ", sight.time(event.at))).mark(role, sign);
-        line.text(format!(" {} {about}{times}: {}", event.reason, event.message)).fit(cells)
+        line.text(format!(" {} {}{times}: {}", super::instances::short_name(about), event.reason, event.message)).fit(cells)
     });
     let lines = lines.collect();
     panel.with(lines)

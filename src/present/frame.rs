@@ -83,9 +83,9 @@ impl Panel {
         self
     }
 
-    /// Columns inside the frame.
+    /// Columns for text inside the frame: one stays blank before the right border.
     pub(super) fn inner_width(&self) -> usize {
-        let frame = if self.border == Border::None { 0 } else { 2 };
+        let frame = if self.border == Border::None { 0 } else { 3 };
         usize::from(self.area.width).saturating_sub(frame)
     }
 

@@ -1,10 +1,10 @@
 //! The gates: sparkline, value, baseline, limit, percent of the limit, verdict word.
 
 use super::glyph::spark_buckets;
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use crate::app::model::Gate;
-use crate::domain::text::{pad, width};
+use crate::domain::text::width;
 use crate::domain::{Outcome, Probe, SourceHealth, Threshold, Verdict};
 
 /// The title of a table of gates.
@@ -59,10 +59,30 @@ fn no_value(gate: &Gate) -> &'static str {
     }
 }
 
+/// The word of a gate; in brackets when it has no say in the verdict now.
+fn verdict_word(sight: &Sight<'_>, gate: &Gate) -> Line {
+    let verdict = verdict(sight, gate);
+    if gate.counts { Line::default().word(Role::of(verdict), word(verdict)) } else { Line::of(format!("({})", word(verdict))) }
+}
+
 /// Verdict now: what cannot be known is UNKN, whatever was computed before.
 pub(super) fn verdict(sight: &Sight<'_>, gate: &Gate) -> Verdict {
     let found = gate.verdict();
     if is_old(sight, gate) && found != Verdict::NoGo { Verdict::Unknown } else { found }
+}
+
+/// The verdict on the last value that was ever seen, however old.
+pub(super) fn last_known(gate: &Gate) -> Verdict {
+    match (&gate.probe, gate.series.as_ref().and_then(crate::domain::Series::last)) {
+        (Probe::Promql(t), Some(last)) if gate.verdict() == Verdict::Unknown => {
+            if t.op.holds(last.value, t.limit) {
+                Verdict::Go
+            } else {
+                Verdict::NoGo
+            }
+        }
+        _ => gate.verdict(),
+    }
 }
 
 /// Percent of the limit, right-aligned in 5 cells.
@@ -142,7 +162,7 @@ fn chosen(sight: &Sight<'_>, gates: &[&Gate], room: usize, selected: Option<usiz
         return ((0..gates.len()).collect(), None);
     }
     let mut order: Vec<usize> = (0..gates.len()).collect();
-    order.sort_by_key(|&i| (Some(i) != selected, std::cmp::Reverse(verdict(sight, gates[i])), i));
+    order.sort_by_key(|&i| (Some(i) != selected, !gates[i].counts, std::cmp::Reverse(verdict(sight, gates[i])), i));
     let mut keep: Vec<usize> = order.iter().copied().take(room.saturating_sub(1)).collect();
     keep.sort_unstable();
     let left: Vec<usize> = order.into_iter().skip(room.saturating_sub(1)).collect();
@@ -156,7 +176,6 @@ fn chosen(sight: &Sight<'_>, gates: &[&Gate], room: usize, selected: Option<usiz
 }
 
 fn row(sight: &Sight<'_>, gate: &Gate, columns: &Columns) -> Line {
-    let verdict = verdict(sight, gate);
     let old = is_old(sight, gate);
     let name = Line::of(" ").text(pad(&gate.title, columns.name));
     let line = match &gate.probe {
@@ -176,29 +195,28 @@ fn row(sight: &Sight<'_>, gate: &Gate, columns: &Columns) -> Line {
         }
         Probe::Platform(_) => {
             let room = columns.spark + 1 + columns.value + columns.base + columns.limit;
-            let text = format!("{}   asked: {}", value(sight, gate), gate.probe.describe());
+            let text = format!("{}   {}", value(sight, gate), gate.probe.describe());
             name.text(pad(&text, room))
         }
     };
-    line.text(of_limit(sight, gate)).text("  ").word(Role::of(verdict), word(verdict))
+    line.text(of_limit(sight, gate)).text("  ").then(verdict_word(sight, gate))
 }
 
 /// `0.21%  lim <0.50%   42% GO`: a gate in few cells.
 pub(super) fn short(sight: &Sight<'_>, gate: &Gate, name: usize) -> Line {
-    let verdict = verdict(sight, gate);
-    let line = Line::of(" ").text(pad(&gate.title, name)).text(format!("{:>8} ", value(sight, gate)));
+    let line = Line::of(" ").text(pad(&gate.title, name));
     let line = match &gate.probe {
-        Probe::Promql(t) => line.text(pad(&format!("lim {}", limit(t)), 12)),
-        Probe::Platform(_) => line.text(" ".repeat(12)),
+        Probe::Promql(t) => line.text(format!("{:>8} {}", value(sight, gate), pad(&format!("lim {}", limit(t)), 12))),
+        Probe::Platform(_) => line.text(pad(&format!(" {}", value(sight, gate)), 21)),
     };
-    line.text(of_limit(sight, gate)).text(" ").word(Role::of(verdict), word(verdict))
+    line.text(of_limit(sight, gate)).text(" ").then(verdict_word(sight, gate))
 }
 
-/// `3 GO  1 WATCH   closest: p99 412ms, 92% of limit`.
+/// `1 WATCH, 3 GO; closest: p99 412ms, 92% of limit`.
 pub(super) fn summary(sight: &Sight<'_>) -> String {
-    let gates = &sight.model.gates;
+    let gates: Vec<&Gate> = sight.model.gates.iter().filter(|g| g.counts).collect();
     if gates.is_empty() {
-        return "none".into();
+        return "none that count now".into();
     }
     let count = |v: Verdict| gates.iter().filter(|g| verdict(sight, g) == v).count();
     let words: Vec<String> = [Verdict::NoGo, Verdict::Unknown, Verdict::Hold, Verdict::Watch, Verdict::Go]
@@ -207,13 +225,17 @@ pub(super) fn summary(sight: &Sight<'_>) -> String {
         .map(|v| format!("{} {}", count(v), v.word()))
         .collect();
     let closest = closest(sight).map_or_else(String::new, |g| {
-        format!("   closest: {} {}, {:.0}% of limit", g.title, value(sight, g), g.finding.of_limit.unwrap_or_default())
+        format!("; closest: {} {}, {:.0}% of limit", g.title, value(sight, g), g.finding.of_limit.unwrap_or_default())
     });
-    format!("{} of {}{closest}", words.join("  "), gates.len())
+    if let [one] = words.as_slice() {
+        let word = one.split_once(' ').map_or("", |(_, w)| w);
+        return format!("{0} of {0} {word}{closest}", gates.len());
+    }
+    format!("{}{closest}", words.join(", "))
 }
 
 /// The gate nearest to its limit, or furthest over it.
 pub(super) fn closest<'a>(sight: &Sight<'a>) -> Option<&'a Gate> {
-    let known = sight.model.gates.iter().filter(|g| !is_old(sight, g) && g.finding.of_limit.is_some_and(f64::is_finite));
+    let known = sight.model.gates.iter().filter(|g| g.counts && !is_old(sight, g) && g.finding.of_limit.is_some_and(f64::is_finite));
     known.max_by(|a, b| a.finding.of_limit.partial_cmp(&b.finding.of_limit).unwrap_or(std::cmp::Ordering::Equal))
 }

@@ -111,7 +111,7 @@ impl Glyphs {
         const ASCII: [&str; 8] = [".", ".", "-", "=", "+", "*", "#", "#"];
         let levels = if self.ascii { ASCII } else { UNICODE };
         buckets.iter().fold(Line::default(), |line, bucket| match bucket {
-            Bucket::Level(level) => line.mark(Role::Canary, levels[((level * 8.0).ceil() as usize).clamp(1, 8) - 1]),
+            Bucket::Level(level) => line.mark(Role::Canary, levels[((level * 8.0).floor() as usize).clamp(1, 8) - 1]),
             Bucket::Breach => line.mark(Role::Breach, "!"),
             Bucket::Before => line.text(" "),
             Bucket::Gap => line.mark(Role::Stale, self.hatch()),

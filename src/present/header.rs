@@ -8,6 +8,8 @@ use crate::app::model::{Mode, Seat};
 use crate::domain::text::{clock, span, width};
 use crate::domain::{Danger, Freshness, Protection, SourceHealth, Track};
 use crate::runbook::io::Level;
+use crate::runbook::plan::StepKind;
+use crate::runbook::state::{Phase, StepPhase};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 pub(super) fn identity(sight: &Sight<'_>) -> Line {
     let model = sight.model;
     let cells = usize::from(sight.port.width);
-    let clock = clocks(sight);
+    let wall = clocks(sight);
     let mark = environment(sight);
     let mode = mode(sight);
     let place = match sight.tier {
@@ -25,14 +27,14 @@ pub(super) fn identity(sight: &Sight<'_>) -> Line {
     };
     let driver = driver(sight);
     let head = Line::of(" ").then(mark).text(format!(" {}", model.spec.name));
-    let fixed = head.width() + 2 + mode.width() + 1 + clock.width();
+    let fixed = head.width() + 2 + mode.width() + 1 + wall.width();
     let driver_room = if sight.tier >= Tier::Medium { width(&driver) } else { 0 };
     let room = cells.saturating_sub(fixed + driver_room);
     let mut line = head.then(Line::of(place).fit(room)).text("  ").then(mode);
     if driver_room > 0 {
         line = line.text(&driver);
     }
-    Line::between(line, clock, cells)
+    Line::between(line, wall, cells)
 }
 
 /// Word and shape of the environment.
@@ -94,7 +96,7 @@ fn clocks(sight: &Sight<'_>) -> Line {
 pub(super) fn flight(sight: &Sight<'_>) -> Line {
     let cells = usize::from(sight.port.width);
     let verdict = verdict(sight);
-    let clock = t_clock(sight);
+    let elapsed = t_clock(sight);
     let stage = sight.stage();
     let progress = sight.progress().map_or_else(String::new, |p| format!("  {p}"));
     let narrow = sight.tier <= Tier::Compact;
@@ -102,13 +104,11 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
     if sight.tier >= Tier::Medium {
         let arrow = sight.glyphs.arrow();
         let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
-        let bake = sight.baking().map_or_else(String::new, |b| {
-            format!(" bake {}/{}", crate::domain::text::clock(b.done()), crate::domain::text::clock(b.total))
-        });
-        heads.push(format!(" {clock}   {stage}{versions} {progress}{bake}   "));
-        heads.push(format!(" {clock}  {stage}{versions}{progress}   "));
+        let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", clock(b.done()), clock(b.total)));
+        heads.push(format!(" {elapsed}   {stage}{versions} {progress}{bake}   "));
+        heads.push(format!(" {elapsed}  {stage}{versions}{progress}   "));
     }
-    heads.push(format!(" {clock}  {stage}{progress}  "));
+    heads.push(format!(" {elapsed}  {stage}{progress}  "));
     heads.push(format!(" {stage}{progress} "));
     heads.push(format!(" {stage} "));
     heads.push(" ".into());
@@ -116,7 +116,7 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
     for head in &heads {
         for tail in &tails {
             let line = Line::of(head).then(verdict.clone());
-            if line.width() + 1 + tail.width() < cells {
+            if line.width() + 2 + tail.width() < cells {
                 return if narrow {
                     Line::between(Line::of(head), verdict.clone().text("  ").then(tail.clone()).text(" "), cells)
                 } else {
@@ -161,7 +161,7 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
     let mut line = Line::default();
     for (state, source) in states.iter().filter(|(f, _)| !f.usable()) {
         let old = source.newest.map_or_else(|| span(sight.waited()), |at| span(sight.age(at)));
-        line = if sight.is_loading(source) {
+        line = if Sight::is_loading(source) {
             line.text(format!("waiting {} {old} ", source.short))
         } else {
             line.badge(Role::Stale, format!("**{} {} {old}**", state.word(), source.short)).text(" ")
@@ -190,7 +190,7 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
 
 fn word(line: Line, state: Freshness) -> Line {
     match state {
-        Freshness::Live => line.mark(Role::Ok, "LIVE"),
+        Freshness::Live => line.word(Role::Ok, "LIVE"),
         other => line.word(Role::Watch, other.word()),
     }
 }
@@ -342,25 +342,40 @@ pub(super) fn hints(sight: &Sight<'_>) -> Line {
     if model.screen.filtering {
         return Line::of(" type to filter   !word leaves out   Enter keeps   Esc clears").pad(cells);
     }
-    render_hints(all_hints(sight), cells)
+    render_hints(&all_hints(sight), cells)
 }
 
-fn render_hints(hints: Vec<Hint>, cells: usize) -> Line {
+impl Hint {
+    /// The way out and the stop: whatever else there is, these stay on screen.
+    fn stays(&self) -> bool {
+        matches!(self.key, "B" | "H" | "U")
+    }
+
+    fn line(&self) -> Line {
+        let line = Line::default().word(if self.off { Role::Disabled } else { Role::HintKey }, self.key);
+        let line = line.text(" ").word(if self.off { Role::Disabled } else { Role::Primary }, &self.label);
+        if self.danger > Danger::L0 { line.text(format!("({})", self.danger.word())) } else { line }
+    }
+}
+
+fn render_hints(hints: &[Hint], cells: usize) -> Line {
     let help = Line::default().word(Role::HintKey, "?").text(if cells < 60 { "" } else { " help" });
-    let room = cells.saturating_sub(help.width() + 2);
+    let room = cells.saturating_sub(help.width() + 1);
+    let mut kept: usize = hints.iter().filter(|h| h.stays()).map(|h| h.line().width() + 2).sum();
     let mut line = Line::of(" ");
+    let mut full = false;
     for hint in hints {
-        let mut piece = Line::default().word(if hint.off { Role::Disabled } else { Role::HintKey }, hint.key);
-        piece = piece.text(" ").word(if hint.off { Role::Disabled } else { Role::Primary }, &hint.label);
-        if hint.danger > Danger::L0 {
-            piece = piece.text(format!("({})", hint.danger.word()));
-        }
-        if line.width() + piece.width() > room {
-            break;
+        let piece = hint.line();
+        let needed = piece.width() + 2;
+        if hint.stays() {
+            kept -= needed;
+        } else if full || line.width() + needed + kept > room {
+            full = true;
+            continue;
         }
         line = line.then(piece).text("  ");
     }
-    line.then(help).pad(cells)
+    line.fit(room).then(help).pad(cells)
 }
 
 fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
@@ -370,58 +385,75 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
     match view {
         View::Cockpit => {}
         View::Traffic => list.push(hint("u", "queries")),
-        View::Metrics => list.extend([hint("j/k", "gate"), hint("u", "query")]),
+        View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => list = front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("s", "sort")]),
         View::Checklist => {
-            list = front(list, vec![hint("j/k", "move"), act("D", "answer", Danger::L1)]);
+            list = front(list, vec![hint("j/k", "move")]);
         }
         View::Run => {
-            list.insert(list.len().min(3), act("D", "decide", Danger::L1));
-            list.extend([hint("j/k", "step"), hint("u", "exact call")]);
+            list = front(list, vec![])
+                .into_iter()
+                .chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)])
+                .collect();
         }
         View::Timeline => {
-            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)])
+            list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]);
         }
     }
     list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
     list
 }
 
+/// What `D` would ask about.
+fn decision(sight: &Sight<'_>) -> Option<&'static str> {
+    let (step, known) = sight.run()?.state.current()?;
+    if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) || super::run::is_unclear(sight) {
+        return Some("decide");
+    }
+    matches!(step.kind, StepKind::Manual(_)).then_some("answer")
+}
+
 /// Movement first in views of rows; hold and back out always stay near.
 fn front(acts: Vec<Hint>, mut first: Vec<Hint>) -> Vec<Hint> {
-    first.extend(acts.into_iter().filter(|h| matches!(h.key, "H" | "B" | "P")));
+    first.extend(acts.into_iter().filter(|h| matches!(h.key, "H" | "U" | "B" | "P" | "D" | "T" | "1-9")));
     first
 }
 
 fn acts(sight: &Sight<'_>) -> Vec<Hint> {
     let model = sight.model;
-    let Some(run) = sight.run() else {
-        return vec![hint("1-9", "views"), hint("/", "filter")];
-    };
-    if run.state.phase.is_final() {
-        return vec![hint("1-9", "views"), hint("9", "what happened")];
-    }
     let lost = sight.is_lost();
+    let back = if lost { off("B", "back out OFF") } else { act("B", "back out", Danger::L2) };
+    let Some(run) = sight.run().filter(|r| !r.state.phase.is_final()) else {
+        let mut list = if lost { vec![hint("r", "retry now")] } else { vec![hint("1-9", "views")] };
+        if sight.has_canary_traffic() {
+            list.push(back);
+        }
+        list.push(if sight.run().is_some() { hint("9", "what happened") } else { hint("/", "filter") });
+        return list;
+    };
     let promote = if lost {
-        off("P", "promote OFF: cannot be sent")
+        off("P", "promote OFF")
     } else if !sight.metrics().usable() || !sight.platform().usable() {
         off("P", "promote OFF: stale")
     } else {
         act("P", "promote", Danger::L2)
     };
     let hold = if run.state.hold.is_some() { act("U", "release", Danger::L1) } else { hint("H", "hold(now)") };
-    let back = if lost { off("B", "back out OFF: cannot be sent") } else { act("B", "back out", Danger::L2) };
     let arm = act("A", if matches!(model.mode, Mode::Armed { .. }) { "disarm" } else { "arm" }, Danger::L1);
     if lost {
         return vec![hint("r", "retry now"), hold, back, promote];
     }
-    let mut list = if model.incident.is_some() {
+    let decide = decision(sight).map(|what| act("D", what, Danger::L1));
+    let mut list = if run.state.phase != Phase::Running {
+        vec![back, hold]
+    } else if model.incident.is_some() || sight.tier <= Tier::Compact {
         vec![back, hold, promote]
     } else if promote.off {
         vec![hold, back, promote]
     } else {
         vec![promote, hold, back]
     };
+    list.extend(decide);
     if run.seat != Seat::Driving {
         list.push(act("T", "take the seat", Danger::L1));
     }

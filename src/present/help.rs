@@ -1,11 +1,11 @@
 //! The help, made from the command registry, so that it cannot tell of keys that do not exist.
 
 use super::frame::{Area, Border, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use crate::app::command::{CommandId, CommandSpec, REGISTRY};
 use crate::domain::Danger;
-use crate::domain::text::pad;
+use crate::domain::text::width;
 
 /// The overlay.
 pub(super) fn overlay(sight: &Sight<'_>) -> Panel {
@@ -27,23 +27,42 @@ fn keys(spec: &CommandSpec) -> String {
     spec.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
+/// Key, what it does (its name where there is little room), danger.
 fn command(spec: &CommandSpec, cells: usize) -> Line {
     let danger = match spec.danger {
         Danger::L0 => "",
         other => other.word(),
     };
     let line = Line::default().word(Role::HintKey, pad(&keys(spec), 5)).text(" ");
-    line.text(pad(spec.does, cells.saturating_sub(10))).text(pad(danger, 4))
+    let room = cells.saturating_sub(6 + 3);
+    let text = if width(spec.does) <= room { spec.does } else { spec.name };
+    line.text(pad(text, room)).text(format!(" {danger}"))
 }
 
 fn acts() -> impl Iterator<Item = &'static CommandSpec> {
     REGISTRY.iter().filter(|s| s.danger > Danger::L0 || s.id == CommandId::Hold)
 }
 
+/// What changes nothing outside, the most wanted first.
 fn looks() -> Vec<(String, &'static str)> {
-    let mut rows: Vec<(String, &'static str)> = vec![("1-9".into(), "views")];
-    let others = REGISTRY.iter().filter(|s| s.danger == Danger::L0 && s.id != CommandId::Hold && !matches!(s.id, CommandId::Show(_)));
-    rows.extend(others.map(|s| (keys(s), s.does)));
+    const MOVES: [CommandId; 6] =
+        [CommandId::Down, CommandId::Up, CommandId::PageDown, CommandId::PageUp, CommandId::Top, CommandId::Bottom];
+    let is_rare =
+        |id: CommandId| matches!(id, CommandId::Redraw | CommandId::Suspend | CommandId::Copy | CommandId::LastView | CommandId::Help);
+    let letters: Vec<String> = REGISTRY
+        .iter()
+        .filter(|s| MOVES.contains(&s.id))
+        .filter_map(|s| s.keys.iter().find_map(|k| k.printable()))
+        .map(String::from)
+        .collect();
+    let mut rows: Vec<(String, &'static str)> = vec![("1-9".into(), "views"), (letters.join(" "), "move (arrows too)")];
+    let others = || {
+        REGISTRY
+            .iter()
+            .filter(|s| s.danger == Danger::L0 && s.id != CommandId::Hold && !matches!(s.id, CommandId::Show(_)) && !MOVES.contains(&s.id))
+    };
+    rows.extend(others().filter(|s| !is_rare(s.id)).map(|s| (keys(s), s.does)));
+    rows.extend(others().filter(|s| is_rare(s.id)).map(|s| (keys(s), s.does)));
     rows
 }
 
@@ -62,12 +81,10 @@ fn signs(sight: &Sight<'_>) -> Vec<Line> {
         Line::of("~  last known value"),
         Line::of(format!("{hatch} no data in span")),
         Line::default().then(super::header::environment(sight)).text(" what you change"),
-        Line::of("want asked"),
-        Line::of("set  what the router has"),
-        Line::of("seen real requests"),
+        Line::of("want asked, set routed,"),
+        Line::of("seen in real requests"),
         Line::of("L0..L3 danger of key"),
-        Line::of("GO WATCH HOLD UNKNOWN"),
-        Line::of("NO-GO"),
+        Line::of("GO WATCH HOLD UNKN NO-GO"),
     ]
 }
 
@@ -83,12 +100,12 @@ fn rules() -> [&'static str; 5] {
 
 fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let column = (cells - 2) / 3;
-    let acts: Vec<Line> = acts().map(|s| command(s, column)).collect();
+    let acts: Vec<Line> = acts().map(|s| command(s, column - 3)).collect();
     let looks: Vec<Line> =
         looks().into_iter().map(|(k, does)| Line::default().word(Role::HintKey, pad(&k, 8)).text(" ").text(does)).collect();
     let signs = signs(sight);
     let room = usize::from(sight.port.height).saturating_sub(5 + 2 + 1 + rules().len() + 2);
-    // What movement keys do not fit goes below the acts, where there is room.
+    // What does not fit goes below the acts, where there is room.
     let split = looks.len().min(room.max(acts.len()));
     let mut first = acts;
     first.extend(looks[split..].iter().cloned());
@@ -108,7 +125,7 @@ fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
 }
 
 fn one_column() -> Vec<Line> {
-    let mut lines: Vec<Line> = acts().map(|s| Line::of(" ").then(command(s, 34))).collect();
+    let mut lines: Vec<Line> = acts().map(|s| Line::of(" ").then(command(s, 28))).collect();
     lines.extend(rules().into_iter().map(|r| Line::of(format!(" {r}"))));
     lines.extend(looks().into_iter().map(|(k, does)| Line::of(format!(" {} {does}", pad(&k, 8)))));
     lines

@@ -2,11 +2,11 @@
 
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
 use crate::app::instances::Instances;
 use crate::app::model::{InstanceSort, Selection};
-use crate::domain::text::{pad, span, width};
+use crate::domain::text::{clean, span, width};
 use crate::domain::{Instance, InstanceState, Track};
 use std::cmp::Ordering;
 
@@ -21,22 +21,32 @@ pub(super) fn group(track: Track) -> &'static str {
 fn ready(sight: &Sight<'_>) -> String {
     let all = &sight.model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
+    if !sight.model.picture.listed {
+        return String::new();
+    }
     let mark = if sight.platform().usable() { "" } else { "~" };
     format!("{mark}{}/{} ready", canary.ready + base.ready, canary.total + base.total)
+}
+
+/// `inst 12/12 ready  1 with a problem`, or why there is nothing to count.
+pub(super) fn one_line(sight: &Sight<'_>) -> Line {
+    if let Some(why) = nothing(sight) {
+        return why;
+    }
+    let all = &sight.model.picture.instances;
+    let problems = all.of(Track::Canary).problems + all.of(Track::Baseline).problems;
+    let trouble = if problems > 0 { format!("  {problems} with a problem") } else { String::new() };
+    Line::of(format!(" inst {}{trouble}", ready(sight)))
 }
 
 /// Why there is no row to show; `None` when there are rows. Loading, forbidden and empty are three different sentences.
 fn nothing(sight: &Sight<'_>) -> Option<Line> {
     let model = sight.model;
     if !model.picture.listed {
-        return Some(match &model.platform.trouble {
-            Some(why) => Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")),
-            None => {
-                let waited = sight.waited();
-                let seconds = if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() };
-                Line::of(format!(" waiting for the first list of instances{seconds}"))
-            }
-        });
+        if let Some(why) = &model.platform.trouble {
+            return Some(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")));
+        }
+        return Some(Line::of(format!(" waiting for the first list of instances{}", sight.waited_words())));
     }
     model.picture.instances.is_empty().then(|| {
         let spec = &model.spec;
@@ -126,7 +136,7 @@ fn problem_line(sight: &Sight<'_>, instance: &Instance) -> Line {
 }
 
 /// The last part of a name: what tells instances of one group apart.
-fn short_name(name: &str) -> &str {
+pub(super) fn short_name(name: &str) -> &str {
     name.rsplit('-').next().filter(|s| s.len() >= 3).unwrap_or(name)
 }
 
@@ -190,6 +200,7 @@ impl Columns {
     fn of(rows: &[&Instance], cells: usize, full_names: bool) -> Self {
         let full_names = full_names || cells >= 76;
         let most = |f: &dyn Fn(&Instance) -> usize| rows.iter().map(|i| f(i)).max().unwrap_or(0);
+        let width = |text: &str| width(&clean(text));
         let name = most(&|i| width(if full_names { &i.name } else { short_name(&i.name) }));
         let version = (most(&|i| width(&i.version)) + 1).clamp(8, 16);
         let state = (most(&|i| width(i.state.word())) + 1).clamp(6, 9);
@@ -212,7 +223,9 @@ impl Columns {
         if self.version > 0 {
             text += &pad("VERSION", self.version);
         }
-        text += &format!("{}{}{}", pad("STATE", self.state), pad("RST", 5), pad("AGE", 9));
+        for (name, cells) in [("STATE", self.state), ("RST", 5), ("AGE", 9)] {
+            text += &pad(name, cells);
+        }
         if self.node > 0 {
             text += &pad("NODE", self.node);
         }
@@ -252,17 +265,13 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let model = sight.model;
     let all = &model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
-    let mut title = format!("INSTANCES {}   canary {}  base {}", ready(sight), canary.total, base.total);
-    if !model.screen.filter.is_empty() {
-        title += &format!("   filter: {}", model.screen.filter);
-    }
+    let filter = if model.screen.filter.is_empty() { String::new() } else { format!("   filter: {}", model.screen.filter) };
     let rows = all.rows(model.screen.sort, &model.screen.filter);
     let problems = (canary.problems + base.problems) as usize;
-    if problems > 0 {
-        title += &format!("   {problems} with a problem");
-    }
+    let trouble = if problems > 0 { format!("   {problems} with a problem") } else { String::new() };
+    let title = format!("INSTANCES {}   canary {}  base {}{trouble}{filter}", ready(sight), canary.total, base.total);
     let details = sight.tier >= Tier::Medium || model.selection().is_some_and(|s| s.details);
-    let detail_rows = if details { (body.height / 3).clamp(4, 14) } else { 3 };
+    let detail_rows = if details { (body.height / 3).clamp(4, 14) } else { 4 };
     let list = body.take_top(body.height.saturating_sub(detail_rows));
     let right = sight.freshness(&model.platform).text(" (watch)");
     let panel = Panel::new(list, Line::of(title), right);
@@ -319,6 +328,18 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
         sight.time(instance.created).trim_end(),
         span(sight.age(instance.created))
     )));
+    if panel.inner_height() <= 3 && !instance.is_problem() {
+        // Little room: what needs a look goes before what is fine.
+        lines.truncate(1);
+        if let Some(other) = worst(&sight.model.picture.instances, 1).first().filter(|o| o.uid != instance.uid) {
+            lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(
+                " {}: restarts {}, {}",
+                other.name,
+                other.restarts,
+                what(sight, other)
+            )));
+        }
+    }
     let workload = sight.model.picture.workloads.values().find(|w| w.track == instance.track);
     if let Some(workload) = workload {
         let trouble = workload.trouble.as_ref().map_or_else(String::new, |t| format!("   ! {t}"));
@@ -375,7 +396,7 @@ pub(super) fn status(sight: &Sight<'_>) -> String {
     let hidden = all - shown.min(all);
     let hidden = match hidden {
         0 => "nothing hidden".to_owned(),
-        n if model.screen.filter.is_empty() => format!("{n} without a problem are counted, not listed: / finds them"),
+        n if model.screen.filter.is_empty() => format!("{n} healthy: / finds them"),
         n => format!("{n} hidden by the filter"),
     };
     format!("{shown} of {all} shown   sort: {}   {hidden}", model.screen.sort.word())

@@ -239,6 +239,12 @@ impl Line {
     }
 }
 
+/// The text in exactly `cells` cells. Cleaned before it is measured, so that columns stay columns.
+#[must_use]
+pub(super) fn pad(text: &str, cells: usize) -> String {
+    text::pad(&clean(text), cells)
+}
+
 /// A text broken at blanks into lines of at most `cells` cells; words longer than a line are cut into pieces.
 #[must_use]
 pub(super) fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {
@@ -269,9 +275,11 @@ pub(super) fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {
         lines.push(line);
     }
     if lines.len() > most {
+        let following = lines.swap_remove(most);
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
-            *last = fit(&text::pad(last, cells.saturating_sub(1)), cells.saturating_sub(1)).trim_end().to_owned() + "~";
+            // Together they are too wide, so the cut is marked.
+            *last = fit(&format!("{last} {following}"), cells).into_owned();
         }
     }
     lines
@@ -304,7 +312,7 @@ mod tests {
     fn wrapping_breaks_at_blanks_and_says_when_something_is_missing() {
         assert_eq!(wrap("one two three", 7, 9), ["one two", "three"]);
         assert_eq!(wrap("abcdefgh ij", 3, 9), ["abc", "def", "gh", "ij"]);
-        assert_eq!(wrap("one two three four", 7, 2), ["one two", "three~"]);
+        assert_eq!(wrap("one two three four", 7, 2), ["one two", "three ~"]);
     }
 
     proptest! {

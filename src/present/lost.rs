@@ -1,9 +1,9 @@
 //! When the platform cannot be reached: what was known last, in the past tense, and what to do by hand.
 
 use super::frame::{Area, Panel};
-use super::line::{Line, Role};
+use super::line::{Line, Role, pad};
 use super::sight::{Sight, percent};
-use crate::domain::text::{pad, span};
+use crate::domain::text::{clock, span};
 use crate::domain::{Freshness, SourceHealth, Track};
 
 /// The page that stands where live values were.
@@ -16,30 +16,43 @@ pub(super) fn panels(sight: &Sight<'_>, area: Area) -> Vec<Panel> {
     };
     let right = Line::default().mark(Role::Stale, hatch.repeat(8));
     let panel = Panel::new(area, Line::of(title), right).close();
-    let (cells, rows) = (panel.inner_width(), panel.inner_height());
+    let (cells, rows) = (panel.inner_width() + 1, panel.inner_height());
     let mut content = Vec::new();
     if model.platform.newest.is_some() {
-        content.extend(known(sight));
+        content.extend(known(sight, cells));
         content.push(Line::default());
     }
-    content.extend(cause(sight, cells.saturating_sub(8)));
-    content.extend(by_hand(sight));
-    content.push(Line::default());
-    content.push(retries(sight));
+    let cause = cause(sight, cells.saturating_sub(8));
+    let by_hand = by_hand(sight);
+    let retries = retries(sight);
+    let all = content.len() + cause.len() + by_hand.len() + 1 + retries.len();
+    if all <= rows {
+        content.extend(cause);
+        content.extend(by_hand);
+        content.push(Line::default());
+        content.extend(retries);
+    } else {
+        // Little room: what to do comes before why; the cause stands in the last row too.
+        content.retain(|l| !l.is_empty());
+        content.extend(by_hand);
+        content.extend(retries);
+        content.extend(cause);
+    }
     content.truncate(rows);
     content.resize(rows, Line::default());
     let edge = hatch.repeat(2);
     let framed = |line: Line| {
-        let inner = line.pad(cells.saturating_sub(6));
+        let inner = line.fit(cells.saturating_sub(7)).pad(cells.saturating_sub(6));
         Line::default().mark(Role::Stale, &edge).text("  ").then(inner).mark(Role::Stale, &edge)
     };
     let lines = content.into_iter().map(framed).collect();
     vec![panel.with(lines)]
 }
 
-fn known(sight: &Sight<'_>) -> Vec<Line> {
+fn known(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let model = sight.model;
-    let row = |name: &str, was: String, now: String| Line::of(format!("{} {} {now}", pad(name, 11), pad(&was, 33)));
+    let row =
+        |name: &str, was: String, now: String| Line::of(format!("{} {} {now}", pad(name, 11), pad(&was, if cells < 70 { 26 } else { 33 })));
     let old = model.platform.newest.map_or_else(String::new, |at| format!("{} old", span(sight.age(at))));
     let set = model.configured().map_or_else(|| "not known".into(), |s| format!("was {}", percent(s)));
     let seen = model
@@ -51,12 +64,12 @@ fn known(sight: &Sight<'_>) -> Vec<Line> {
     let mut lines = vec![row("traffic", format!("{set}{seen}"), old)];
     if let Some(run) = sight.run() {
         let bake = sight.baking();
-        let at = bake.as_ref().map_or_else(String::new, |b| format!(", bake {}", crate::domain::text::clock(b.done())));
+        let at = bake.as_ref().map_or_else(String::new, |b| format!(", bake {}", clock(b.done())));
         let place = sight.progress().unwrap_or_else(|| run.state.phase.word().to_owned());
         let now = if bake.is_some_and(|b| b.stopped.is_some()) { "bake clock stopped" } else { "kept in the journal" };
         lines.push(row("stage", format!("was {place}{at}"), now.into()));
     }
-    let gates: Vec<&str> = model.gates.iter().map(|g| super::gates::word(g.verdict())).collect();
+    let gates: Vec<&str> = model.gates.iter().map(|g| super::gates::word(super::gates::last_known(g))).collect();
     let (gate_words, gate_now) = if sight.metrics().usable() { ("are", "from metrics that still answer") } else { ("were", "now UNKNOWN") };
     if !gates.is_empty() {
         lines.push(row("gates", format!("{gate_words} {}", gates.join(" ")), gate_now.into()));
@@ -92,12 +105,12 @@ fn by_hand(sight: &Sight<'_>) -> Vec<Line> {
     let spec = &sight.model.spec;
     vec![
         Line::of("IF THIS GOES ON"),
-        Line::of(format!("  see for yourself   kubectl -n {} get virtualservice {} -o yaml", spec.namespace, spec.route.virtualservice)),
+        Line::of(format!("  see for yourself   kubectl -n {} get vs {} -o yaml", spec.namespace, spec.route.virtualservice)),
         Line::of(format!("  back out by hand   {} print-undo     (works offline)", sight.command())),
     ]
 }
 
-fn retries(sight: &Sight<'_>) -> Line {
+fn retries(sight: &Sight<'_>) -> [Line; 2] {
     let model = sight.model;
     let one = |source: &SourceHealth| {
         if source.freshness(sight.now.wall).usable() {
@@ -109,13 +122,13 @@ fn retries(sight: &Sight<'_>) -> Line {
         };
         format!("{}: attempt {}, {next}", source.source, source.failures + 1)
     };
-    Line::of(format!("retry  {}   {}", one(&model.platform), one(&model.metrics)))
+    [Line::of(format!("retry  {}", one(&model.platform))), Line::of(format!("       {}", one(&model.metrics)))]
 }
 
 /// The last row's text while something is missing.
 pub(super) fn status(sight: &Sight<'_>) -> Option<String> {
     let model = sight.model;
-    let bad = [&model.platform, &model.metrics].into_iter().find(|s| !s.freshness(sight.now.wall).usable() && !sight.is_loading(s))?;
+    let bad = [&model.platform, &model.metrics].into_iter().find(|s| !s.freshness(sight.now.wall).usable() && !Sight::is_loading(s))?;
     let next = match bad.next_attempt {
         Some(at) if at > sight.now.wall => format!("retry {} in {} s", bad.failures + 1, (at - sight.now.wall).num_seconds() + 1),
         _ => "retrying".into(),

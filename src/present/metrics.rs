@@ -27,8 +27,13 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let query_rows = if sight.model.screen.source || sight.tier == Tier::Large { 9 } else { 3 };
     let query_area = Area { y: body.y + body.height.saturating_sub(query_rows), height: query_rows.min(body.height), ..body };
     body.height = body.height.saturating_sub(query_rows);
-    charts(sight, body, selected, &mut panels);
-    panels.push(query(sight, selected, query_area));
+    if body.height >= 6 {
+        charts(sight, body, selected, &mut panels);
+        panels.push(query(sight, selected, query_area));
+    } else {
+        body.height += query_area.height;
+        panels.push(query(sight, selected, body));
+    }
     panels
 }
 
@@ -81,7 +86,8 @@ fn query(sight: &Sight<'_>, gate: &Gate, area: Area) -> Panel {
     }
     let held =
         if gate.hold.is_zero() { String::new() } else { format!("   good for {} of {} asked", span(gate.finding.held), span(gate.hold)) };
-    lines.push(Line::of(format!(" good when {}   {}{held}", gates::limit(threshold), gate.finding.why)));
+    let say = if gate.counts { "" } else { "   has no say in the verdict now" };
+    lines.push(Line::of(format!(" good when {}   {}{held}{say}", gates::limit(threshold), gate.finding.why)));
     if let Some(asked) = asked {
         for warning in &asked.warnings {
             lines.push(Line::of(" ").mark(Role::Watch, "!").text(format!(" {warning}")));
@@ -103,6 +109,10 @@ fn ages(sight: &Sight<'_>, asked: Option<&Asked>) -> Line {
 pub(super) fn status(sight: &Sight<'_>) -> String {
     let gates = &sight.model.gates;
     let blind = gates.iter().filter(|g| matches!(g.finding.outcome, Outcome::NoData | Outcome::Stale | Outcome::Error)).count();
-    let blind = if blind > 0 { format!("   {blind} without data: never a pass") } else { "   a missing sample is never a pass".into() };
+    let blind = match blind {
+        0 if sight.tier < Tier::Medium => String::new(),
+        0 => "   a missing sample is never a pass".into(),
+        n => format!("   {n} without data: never a pass"),
+    };
     format!("gates: {}{blind}", gates::summary(sight))
 }

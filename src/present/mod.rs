@@ -77,9 +77,7 @@ fn fixed_rows(sight: &Sight<'_>, frame: &mut Frame) -> Area {
         row(top, fill, line);
         top += 1;
     }
-    let is_page = sight.tier == Tier::Compact && sight.model.prompt.is_none() && sight.model.screen.view == View::Cockpit;
-    let plain = is_page && !sight.model.screen.filtering && !sight.model.screen.help;
-    row(height - 2, Role::Primary, if plain { compact::hints(sight) } else { header::hints(sight) });
+    row(height - 2, Role::Primary, header::hints(sight));
     row(height - 1, Role::Primary, header::message(sight));
     Area { x: 0, y: top, width, height: height.saturating_sub(top + 2) }
 }
@@ -110,7 +108,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
     match sight.model.screen.view {
         View::Cockpit => None,
         View::Instances => Some(instances::status(sight)),
-        View::Traffic => Some("want, set and seen must agree: seen within 2 points, or its 95% interval holds set".into()),
+        View::Traffic => Some("want, set and seen must agree within 2 points".into()),
         View::Metrics => Some(metrics::status(sight)),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),

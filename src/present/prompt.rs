@@ -2,12 +2,12 @@
 
 use super::frame::{Area, Border, Panel, Tier};
 use super::gates;
-use super::line::{Line, Role, wrap};
+use super::line::{Line, Role, pad, wrap};
 use super::sight::{Sight, percent};
 use crate::app::model::Mode;
 use crate::app::prompt::{Ask, NeedsReason, Prompt};
-use crate::domain::text::{pad, span, width};
-use crate::domain::{Danger, Preflight, SourceHealth, Track, Verdict};
+use crate::domain::text::{clock, span, width};
+use crate::domain::{Danger, DiffLine, Preflight, SourceHealth, Track, Verdict};
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::{Choice, StepKind, Undo};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) fn overlay(sight: &Sight<'_>, prompt: &Prompt) -> Panel {
     let content = content(sight, prompt, cells);
     let (top, bottom) = if width >= 60 && height >= 15 { (3, 2) } else { (0, 0) };
     let room = usize::from(height.saturating_sub(top + bottom)).saturating_sub(if framed { 2 } else { 1 });
-    let mut lines = arrange(content, room);
+    let mut lines = arrange(content, room, cells < 50);
     let title = title(sight, prompt);
     if !framed {
         lines.insert(0, Line::default().word(Role::Focus, title.plain()));
@@ -56,17 +56,21 @@ pub(super) fn overlay(sight: &Sight<'_>, prompt: &Prompt) -> Panel {
     panel.with(lines.into_iter().map(|l| l.pad(cells)).collect())
 }
 
-/// Everything when it fits; else the middle shrinks, and says by how much.
-fn arrange(content: Content, room: usize) -> Vec<Line> {
+/// Everything when it fits; else blanks go first, then the middle shrinks and says by how much.
+fn arrange(content: Content, room: usize, narrow: bool) -> Vec<Line> {
     let Content { mut head, mut middle, mut tail } = content;
-    let total = |h: &[Line], m: &[Line], t: &[Line]| h.len() + m.len() + t.len();
-    let blank = |lines: &mut Vec<Line>| lines.retain(|l| !l.is_empty());
-    if total(&head, &middle, &tail) > room {
-        blank(&mut middle);
+    let is_over = |h: &[Line], m: &[Line], t: &[Line]| h.len() + m.len() + t.len() > room;
+    if is_over(&head, &middle, &tail) {
+        middle.retain(|l| !l.is_empty());
     }
-    if total(&head, &middle, &tail) > room {
-        blank(&mut tail);
-        blank(&mut head);
+    // The blank below the last line, the one in place of an error, the one above the field, the one below the head.
+    while is_over(&head, &middle, &tail)
+        && let Some(blank) = tail.iter().rposition(Line::is_empty)
+    {
+        tail.remove(blank);
+    }
+    if is_over(&head, &middle, &tail) {
+        head.retain(|l| !l.is_empty());
     }
     let fixed = head.len() + tail.len();
     if fixed + middle.len() > room {
@@ -76,7 +80,8 @@ fn arrange(content: Content, room: usize) -> Vec<Line> {
         let end = middle.split_off(middle.len() - (keep - front));
         middle.truncate(front);
         if room > fixed {
-            middle.push(Line::of(format!(" ... {cut} lines more: a taller window shows them")));
+            let hint = if narrow { "" } else { " lines: a taller window shows them" };
+            middle.push(Line::of(format!(" ... {cut} more{hint}")));
         }
         middle.extend(end);
     }
@@ -122,29 +127,31 @@ fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
         Danger::L2 => Role::DangerL2,
         Danger::L3 => Role::DangerL3,
     };
-    let line = Line::default().word(role, prompt.level.word()).text("  ");
-    line.word(Role::Focus, text)
+    if matches!(prompt.ask, Ask::Blocked { .. }) {
+        return Line::default().word(Role::Focus, text);
+    }
+    Line::default().word(role, prompt.level.word()).text("  ").word(Role::Focus, text)
 }
 
 fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
-        Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt)),
-        Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt)),
+        Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
+        Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => (text_lines(prompt, cells), text_field(prompt, cells)),
-        _ => (small(sight, prompt, cells), choice_field(sight, prompt)),
+        _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
     };
     let spec = &sight.model.spec;
     let place = format!("  {}  {}/{}", spec.name, spec.context, spec.namespace);
-    let head = if prompt.level >= Danger::L1 {
-        vec![Line::of(" ").then(super::header::environment(sight)).text(place), Line::default()]
-    } else {
-        Vec::new()
-    };
+    let head = vec![Line::of(" ").then(super::header::environment(sight)).text(place), Line::default()];
     Content { head, middle, tail }
 }
 
 /// `name        text`, wrapped.
 fn field(name: &str, text: &str, cells: usize) -> Vec<Line> {
+    if cells < 50 {
+        let text = if name.is_empty() { text.to_owned() } else { format!("{name}: {text}") };
+        return wrap(&text, cells.saturating_sub(2), 3).into_iter().map(|part| Line::of(format!(" {part}"))).collect();
+    }
     let parts = wrap(text, cells.saturating_sub(14), 3);
     parts.into_iter().enumerate().map(|(i, part)| Line::of(format!(" {} {part}", pad(if i == 0 { name } else { "" }, 11)))).collect()
 }
@@ -170,13 +177,9 @@ fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     });
     let mut lines = field("traffic", &format!("{from} {arrow} {weight}% canary{rates}"), cells);
     lines.extend(field("gates", &gates::summary(sight), cells));
-    lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights()).text("  ").then(sight.agreement_words()));
+    lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
     if let Some(bake) = sight.baking() {
-        lines.extend(field(
-            "bake",
-            &format!("{} of {}", crate::domain::text::clock(bake.done()), crate::domain::text::clock(bake.total)),
-            cells,
-        ));
+        lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
     }
     lines.extend(instances(sight, cells));
     lines.push(data(sight));
@@ -271,8 +274,8 @@ fn data(sight: &Sight<'_>) -> Line {
 fn plan(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
     let arrow = sight.glyphs.arrow();
     let mut lines = Vec::new();
-    for (i, diff) in proposal.plan.diff.iter().take(3).enumerate() {
-        lines.extend(field(if i == 0 { "change" } else { "" }, &format!("{} {} {arrow} {}", diff.field, diff.before, diff.after), cells));
+    if !proposal.plan.diff.is_empty() {
+        lines.extend(field("change", &difference(&proposal.plan.diff, arrow), cells));
     }
     if proposal.plan.is_noop() {
         lines.extend(field("change", "none: the platform is already there", cells));
@@ -291,6 +294,22 @@ fn plan(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// The fields that differ, their common beginning said once.
+fn difference(diff: &[DiffLine], arrow: &str) -> String {
+    let first: Vec<&str> = diff[0].field.split(' ').collect();
+    let is_common = |n: usize| diff.iter().all(|d| d.field.split(' ').take(n).eq(first.iter().copied().take(n)));
+    let common = (0..first.len()).rev().find(|n| is_common(*n)).unwrap_or(0);
+    let parts: Vec<String> = diff
+        .iter()
+        .map(|d| {
+            let rest: Vec<&str> = d.field.split(' ').skip(common).collect();
+            format!("{} {} {arrow} {}", rest.join(" "), d.before, d.after)
+        })
+        .collect();
+    let head = first[..common].join(" ");
+    if head.is_empty() { parts.join(", ") } else { format!("{head}: {}", parts.join(", ")) }
 }
 
 fn undo(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
@@ -317,12 +336,17 @@ fn call(proposal: &Proposal, cells: usize) -> Vec<Line> {
 }
 
 /// `type the NEW canary weight:  [ 5_  ]`, with the error below.
-fn typed_field(sight: &Sight<'_>, prompt: &Prompt) -> Vec<Line> {
+fn typed_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let room = prompt.expects.as_ref().map_or(4, |e| width(e) + 2).max(width(&prompt.typed) + 1).max(4);
     let typed = pad(&format!("{}_", prompt.typed), room);
     let mut lines = vec![Line::default()];
     let ready = prompt.proposal.is_some();
-    let input = Line::of(" type the NEW canary weight:  [ ");
+    let label = match cells {
+        44.. => " type the NEW canary weight:  [ ",
+        26.. => " NEW weight: [ ",
+        _ => "[",
+    };
+    let input = Line::of(label);
     let input = if ready { input.word(Role::Focus, typed) } else { input.word(Role::Disabled, pad("", room)) }.text(" ]");
     lines.push(input);
     lines.push(match &prompt.error {
@@ -331,6 +355,7 @@ fn typed_field(sight: &Sight<'_>, prompt: &Prompt) -> Vec<Line> {
     });
     lines.push(match guard(sight, prompt) {
         Some(left) => Line::of(format!(" keys count in {:.1} s: what was typed before is thrown away", left.as_secs_f64())),
+        None if cells < 64 => Line::of(" Esc cancels."),
         None => Line::of(" Esc cancels.  Pasted text, and Enter on its own, are refused."),
     });
     lines.push(Line::default());
@@ -383,9 +408,6 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             let mut lines = field("why", why, cells);
             lines.push(Line::default());
             lines.extend(offer.iter().map(|c| choice(*c)));
-            if !offer.contains(&Choice::BackOut) {
-                lines.push(choice(Choice::BackOut));
-            }
             lines
         }
         Ask::Unclear { why, redo, adopt } => {
@@ -399,6 +421,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
                 lines.push(pick("a", "adopt what is there as the result (asks for a reason)"));
             }
             lines.push(pick("b", "back out: canary to 0%"));
+            lines.push(pick("x", "abort: stop here, traffic stays (asks for a reason)"));
             lines
         }
         Ask::Start { lines, .. } | Ask::Resume { lines, .. } => {
@@ -431,11 +454,11 @@ fn choice(choice: Choice) -> Line {
         Choice::Retry => pick("r", "retry the step"),
         Choice::Skip => pick("s", "skip it (asks for a reason)"),
         Choice::BackOut => pick("b", "back out: canary to 0%"),
-        Choice::Abort => pick("a", "abort: stop here, traffic stays (asks for a reason)"),
+        Choice::Abort => pick("x", "abort: stop here, traffic stays (asks for a reason)"),
     }
 }
 
-fn choice_field(sight: &Sight<'_>, prompt: &Prompt) -> Vec<Line> {
+fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let mut lines = vec![Line::default()];
     let yes = match &prompt.ask {
         Ask::Arm => "arm",
@@ -450,6 +473,7 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt) -> Vec<Line> {
         (Ask::Blocked { .. }, _) => lines.push(Line::of("    [ Esc ] closes")),
         (_, Some(left)) => lines.push(Line::of(format!(" keys count in {:.1} s", left.as_secs_f64()))),
         (Ask::Failed { .. } | Ask::Unclear { .. }, None) => lines.push(Line::of("    [ n ] decide later  (default)")),
+        (_, None) if cells < 50 => lines.push(Line::of(" [").word(Role::HintKey, "y").text(format!("] {yes}  [n] cancel"))),
         (_, None) => lines.push(Line::of("    [ ").word(Role::HintKey, "y").text(format!(" ] {yes}        [ n ] cancel  (default)"))),
     }
     if let Some(error) = &prompt.error {
@@ -500,7 +524,8 @@ fn text_field(prompt: &Prompt, cells: usize) -> Vec<Line> {
 pub(super) fn hints(prompt: &Prompt) -> String {
     match &prompt.ask {
         Ask::Promote | Ask::BackOut => {
-            let what = prompt.expects.as_ref().map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
+            let expected = prompt.expects.as_ref().filter(|_| prompt.proposal.is_some());
+            let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
             format!("{what}   Esc cancels   Tab shows the exact call")
         }
         Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => "Enter sends   Esc cancels".into(),

@@ -3,11 +3,11 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::window;
-use super::line::{Line, Role, wrap};
-use super::sight::Sight;
+use super::line::{Line, Role, pad, wrap};
+use super::sight::{Sight, short_span};
 use super::{cockpit, events, gates};
 use crate::app::model::RunView;
-use crate::domain::text::{clock, pad, span};
+use crate::domain::text::{clock, span};
 use crate::domain::{Confirm, Outcome, Probe};
 use crate::runbook::plan::{Choice, Item, ManualMode, OnNoData, Step, StepKind, Undo, When};
 use crate::runbook::record::Found;
@@ -87,7 +87,7 @@ pub(super) fn step_list(sight: &Sight<'_>, cells: usize, room: usize, at: Option
 fn step_line(sight: &Sight<'_>, number: &str, step: &Step, known: Option<&StepState>, is_here: bool, cells: usize) -> Line {
     let phase = known.map_or(StepPhase::Pending, |s| s.phase);
     let (role, sign) = sign(sight, phase);
-    let mut left = Line::of(" ").mark(role, sign).text(format!(" {number} {}", step.title));
+    let mut left = Line::of(" ").mark(role, sign).text(format!(" {number:>2} {}", step.title));
     if matches!(step.undo, Undo::Irreversible) {
         left = left.word(Role::Watch, "  [IRREVERSIBLE]");
     }
@@ -245,13 +245,13 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         StepKind::Wait { duration } => match sight.bake_of(run, step, known) {
             Some(_) if is_here => vec![cockpit::bake_line(sight, cells)],
             Some(bake) => vec![Line::of(format!(" bake        {} of {}", clock(bake.done()), clock(*duration)))],
-            None => vec![Line::of(format!(" bake        {} of live data without a hold", span(*duration)))],
+            None => vec![Line::of(format!(" bake        {} of live data without a hold", short_span(*duration)))],
         },
         StepKind::Check(check) => {
             let how = if check.all { "all of" } else { "any of" };
             let mut lines = vec![Line::of(format!(" exit when   {how}:"))];
             for condition in &check.conditions {
-                let hold = if condition.hold.is_zero() { String::new() } else { format!(" for {}", span(condition.hold)) };
+                let hold = if condition.hold.is_zero() { String::new() } else { format!(" for {}", short_span(condition.hold)) };
                 let blind = match condition.on_no_data {
                     OnNoData::Wait => "",
                     OnNoData::Fail => ", no data fails",
@@ -286,7 +286,10 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         }
         StepKind::Do(action) => vec![
             Line::of(format!(" does        {action}, the rest to the baseline")),
-            Line::of(format!(" confirm     {}", confirm(step.confirm, &action.consequence()))),
+            Line::of(format!(
+                " confirm     {}",
+                confirm(step.confirm, &action.consequence(), run.state.runbook.position(&step.id).is_some())
+            )),
         ],
         StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
     }
@@ -301,11 +304,12 @@ fn item_line(sight: &Sight<'_>, index: usize, item: &Item, known: &StepState) ->
     Line::of("   ").mark(role, sign).text(format!(" {} {}", index + 1, item.challenge))
 }
 
-fn confirm(confirm: Confirm, consequence: &str) -> String {
+fn confirm(confirm: Confirm, consequence: &str, forward: bool) -> String {
+    let key = if forward { "P" } else { "B" };
     match confirm {
         Confirm::None => "none: it acts by itself".into(),
-        Confirm::Yes => "P, then y".into(),
-        Confirm::Consequence => format!("P, then type {consequence}"),
+        Confirm::Yes => format!("{key}, then y"),
+        Confirm::Consequence => format!("{key}, then type {consequence}"),
         Confirm::Override => "override: service@environment, a reason, a second person".into(),
     }
 }
@@ -334,7 +338,7 @@ fn frame_lines(step: &Step, known: &StepState, sight: &Sight<'_>) -> Vec<Line> {
     if let Some(timeout) = step.timeout {
         let left = known.entered.filter(|_| known.phase == StepPhase::Active);
         let left = left.map_or_else(String::new, |at| format!(", {} left", span(timeout.saturating_sub(sight.age(at)))));
-        lines.push(Line::of(format!(" time        {}{left} (holds do not count)", span(timeout))));
+        lines.push(Line::of(format!(" time        {}{left} (holds do not count)", short_span(timeout))));
     }
     let undo = match &step.undo {
         Undo::None => "nothing needed".to_owned(),
@@ -400,6 +404,12 @@ pub(super) fn operation_line(sight: &Sight<'_>) -> Option<Line> {
     }
 }
 
+/// Whether nobody knows what became of the latest operation.
+pub(super) fn is_unclear(sight: &Sight<'_>) -> bool {
+    let operation = sight.run().and_then(|r| r.state.operation.as_ref());
+    operation.is_some_and(|op| matches!(op.stage, OpStage::Unknown { .. }))
+}
+
 /// What reading the platform said, for people.
 pub(super) fn found_words(found: Found) -> &'static str {
     match found {
@@ -438,7 +448,12 @@ fn operation_lines(sight: &Sight<'_>, run: &RunView, op: &Operation, cells: usiz
         }
         match found {
             Some(found) => {
-                lines.push(Line::of(format!(" found       {}", found_words(*found))));
+                let seen = op.seen.as_ref().map_or_else(String::new, |s| format!(" ({s})"));
+                let text = format!("{}{seen}", found_words(*found));
+                let parts = wrap(&text, cells.saturating_sub(15), 2);
+                lines.extend(
+                    parts.into_iter().enumerate().map(|(i, l)| Line::of(format!(" {:<11} {l}", if i == 0 { "found" } else { "" }))),
+                );
                 lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offered(*found))));
             }
             None => lines.push(Line::of(" found       not read yet; nothing is sent again by itself")),

@@ -4,10 +4,12 @@ use super::Viewport;
 use super::frame::Tier;
 use super::glyph::Glyphs;
 use super::line::{Line, Role};
-use crate::app::model::{Model, RunView};
+use crate::app::model::{Mode, Model, RunView};
+use crate::app::verdict::weights;
+use crate::app::wanted::settle_time;
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
-use crate::domain::traffic::{Agreement, agreement};
+use crate::domain::traffic::Agreement;
 use crate::domain::{Freshness, ObservedShare, SourceHealth, Stamp, Track};
 use crate::runbook::plan::{Step, StepKind};
 use crate::runbook::state::{Phase, StepPhase, StepState};
@@ -76,6 +78,12 @@ impl<'a> Sight<'a> {
         self.now.mono.saturating_sub(self.model.screen.opened)
     }
 
+    /// The same for a sentence: nothing in the first second.
+    pub(super) fn waited_words(&self) -> String {
+        let waited = self.waited();
+        if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() }
+    }
+
     // --- sources ---
 
     pub(super) fn platform(&self) -> Freshness {
@@ -87,18 +95,18 @@ impl<'a> Sight<'a> {
     }
 
     /// Nothing of this source was ever seen, and nothing says that it cannot be.
-    pub(super) fn is_loading(&self, source: &SourceHealth) -> bool {
+    pub(super) fn is_loading(source: &SourceHealth) -> bool {
         source.newest.is_none() && source.failures == 0 && source.login.is_none()
     }
 
     /// `LIVE 4s` for a panel's title.
     pub(super) fn freshness(&self, source: &SourceHealth) -> Line {
         let old = source.newest.map_or_else(|| span(self.waited()), |at| span(self.age(at)));
-        if self.is_loading(source) {
+        if Self::is_loading(source) {
             return Line::of(format!("waiting {old}"));
         }
         match source.freshness(self.now.wall) {
-            Freshness::Live => Line::default().mark(Role::Ok, "LIVE").text(format!(" {old}")),
+            Freshness::Live => Line::default().word(Role::Ok, "LIVE").text(format!(" {old}")),
             Freshness::Late => Line::default().word(Role::Watch, format!("LATE {old}")),
             bad => Line::default().word(Role::Stale, format!("{} {old}", bad.word())),
         }
@@ -122,22 +130,15 @@ impl<'a> Sight<'a> {
         self.model.observed.share.as_ref().filter(|s| Freshness::of(self.age(s.newest), self.model.metrics.interval).usable())
     }
 
-    fn settle_time(&self) -> Duration {
-        (Duration::from_secs(60) + self.model.spec.scrape_interval * 2).max(Duration::from_secs(20))
-    }
-
     /// What is left of the settle time after the last shift.
     pub(super) fn settling(&self) -> Option<Duration> {
         let at = self.run()?.state.shifted_at?;
-        let left = self.settle_time().saturating_sub(self.age(at));
+        let left = settle_time(self.model.spec.scrape_interval).saturating_sub(self.age(at));
         (!left.is_zero()).then_some(left)
     }
 
     pub(super) fn agreement(&self) -> Agreement {
-        if !self.platform().usable() {
-            return Agreement::Unknown;
-        }
-        agreement(self.model.intended(), self.model.picture.route.as_ref(), self.share(), self.settling().is_none())
+        weights(self.model, self.now)
     }
 
     /// The words for the agreement of the three weights.
@@ -148,11 +149,12 @@ impl<'a> Sight<'a> {
             Agreement::Settling => {
                 Line::default().word(Role::Info, format!("settling, {} left", span(self.settling().unwrap_or_default())))
             }
-            Agreement::NoData => match share.filter(|_| self.share().is_some()) {
-                Some(s) => {
-                    Line::default().word(Role::Unknown, format!("NO DATA: {:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR))
+            Agreement::NoData => match (share, self.share()) {
+                (_, Some(s)) => {
+                    Line::default().word(Role::Unknown, format!("{:.0} of {:.0} requests needed", s.total, ObservedShare::FLOOR))
                 }
-                None => Line::default().word(Role::Unknown, "NO DATA"),
+                (Some(_), None) => Line::default().word(Role::Unknown, "not known now"),
+                (None, None) => Line::default(),
             },
             Agreement::ConfiguredDiffers => Line::default().mark(Role::Bad, self.glyphs.bad()).word(Role::Bad, " SET DIFFERS"),
             Agreement::NotObserved => Line::default().mark(Role::Bad, self.glyphs.bad()).word(Role::Bad, " NOT OBSERVED"),
@@ -186,6 +188,12 @@ impl<'a> Sight<'a> {
         let line = if differs { line.word(Role::Bad, set) } else { line.text(set) };
         let role = if self.share().is_some() { Role::Primary } else { Role::Stale };
         line.text(" ").word(role, format!("seen {}", self.seen()))
+    }
+
+    /// The weights, and whether they agree.
+    pub(super) fn weights_and_agreement(&self) -> Line {
+        let words = self.agreement_words();
+        if words.is_empty() { self.weights() } else { self.weights().text("  ").then(words) }
     }
 
     pub(super) fn version(&self, track: Track) -> String {
@@ -254,17 +262,14 @@ impl<'a> Sight<'a> {
     pub(super) fn bake_of(&self, run: &RunView, step: &Step, state: &StepState) -> Option<Baking> {
         let StepKind::Wait { duration } = step.kind else { return None };
         let bake = state.bake.as_ref()?;
-        let passed = match bake.counting_since {
-            Some((_, boot)) if bake.boot_id == run.boot_id => self.now.boot.saturating_sub(boot),
-            Some((store, _)) => self.age(store),
-            None => Duration::ZERO,
-        };
+        let is_active = run.state.current().is_some_and(|(s, _)| s.id == step.id);
+        let left = run.state.bake_left(self.now, &run.boot_id).filter(|_| is_active).unwrap_or(bake.left);
         let stopped = match (&bake.counting_since, &bake.stopped) {
             (Some(_), _) => None,
             (None, Some(why)) => Some(why.clone()),
             (None, None) => Some("not started".into()),
         };
-        Some(Baking { left: bake.left.saturating_sub(passed), total: duration, stopped })
+        Some(Baking { left, total: duration, stopped })
     }
 
     /// The next step that a person has to let pass: an act, a gate, a checklist; with its place.
@@ -299,12 +304,28 @@ impl<'a> Sight<'a> {
         why
     }
 
-    /// Whether a back-out can be sent.
+    /// Whether this cockpit can write at all.
+    pub(super) fn can_write(&self) -> bool {
+        let options = &self.model.options;
+        !options.read_only && !options.spectator && self.model.mode != Mode::Spectator
+    }
+
+    /// Whether there is traffic to take from the canary, as far as is known.
+    pub(super) fn has_canary_traffic(&self) -> bool {
+        self.model.configured().is_none_or(|share| share > 0.0)
+    }
+
+    /// Whether a back-out can be sent: with or without a run.
     pub(super) fn can_back_out(&self) -> bool {
-        !self.is_lost()
-            && !self.model.options.read_only
-            && !self.model.options.spectator
-            && self.run().is_some_and(|r| !r.state.phase.is_final())
+        !self.is_lost() && self.can_write()
+    }
+}
+
+/// `5m` for whole minutes, else as everywhere: for durations that people set.
+pub(super) fn short_span(duration: Duration) -> String {
+    match duration.as_secs() {
+        s @ 60..3600 if s % 60 == 0 => format!("{}m", s / 60),
+        _ => span(duration),
     }
 }
 

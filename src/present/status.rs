@@ -1,12 +1,13 @@
 //! One snapshot for scripts and for people without a screen.
 
+use super::line::pad;
 use super::sight::{Sight, percent};
 use super::{Viewport, gates};
 use crate::app::model::{Model, RunView, Seat};
-use crate::domain::text::{pad, span};
-use crate::domain::{Freshness, Probe, SourceHealth, Stamp, Track};
+use crate::domain::text::{clock, span};
+use crate::domain::{Freshness, Percent, Probe, SourceHealth, Stamp, Track};
 use crate::runbook::plan::StepKind;
-use crate::runbook::state::{Phase, StepPhase};
+use crate::runbook::state::{Question, StepPhase};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
@@ -45,13 +46,7 @@ pub fn status_lines(model: &Model, now: &Stamp) -> Vec<String> {
         line("verdict", format!("{}  {}", pad(model.verdict.verdict.word(), 8), reasons.join("; "))),
         line(
             "traffic",
-            format!(
-                "{}  {}  {} -> {}",
-                sight.weights().plain(),
-                sight.agreement_words().plain(),
-                sight.version(Track::Baseline),
-                sight.version(Track::Canary)
-            ),
+            format!("{}  {} -> {}", sight.weights_and_agreement().plain(), sight.version(Track::Baseline), sight.version(Track::Canary)),
         ),
         line("run", run),
         line("gates", gates::summary(&sight)),
@@ -69,31 +64,36 @@ fn run_words(sight: &Sight<'_>, run: &RunView) -> String {
     match sight.baking() {
         Some(bake) => {
             let stopped = bake.stopped.map_or_else(String::new, |w| format!(" (stopped: {w})"));
-            format!(
-                "bake {} of {}{stopped}",
-                crate::domain::text::clock(bake.total.saturating_sub(bake.left)),
-                crate::domain::text::clock(bake.total)
-            )
+            format!("bake {} of {}{stopped}", clock(bake.total.saturating_sub(bake.left)), clock(bake.total))
         }
         None => run.state.current().map_or_else(String::new, |(step, _)| step.title.clone()),
     }
 }
 
-fn next_words(sight: &Sight<'_>) -> String {
+/// What waits for a person, without what blocks it.
+fn next_what(sight: &Sight<'_>) -> String {
     let Some(run) = sight.run() else { return format!("{} run RUNBOOK starts a release", sight.command()) };
     if run.state.phase.is_final() {
         return "nothing: this run is over".into();
     }
-    let what = sight.next().map_or_else(
+    if matches!(run.state.question(), Some(Question::Failed { .. } | Question::Unclear { .. })) {
+        return "D decide: nothing goes on before".into();
+    }
+    sight.next().map_or_else(
         || "nothing waits for a person".to_owned(),
         |(_, step)| match &step.kind {
             StepKind::Do(action) => format!("P promote to {}%", action.weight()),
             StepKind::Gate => format!("P decision: {}", step.title),
             _ => format!("D checklist: {}", step.title),
         },
-    );
+    )
+}
+
+fn next_words(sight: &Sight<'_>) -> String {
+    let what = next_what(sight);
     let blocked = sight.blocked();
-    if blocked.is_empty() { what } else { format!("{what}; blocked: {}", blocked.join("; ")) }
+    let is_over = sight.run().is_none_or(|r| r.state.phase.is_final());
+    if blocked.is_empty() || is_over { what } else { format!("{what}; blocked: {}", blocked.join("; ")) }
 }
 
 fn rfc(at: DateTime<Utc>) -> String {
@@ -117,7 +117,7 @@ pub fn status_json(model: &Model, now: &Stamp) -> Value {
         "gates": gate_list(&sight),
         "sources": {"platform": source(&sight, &model.platform), "metrics": source(&sight, &model.metrics)},
         "run": run(&sight),
-        "next": {"what": next_words(&sight), "blocked": sight.blocked()},
+        "next": {"what": next_what(&sight), "blocked": sight.blocked()},
     })
 }
 
@@ -134,7 +134,7 @@ fn weights(sight: &Sight<'_>) -> Value {
             "current": sight.share().is_some(),
         })
     });
-    json!({"intended": model.intended().map(|w| w.get()), "configured": model.configured(), "observed": observed})
+    json!({"intended": model.intended().map(Percent::get), "configured": model.configured(), "observed": observed})
 }
 
 fn tracks(sight: &Sight<'_>) -> Value {
@@ -161,6 +161,7 @@ fn gate_list(sight: &Sight<'_>) -> Vec<Value> {
             "key": gate.key,
             "title": gate.title,
             "origin": gate.origin.word(),
+            "counts": gate.counts,
             "verdict": gates::verdict(sight, gate).word(),
             "outcome": gate.finding.outcome,
             "value": gate.finding.value.filter(|v| v.is_finite()),
@@ -194,8 +195,15 @@ fn run(sight: &Sight<'_>) -> Value {
     let step = state.current().map(|(step, known)| {
         json!({"id": step.id.as_str(), "title": step.title, "kind": step.kind.word(), "failed": matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive), "why": known.why})
     });
-    let question =
-        sight.next().filter(|_| state.phase == Phase::Running).map(|(_, step)| json!({"step": step.id.as_str(), "kind": step.kind.word()}));
+    let question = state.question().map(|question| match question {
+        Question::Act { step, action } => json!({"kind": "act", "step": step.as_str(), "weight": action.weight().get()}),
+        Question::Gate { step } => json!({"kind": "gate", "step": step.as_str()}),
+        Question::Items { step, open } => json!({"kind": "items", "step": step.as_str(), "open": open}),
+        Question::Failed { step, why, offer } => json!({"kind": "failed", "step": step.as_str(), "why": why, "offer": offer}),
+        Question::Unclear { op, why, redo, adopt, .. } => {
+            json!({"kind": "unclear", "op": op.as_str(), "why": why, "redo": redo, "adopt": adopt})
+        }
+    });
     json!({
         "id": state.run.as_str(),
         "runbook": state.runbook.id,

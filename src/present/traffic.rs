@@ -2,10 +2,10 @@
 
 use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
-use super::line::{Line, Role};
-use super::sight::{Sight, percent};
+use super::line::{Line, Role, pad};
+use super::sight::{Sight, percent, short_span};
 use crate::app::model::Model;
-use crate::domain::text::{pad, span, width};
+use crate::domain::text::{span, width};
 use crate::domain::{Series, Track, Unit};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::StepPhase;
@@ -18,7 +18,7 @@ pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
     let left = format!(" base {} {mark}{} ", sight.version(Track::Baseline), percent(100.0 - share));
-    let right = format!(" {mark}{} {} canary ", percent(share), sight.version(Track::Canary));
+    let right = format!(" {mark}{} {} canary", percent(share), sight.version(Track::Canary));
     let room = cells.saturating_sub(width(&left) + width(&right));
     if room < 6 {
         return Line::of(format!(" base {} canary {}", percent(100.0 - share), percent(share))).fit(cells);
@@ -34,11 +34,7 @@ fn no_route(sight: &Sight<'_>) -> String {
         (Some(_), ..) => format!("the weights of virtualservice/{name} add up to nothing"),
         (None, true, _) => format!("virtualservice/{name} does not exist in {}: traffic is not split here", model.spec.namespace),
         (None, false, Some(why)) => format!("cannot read virtualservice/{name}: {why}"),
-        (None, false, None) => {
-            let waited = sight.waited();
-            let seconds = if waited.as_secs() >= 1 { format!("   {}", span(waited)) } else { String::new() };
-            format!("waiting for virtualservice/{name}{seconds}")
-        }
+        (None, false, None) => format!("waiting for virtualservice/{name}{}", sight.waited_words()),
     }
 }
 
@@ -49,8 +45,9 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
     let seen = match (&model.observed.share, model.observed.rps) {
         (Some(share), rps) => {
             let rates = rps.map_or_else(String::new, |r| {
-                let part = share.percent().map_or_else(String::new, |p| format!(", {:.0} rps canary", r * p / 100.0));
-                format!("; {r:.0} rps total{part}")
+                let old = if sight.share().is_some() { "" } else { "~" };
+                let part = share.percent().map_or_else(String::new, |p| format!(", {old}{:.0} rps canary", r * p / 100.0));
+                format!("; {old}{r:.0} rps total{part}")
             });
             format!(" + observed requests, {} s window{rates}", share.window.as_secs())
         }
@@ -65,12 +62,11 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
 
 /// View 3.
 pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
-    let split = split_panel(sight, body.take_top(body.height.min(8)));
-    let plan_rows = plan_lines(sight, 20).len().clamp(1, 14);
-    let chart_rows = if sight.tier >= Tier::Large { 20 } else { 9 };
-    let plan_height = u16::try_from(plan_rows + 1).unwrap_or(8);
-    let plan_height = if body.height >= plan_height + 6 { plan_height.max(body.height.saturating_sub(chart_rows)) } else { body.height };
-    let plan_area = body.take_top(plan_height);
+    let split_rows = u16::try_from(weight_lines(sight).len() + 2).unwrap_or(8);
+    let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
+    let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
+    let has_chart = body.height >= plan_rows + 7;
+    let plan_area = body.take_top(if has_chart { plan_rows } else { body.height });
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));
     if body.height < 4 {
         plan.area.height += body.height;
@@ -90,7 +86,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
 }
 
 fn split_panel(sight: &Sight<'_>, area: Area) -> Panel {
-    let title = Line::of("SPLIT ").then(sight.weights()).text("  ").then(sight.agreement_words());
+    let title = Line::of("SPLIT ").then(sight.weights_and_agreement());
     let panel = Panel::new(area, title, sight.freshness(&sight.model.platform));
     let cells = panel.inner_width();
     let mut lines = vec![bar(sight, cells)];
@@ -104,8 +100,8 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
-            Some(at) => format!("asked for by run {}, in force since {}", run.state.run, sight.time(at).trim_end()),
-            None => format!("asked for by run {}", run.state.run),
+            Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),
+            None => format!("run {}", run.state.run),
         },
         (_, Some(_)) => "what is configured: no run asked for anything else".into(),
         (_, None) => "unknown".into(),
@@ -113,12 +109,12 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     lines.push(Line::of(format!(" want: {:<6} {by}", sight.want())));
     if let Some(route) = &model.picture.route {
         let writer = match (&route.last_writer, &route.stamp) {
-            (Some(other), _) => format!("last written by {other}"),
-            (None, Some(stamp)) => format!("written by gonogo: {} epoch {}", stamp.op, stamp.epoch),
+            (Some(other), _) => format!("written by {other}"),
+            (None, Some(stamp)) => format!("by gonogo, epoch {}", stamp.epoch),
             (None, None) => "never written by gonogo".into(),
         };
         let sum = if route.sum() == 100 { String::new() } else { format!(" (weights {} of {})", route.canary, route.sum()) };
-        lines.push(Line::of(format!(" set:  {:<6} {} http[{}]{sum}, {writer}", sight.set(), route.object, route.rule)));
+        lines.push(Line::of(format!(" set:  {:<6} {writer}; {} http[{}]{sum}", sight.set(), route.object, route.rule)));
         if route.others > 0 {
             lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(
                 " {} of {} go to other destinations of this rule",
@@ -156,7 +152,7 @@ fn seen_line(sight: &Sight<'_>) -> Line {
     };
     let range = share.interval().map_or_else(String::new, |(low, high)| format!(" (95%: {low:.1} to {high:.1})"));
     Line::of(format!(
-        " seen: {:<6} {:.0} of {:.0} requests in {} s{range}, {} old{drift}",
+        " seen: {:<6} {:.0} of {:.0} requests in {} s, {} old{drift}{range}",
         sight.seen(),
         share.canary,
         share.total,
@@ -192,7 +188,7 @@ pub(super) fn plan_lines(sight: &Sight<'_>, bar: usize) -> Vec<Line> {
             .iter()
             .take_while(|s| !matches!(s.kind, StepKind::Do(_)))
             .filter_map(|s| match &s.kind {
-                StepKind::Wait { duration } => Some(format!("bake {}", span(*duration))),
+                StepKind::Wait { duration } => Some(format!("bake {}", short_span(*duration))),
                 StepKind::Gate => Some("decision".into()),
                 _ => None,
             })

@@ -191,7 +191,7 @@ impl RunState {
             }
         }
         // What was accepted is in force and the way back takes it back; only what may still arrive stays in doubt.
-        if self.doubtful.as_ref().is_some_and(|op| !op.in_doubt()) {
+        if self.doubtful.as_ref().is_some_and(|op| !op.may_arrive()) {
             self.doubtful = None;
         }
     }
@@ -285,6 +285,10 @@ impl RunState {
         if let Some(bake) = step.bake.as_mut() {
             bake.counting_since = None;
         }
+        if self.phase == Phase::RollbackStuck && matches!(phase, StepPhase::Passed | StepPhase::Skipped) {
+            self.phase = Phase::RollingBack;
+            self.end_reason = None;
+        }
         Ok(())
     }
 
@@ -344,7 +348,8 @@ impl RunState {
         let at = entry.time.store;
         match event {
             Event::ActionPlanned { op, step, action, plan_hash, before } => {
-                if self.operation.as_ref().is_some_and(Operation::is_open) {
+                let running = self.phase == Phase::Running;
+                if self.operation.as_ref().is_some_and(|op| if running { op.is_open() } else { op.may_arrive() }) {
                     self.doubtful = self.operation.take();
                 }
                 let attempt = self.intents.get(&step).copied().unwrap_or_default() + 1;
@@ -457,7 +462,7 @@ impl RunState {
         if found == Found::Never {
             self.was_never_applied(op);
         }
-        if self.phase != Phase::Running && self.doubtful.as_ref().is_some_and(|o| o.op == *op && !o.in_doubt()) {
+        if self.phase != Phase::Running && self.doubtful.as_ref().is_some_and(|o| o.op == *op && !o.may_arrive()) {
             self.doubtful = None;
         }
     }

@@ -70,8 +70,25 @@ impl StoryKind {
 /// The story of these entries, which begin with the run's first. Entries that cannot be read are told as such: a story is never cut short.
 #[must_use]
 pub fn story(entries: &[Entry]) -> Vec<StoryLine> {
+    tell_all(entries.first(), entries)
+}
+
+/// The last `most` lines or so of the story, told from the newest entries alone: for screens that are drawn again and again.
+#[must_use]
+pub fn latest(entries: &[Entry], most: usize) -> Vec<StoryLine> {
+    // Several entries make one line; more than these are not worth reading for a few lines.
+    const ENTRIES_PER_LINE: usize = 6;
+    let from = entries.len().saturating_sub(most.saturating_mul(ENTRIES_PER_LINE));
+    let Some((first, rest)) = entries.split_first().filter(|_| from > 0) else { return story(entries) };
+    let newest = rest.get(from - 1..).unwrap_or_default();
+    let mut lines = tell_all(Some(first), std::iter::once(first).chain(newest));
+    lines.drain(..lines.len().saturating_sub(most));
+    lines
+}
+
+fn tell_all<'a>(first: Option<&Entry>, entries: impl IntoIterator<Item = &'a Entry>) -> Vec<StoryLine> {
     let mut teller = Teller::default();
-    let started = entries.first().map(|e| e.time.store);
+    let started = first.map(|e| e.time.store);
     let mut lines = Vec::new();
     for entry in entries {
         let told = match Event::of(entry) {
@@ -264,7 +281,7 @@ impl Teller {
                 let kind = if matches!(found, Found::Applied | Found::Never) { StoryKind::Act } else { StoryKind::Trouble };
                 Some((kind, why))
             }
-            Event::ActionVerified { op, weight, took_ms } => {
+            Event::ActionVerified { op, took_ms, .. } => {
                 Some((StoryKind::Act, format!("{}, verified in {}", self.what(&op), seconds(took_ms))))
             }
             Event::ActionAdopted { weight, reason, .. } => {

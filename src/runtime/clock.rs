@@ -15,10 +15,9 @@ impl SystemClock {
     /// Reads which boot this is.
     #[must_use]
     pub fn new() -> Self {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_else(|_| {
-            // Without a boot id only this process can compare boot readings.
-            format!("process-{}", std::process::id())
-        });
+        let of_process = |_| format!("process-{}", std::process::id());
+        // Without a boot id only this process can compare boot readings.
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(of_process, |s| s.trim().to_owned());
         Self { boot_id }
     }
 }

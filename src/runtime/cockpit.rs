@@ -160,11 +160,11 @@ impl Flight<'_> {
         let boot = deadlines.boot.map_or(NEVER, |at| self.core.real_wait(at));
         let mono = deadlines.mono.map_or(NEVER, |at| at.saturating_sub(now.mono));
         let frame = if self.dirty { self.frame_wait() } else { NEVER };
-        boot.min(mono).min(frame).min(self.next_second(&now)).max(Duration::from_millis(1))
+        boot.min(mono).min(frame).min(Self::next_second(&now)).max(Duration::from_millis(1))
     }
 
     /// Ages and clocks on screen change with the second. A stopped wall clock asks for nothing but a slow look.
-    fn next_second(&self, now: &Stamp) -> Duration {
+    fn next_second(now: &Stamp) -> Duration {
         let ms = u64::from(now.wall.timestamp_subsec_millis().min(999));
         Duration::from_millis(1000 - ms).max(Duration::from_millis(20))
     }
@@ -214,7 +214,8 @@ impl Flight<'_> {
     fn tell(&mut self, msg: Msg) -> io::Result<Option<Quit>> {
         let tick = matches!(msg, Msg::Tick);
         let effects = self.core.dispatch(msg);
-        self.dirty |= !tick;
+        // A prompt shows how long it still ignores keys.
+        self.dirty |= !tick || self.core.model.prompt.is_some();
         self.obey(effects)
     }
 

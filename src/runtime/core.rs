@@ -1,5 +1,6 @@
 //! The one owner of the model: stamps messages, runs the update, hands effects out.
 
+use super::clock::SystemClock;
 use super::executor::Executor;
 use super::journal::{Ask, Keeper, SeatProof};
 use super::mailbox::Mailbox;
@@ -41,6 +42,8 @@ pub struct Core {
     /// Everything that is shown.
     pub model: Model,
     clock: Arc<dyn Clock>,
+    /// Keys and prompts count on this machine's own time, whatever the clock is.
+    machine: SystemClock,
     seq: u64,
     executor: Executor,
     mailbox: Arc<Mailbox>,
@@ -73,22 +76,32 @@ impl Core {
         });
         let executor = Executor::new(ports.clone(), out, journal_in, proof);
         let model = Model::new(spec, options, ports.clock.now());
-        let mut core = Self { model, clock: ports.clock.clone(), seq: 0, executor, mailbox, inbox, tasks };
+        let mut core = Self { model, clock: ports.clock.clone(), machine: SystemClock::new(), seq: 0, executor, mailbox, inbox, tasks };
         core.dispatch(Msg::Started);
         core
     }
 
-    /// The screen begins here: what was said while history was flown is no news.
-    pub fn forget_history(&mut self) {
-        self.model.messages.clear();
-        self.model.act = None;
-        self.model.last_key = self.clock.now().boot;
+    /// History is flown now: nobody looks at charts.
+    pub fn begin_history(&mut self) {
+        self.model.charts = false;
     }
 
-    /// Now.
+    /// The screen begins here: what was said while history was flown is no news, and charts are asked for at once.
+    pub fn forget_history(&mut self) {
+        let now = self.clock.now().boot;
+        self.model.messages.clear();
+        self.model.act = None;
+        self.model.last_key = now;
+        self.model.charts = true;
+        for panel in self.model.panels.values_mut() {
+            panel.due = now;
+        }
+    }
+
+    /// Now. Wall and boot time may be simulated; `mono` is always this machine's.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        self.clock.now()
+        Stamp { mono: self.machine.now().mono, ..self.clock.now() }
     }
 
     /// How long to really wait for a moment of the boot clock.
@@ -99,7 +112,7 @@ impl Core {
 
     /// One message, stamped now. Effects of the terminal come back; all others are under way.
     pub fn dispatch(&mut self, msg: Msg) -> Vec<Effect> {
-        let stamp = self.clock.now();
+        let stamp = self.now();
         self.dispatch_at(stamp, msg)
     }
 
@@ -135,18 +148,14 @@ impl Core {
         (!updates.is_empty()).then_some(Msg::Platform(updates))
     }
 
-    /// Requests that were sent out and not answered yet.
+    /// Whether simulated time may move on: everything asked for was answered, the platform's picture is of (about) now, and the
+    /// driver's seat was renewed. What does not answer at all is not waited for.
     #[must_use]
-    pub fn outstanding(&self) -> usize {
-        self.executor.outstanding()
-    }
-
-    /// Whether the platform's latest proof of life is of (about) now, or it has none to give.
-    #[must_use]
-    pub fn picture_is_current(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let now = self.clock.now().wall;
         let health = &self.model.platform;
-        health.failures > 0 || health.newest.is_some_and(|at| crate::domain::time::age(now, at) <= health.interval)
+        let current = health.failures > 0 || health.newest.is_some_and(|at| crate::domain::time::age(now, at) <= health.interval);
+        current && self.executor.outstanding() == 0 && !self.executor.seat_is_due()
     }
 
     /// Gives the seat up, waits for what is under way to the platform, and stops all tasks.

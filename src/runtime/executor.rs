@@ -58,6 +58,11 @@ impl Executor {
         self.outstanding.load(Ordering::SeqCst)
     }
 
+    /// Whether the driver's seat is due to be renewed.
+    pub(super) fn seat_is_due(&self) -> bool {
+        self.proof.is_due(self.ports.clock.now().boot)
+    }
+
     /// Starts an effect; gives it back when it is the terminal's.
     pub(super) fn run(&mut self, effect: Effect) -> Option<Effect> {
         while self.tasks.try_join_next().is_some() {}
@@ -154,13 +159,9 @@ async fn send(ports: &Ports, proof: &SeatProof, write: Write) -> Result<Accepted
     if !proof.holds(ports.clock.now().boot) {
         return Err(Failure::NotSent { why: "the driver's seat could not be renewed for 20 s: nothing is sent any more".into() });
     }
-    crash_point("platform::before_send");
+    // Points at which a test ends the process. Nothing in ordinary builds.
+    fail::fail_point!("platform::before_send");
     let answer = ports.platform.send(write).await;
-    crash_point("platform::after_send");
+    fail::fail_point!("platform::after_send");
     answer
-}
-
-/// A named point at which a test ends the process. Nothing in ordinary builds.
-fn crash_point(name: &str) {
-    fail::fail_point!(name);
 }

@@ -40,7 +40,7 @@ pub async fn until<T>(core: &mut Core, pace: &Pace<'_>, timeout: Duration, mut d
         match done(&mut core.model) {
             Step::Done(result) => return Some(result),
             Step::Say(msg) => {
-                ignore(core.dispatch(msg));
+                ignore(core.dispatch(*msg));
                 continue;
             }
             Step::Wait => {}
@@ -60,8 +60,7 @@ pub async fn until<T>(core: &mut Core, pace: &Pace<'_>, timeout: Duration, mut d
                 if core.now().boot >= *last {
                     return None;
                 }
-                // Time moves when everything asked for has been answered and the platform's picture is of now.
-                let settled = core.outstanding() == 0 && core.picture_is_current();
+                let settled = core.is_settled();
                 tokio::select! {
                     biased;
                     () = &mut end => return None,
@@ -85,7 +84,7 @@ pub enum Step<T> {
     /// Nothing.
     Wait,
     /// Something happens.
-    Say(Msg),
+    Say(Box<Msg>),
     /// That is all.
     Done(T),
 }

@@ -33,6 +33,12 @@ impl SeatProof {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
+    /// Whether there is a seat that is due to be renewed.
+    pub(super) fn is_due(&self, boot: Duration) -> bool {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
+    }
+
     /// Whether the seat may still be relied on at `boot`: the driver fences itself before others may.
     pub(super) fn holds(&self, boot: Duration) -> bool {
         let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);

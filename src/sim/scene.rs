@@ -199,13 +199,14 @@ mod tests {
 
     #[test]
     fn bake_25_has_three_minutes_left_and_ready_50_none() {
-        // Checks are held two minutes and their evaluation adds a few seconds; the bake is ten minutes.
-        let bake_began = |scene: Scene| scene.script().confirm_25.unwrap() + TimeDelta::seconds(135);
+        // A check takes a little over four minutes (two for its queries to leave the old traffic behind, two of hold); the bake is ten.
+        let check = TimeDelta::seconds(255);
+        let bake_began = |scene: Scene| scene.script().confirm_25.unwrap() + check;
         assert_eq!(bake_began(Scene::Bake25), TimeDelta::minutes(-7));
         assert!(bake_began(Scene::Ready50) + TimeDelta::minutes(10) < TimeDelta::zero());
         let script = Scene::Bake25.script();
         assert!(
-            script.confirm_25.unwrap() - script.confirm_5.unwrap() >= TimeDelta::seconds(135 + 300),
+            script.confirm_25.unwrap() - script.confirm_5.unwrap() >= check + TimeDelta::minutes(5),
             "check and bake at 5 fit in between"
         );
     }

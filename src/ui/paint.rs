@@ -22,6 +22,7 @@ pub fn paint(frame: &Frame, theme: &Theme, buffer: &mut Buffer) {
         canvas.row(row, frame.width);
     }
     if let Some(overlay) = &frame.overlay {
+        canvas.clear_around(overlay.area);
         canvas.panel(overlay);
     }
 }
@@ -74,6 +75,14 @@ impl Canvas<'_> {
         for (y, line) in (top..bottom).zip(&panel.lines) {
             self.line(x, y, right, line, Style::new());
         }
+    }
+
+    /// A blank column at both sides, so that what lies below does not run into what lies on top.
+    fn clear_around(&mut self, area: Area) {
+        let wider = Area { x: area.x.saturating_sub(1), width: area.width.saturating_add(1 + u16::from(area.x > 0)), ..area };
+        let wider = self.clip(wider);
+        self.unhook(wider);
+        self.blank(wider, Style::new());
     }
 
     /// A wide character whose right half would be covered must not hang over into the area.

@@ -31,7 +31,9 @@ impl Theme {
             Paint::Mark => mark(role),
             Paint::Badge => badge(role),
         });
-        let is_coloured = self.colour && (paint != Paint::Word || is_block(role));
+        // Letters are only coloured as a reversed block: as a foreground no colour is readable on every background.
+        let is_block = add.add_modifier.contains(Modifier::REVERSED);
+        let is_coloured = self.colour && (paint == Paint::Mark || (paint == Paint::Badge && is_block) || is_banner(role));
         match colour(role).filter(|_| is_coloured) {
             Some(colour) => add.fg(colour),
             None => add,
@@ -40,7 +42,7 @@ impl Theme {
 }
 
 /// Roles that are a reversed block wherever they stand.
-fn is_block(role: Role) -> bool {
+fn is_banner(role: Role) -> bool {
     matches!(role, Role::BannerIncident | Role::BannerStale)
 }
 
@@ -65,21 +67,20 @@ fn mark(role: Role) -> Modifier {
 fn badge(role: Role) -> Modifier {
     match role {
         Role::Unknown | Role::Stale => Modifier::REVERSED.union(Modifier::UNDERLINED),
-        Role::Bad | Role::EnvProtected | Role::ModeArmed | Role::Watch => Modifier::REVERSED.union(Modifier::BOLD),
-        Role::EnvShared | Role::EnvPrivate => Modifier::BOLD,
+        Role::Bad | Role::Watch | Role::ModeArmed | Role::EnvProtected | Role::EnvShared | Role::EnvPrivate => {
+            Modifier::REVERSED.union(Modifier::BOLD)
+        }
         _ => Modifier::BOLD,
     }
 }
 
 fn colour(role: Role) -> Option<Color> {
     match role {
-        Role::Ok => Some(Color::Green),
-        Role::Watch | Role::Stale | Role::BannerStale | Role::EnvShared => Some(Color::Yellow),
+        Role::Ok | Role::EnvPrivate => Some(Color::Green),
+        Role::Watch | Role::Stale | Role::BannerStale | Role::EnvShared | Role::Canary => Some(Color::Yellow),
         Role::Bad | Role::Breach | Role::BannerIncident | Role::EnvProtected | Role::DangerL3 => Some(Color::Red),
         Role::Unknown => Some(Color::Magenta),
         Role::Info | Role::Baseline => Some(Color::Blue),
-        Role::Canary => Some(Color::Yellow),
-        Role::EnvPrivate => Some(Color::Green),
         _ => None,
     }
 }
@@ -132,8 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn words_keep_the_default_foreground() {
-        for role in ALL.into_iter().filter(|r| !is_block(*r)) {
+    fn words_keep_the_default_foreground_unless_they_are_a_reversed_block() {
+        for role in ALL {
+            let badge = Theme::terminal().style(role, Paint::Badge);
+            assert!(badge.fg.is_none() || badge.add_modifier.contains(Modifier::REVERSED), "{role:?}");
+        }
+        for role in ALL.into_iter().filter(|r| !is_banner(*r)) {
             assert_eq!(Theme::terminal().style(role, Paint::Word).fg, None, "{role:?}");
         }
     }

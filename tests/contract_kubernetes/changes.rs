@@ -26,10 +26,8 @@ impl Watched {
                 seen.push(format!("{update:?}").chars().take(300).collect::<String>());
             }
         };
-        match tokio::time::timeout(PATIENCE, found).await {
-            Ok(found) => found,
-            Err(_) => panic!("never saw {what}; saw {seen:#?}"),
-        }
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("never saw {what}; saw {seen:#?}"))
     }
 }
 

@@ -130,8 +130,13 @@ async fn an_ended_login_says_what_to_renew_and_recovers_without_a_restart() {
     let refused =
         |update: &PlatformUpdate| matches!(update, PlatformUpdate::Trouble { failure, .. } if failure.login().is_some()).then_some(());
     watched.until("the refused login", refused).await;
-    watched.until("the route", |update| matches!(update, PlatformUpdate::Route(Some(_))).then_some(())).await;
-    watched.until("the instances", |update| matches!(update, PlatformUpdate::Instances(all) if all.len() == 12).then_some(())).await;
+    let (mut route, mut instances) = (false, false);
+    let both = |update: &PlatformUpdate| {
+        route |= matches!(update, PlatformUpdate::Route(Some(_)));
+        instances |= matches!(update, PlatformUpdate::Instances(all) if all.len() == 12);
+        (route && instances).then_some(())
+    };
+    watched.until("route and instances", both).await;
     assert_eq!(kubernetes.read_route().await.unwrap().canary, 0);
 }
 
@@ -173,10 +178,7 @@ async fn long_lists_come_in_pages_the_first_at_once() {
 /// After a break in which more happened than the server keeps, the list is read again, and what vanished meanwhile is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_version_is_followed_by_a_new_list() {
-    let rig = Rig::with(&["platform:lost@3+20"], |options| {
-        (options.instances, options.churn, options.speed) = (Some(400), Some(200), 4.0);
-    })
-    .await;
+    let rig = Rig::with(&["platform:lost@2+15"], |options| (options.instances, options.churn) = (Some(400), Some(150))).await;
     let mut watched = Watched::new(&rig.connect().await);
     let list = |update: &PlatformUpdate| match update {
         PlatformUpdate::Instances(all) if all.len() > 100 => Some(all.iter().map(|instance| instance.uid.clone()).collect::<Vec<_>>()),

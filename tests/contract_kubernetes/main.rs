@@ -72,6 +72,14 @@ async fn run(place: &Place) {
     assert!(failed.is_empty(), "against {}: {failed:?}", place.system());
 }
 
+/// They are needed only where they are missing; that they can be read is known everywhere.
+#[test]
+fn the_meshs_definitions_can_be_applied() {
+    let names: Vec<String> = place::definitions().iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["destinationrules.networking.istio.io", "virtualservices.networking.istio.io"]);
+    assert!(place::definitions().iter().all(|it| it["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn against_the_simulator() {
     let place = Place::simulated().await;

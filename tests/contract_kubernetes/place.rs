@@ -39,6 +39,12 @@ impl Clock for Machine {
     }
 }
 
+/// The mesh's definitions of its resources.
+pub(crate) fn definitions() -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(DEFINITIONS).expect("the definitions");
+    all.into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
+}
+
 pub(crate) struct Place {
     kubeconfig: PathBuf,
     pub(crate) namespace: String,
@@ -138,8 +144,7 @@ impl Place {
     /// Applies the mesh's definitions where they are missing, and waits until they are served.
     async fn define(&self) {
         const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let definitions: Vec<Value> = serde_saphyr::from_multiple(DEFINITIONS).expect("the definitions");
-        for definition in definitions.iter().filter(|it| it["kind"] == "CustomResourceDefinition") {
+        for definition in &definitions() {
             let name = definition["metadata"]["name"].as_str().unwrap();
             if self.call(Method::GET, &format!("{PATH}/{name}"), "", None).await.0 == 404 {
                 self.create(PATH, definition).await;

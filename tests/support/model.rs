@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use gonogo::app::command::View;
 use gonogo::app::instances::Instances;
-use gonogo::app::model::*;
+use gonogo::app::model::{Observed, *};
 use gonogo::domain::record::{Actor, Entry, EntryTime, GENESIS};
 use gonogo::domain::*;
 use gonogo::runbook::io::{Level, Proposal, Purpose};
@@ -116,6 +116,7 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         baseline: Some(Baseline { shown: base_shown, series: Some(wandering(base, base.abs() * 0.04, newest)), query }),
         series: Some(line),
         hold: Duration::ZERO,
+        counts: true,
     }
 }
 
@@ -151,6 +152,7 @@ pub fn gates() -> Vec<Gate> {
             baseline: None,
             series: None,
             hold: secs(0),
+            counts: true,
         },
     ]
 }
@@ -302,7 +304,7 @@ pub fn run_state() -> RunState {
         run: "checkout-api-20260314-1".into(),
         hash: "3f2a1c9d77aa0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899a".into(),
         target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
-        head: 10,
+        head: 12,
         head_hash: String::new(),
         epoch: Epoch(7),
         driver: mira(),
@@ -322,6 +324,11 @@ pub fn run_state() -> RunState {
         restarts_at_start: 0,
         configured_at_start: Some(percent(0)),
         started: at("02:55:00"),
+        driver_at: at("03:01:00"),
+        doubtful: None,
+        fence: None,
+        intended_before: None,
+        intents: BTreeMap::new(),
         rollback_began: None,
         ended: None,
         runbook: Arc::new(book),
@@ -355,10 +362,22 @@ pub fn journal(events: &[(&str, Actor, Event)]) -> Vec<Entry> {
 pub fn entries() -> Vec<Entry> {
     let shift = |n| Action::SetWeight { canary: percent(n) };
     let op = OpId::from("checkout-api-20260314-1/to-25/1");
+    let started = Event::RunStarted {
+        runbook: gonogo::runbook::pin::to_journal(&runbook()),
+        hash: "3f2a1c9d77aa".into(),
+        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
+        auto_back_out: false,
+        configured: Some(percent(0)),
+        restarts: 0,
+    };
+    let relied = Relied::of(&route(5));
+    let planned = Event::ActionPlanned { op: op.clone(), step: "to-25".into(), action: shift(25), plan_hash: "abc".into(), before: relied };
     journal(&[
+        ("02:52:00", mira(), started),
         ("02:54:10", auto(), Event::StepPassed { step: "preflight".into(), why: "6 of 6 answered".into() }),
         ("02:55:02", mira(), Event::ModeChanged { armed_until: Some(at("03:55:02")) }),
         ("03:00:45", auto(), Event::StepPassed { step: "bake-5".into(), why: "5 min of live data".into() }),
+        ("03:00:54", auto(), planned),
         (
             "03:00:58",
             mira(),
@@ -475,6 +494,7 @@ pub fn picture() -> Picture {
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),
         ]),
         skew: None,
+        first_restarts: BTreeMap::new(),
     }
 }
 
@@ -530,7 +550,7 @@ pub fn baking() -> Model {
         metrics: health("prom-eu", "prom", 15, "03:07:37"),
         picture: picture(),
         panels,
-        observed: gonogo::app::model::Observed {
+        observed: Observed {
             share: Some(ObservedShare { canary: 6_081.0, total: 24_720.0, window: secs(60), newest: at("03:07:37") }),
             rps: Some(412.0),
             strangers: vec![],
@@ -556,6 +576,9 @@ pub fn baking() -> Model {
         messages: VecDeque::from([Message { at: at("03:07:12"), level: Level::Info, text: "p99 latency GO -> WATCH".into() }]),
         tickets: Tickets::default(),
         now: now(),
+        journal_read: true,
+        seat_refused: None,
+        driver: gonogo::app::update::Driver::default(),
     }
 }
 
@@ -678,8 +701,9 @@ pub fn loading() -> Model {
     model.platform = SourceHealth::new("prod-eu".into(), "k8s", secs(10));
     model.metrics = SourceHealth::new("prom-eu".into(), "prom", secs(15));
     model.picture = Picture::default();
-    model.observed = gonogo::app::model::Observed::default();
+    model.observed = Observed::default();
     model.gates = vec![];
+    model.journal_read = false;
     model.screen.opened = now().mono - secs(3);
     model
 }

@@ -5,6 +5,7 @@ use super::link::{Ask, Link};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Failure, Preflight};
 use crate::port::platform::Right;
+use futures::future::try_join_all;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -87,9 +88,11 @@ fn wanted(right: Right, core: &Core) -> Vec<Wanted<'_>> {
 
 /// Asks for every part of a right; the answer names all that is missing.
 pub(super) async fn may(core: &Core, right: Right) -> Result<Preflight, Failure> {
+    let wanted = wanted(right, core);
+    let answers = try_join_all(wanted.iter().map(|one| review(core, one))).await?;
     let mut missing = Vec::new();
-    for one in wanted(right, core) {
-        match review(core, &one).await? {
+    for answer in answers {
+        match answer {
             Preflight::Accepted => {}
             Preflight::Refused { why } => missing.push(why),
             unclear @ Preflight::NotAsked { .. } => return Ok(unclear),

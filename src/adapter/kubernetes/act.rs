@@ -60,7 +60,7 @@ impl Core {
         let found = self.link.ask(&Ask::object(what.clone(), "/apis/networking.istio.io".to_owned())).await;
         let reply = found.map_err(|mut problem| {
             if let Failure::Refused { reason: Refusal::Missing, why, .. } = &mut problem.failure {
-                *why = "this cluster has no networking.istio.io API: is Istio installed, and is this the right context?".to_owned();
+                "this cluster has no networking.istio.io API: is Istio installed, and is this the right context?".clone_into(why);
             }
             problem
         })?;

@@ -105,10 +105,13 @@ pub(super) fn fingerprint(files: &[PathBuf]) -> Fingerprint {
 impl Place {
     /// Reads the settings. Reads files, so it belongs on a thread that may block.
     pub(super) fn load(&self) -> Result<Loaded, ConnectError> {
-        let files = self.files();
+        self.load_from(&self.files())
+    }
+
+    fn load_from(&self, files: &[PathBuf]) -> Result<Loaded, ConnectError> {
         let there: Vec<PathBuf> = files.iter().filter(|file| self.file.is_some() || file.exists()).cloned().collect();
         if there.is_empty() {
-            return in_cluster(&files);
+            return in_cluster(files);
         }
         let mut merged = Kubeconfig::default();
         for file in &there {
@@ -232,6 +235,23 @@ mod tests {
         assert_eq!(loaded.user, "u");
         assert_eq!(loaded.watched.len(), 2, "the kubeconfig and the token file");
         assert!(loaded.watched[1].is_absolute(), "relative to the kubeconfig, not to where we run");
+    }
+
+    #[test]
+    fn of_several_files_the_first_to_say_something_wins_and_a_missing_one_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["one", "missing", "two"].map(|name| dir.path().join(name));
+        std::fs::write(&files[0], GOOD).unwrap();
+        let other = GOOD
+            .replace("current-context: a", "current-context: b")
+            .replace("127.0.0.1:1", "127.0.0.1:2")
+            .replace("- name: a", "- name: b");
+        std::fs::write(&files[2], other).unwrap();
+        let load = |context: Option<&str>| Place { context: context.map(str::to_owned), file: None }.load_from(&files);
+        let loaded = load(None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(loaded.config.cluster_url.port_u16(), Some(1), "current-context and cluster c of the first file");
+        assert!(load(Some("b")).is_ok(), "contexts of the second are there too");
+        assert!(load(Some("c")).err().unwrap().to_string().contains("there are: a, b"));
     }
 
     #[test]

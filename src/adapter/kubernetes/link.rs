@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use http::{Method, Request, Response, header};
 use http_body_util::BodyExt as _;
 use kube::client::{Body, ClientBuilder};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
@@ -311,7 +312,7 @@ pub(super) fn query(pairs: &[(&str, &str)]) -> String {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 out.push(char::from(byte));
             } else {
-                out.push_str(&format!("%{byte:02X}"));
+                let _ = write!(out, "%{byte:02X}");
             }
         }
     }

@@ -47,10 +47,10 @@ pub(super) async fn log_in(written: &AuthInfo) -> Result<Login, String> {
         }
     }
     let plugin = auth.exec.take();
-    if auth.token.is_none() && auth.username.is_none() && auth.client_certificate.is_none() && auth.client_certificate_data.is_none() {
-        if let Some(plugin) = plugin {
-            expires = run_plugin(&plugin).await?.put_into(&mut auth)?;
-        }
+    let without =
+        auth.token.is_none() && auth.username.is_none() && auth.client_certificate.is_none() && auth.client_certificate_data.is_none();
+    if let Some(plugin) = plugin.filter(|_| without) {
+        expires = run_plugin(&plugin).await?.put_into(&mut auth)?;
     }
     Ok(Login { auth, expires })
 }

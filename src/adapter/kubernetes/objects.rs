@@ -234,7 +234,8 @@ pub(super) struct Event {
     pub(super) count: u32,
     pub(super) last_timestamp: Option<DateTime<Utc>>,
     pub(super) first_timestamp: Option<DateTime<Utc>>,
-    pub(super) event_time: Option<DateTime<Utc>>,
+    #[serde(rename = "eventTime")]
+    pub(super) time: Option<DateTime<Utc>>,
     pub(super) series: Option<EventSeries>,
 }
 

@@ -101,7 +101,7 @@ pub(super) fn diff(before: &Reading, after: &Value, spec: &crate::domain::Servic
     let route = &before.route;
     let mut lines = weight_lines(before, planned.canary, planned.baseline);
     let mut rest = Vec::new();
-    compare(&bare(&before.object, before.spot.as_ref()), &bare(after, before.spot.as_ref()), String::new(), &mut rest);
+    compare(&bare(&before.object, before.spot.as_ref()), &bare(after, before.spot.as_ref()), "", &mut rest);
     rest.truncate(40);
     lines.extend(rest.into_iter().map(|(path, before, after)| DiffLine { field: format!("{} {path}", route.object), before, after }));
     lines
@@ -149,18 +149,18 @@ fn bare(object: &Value, spot: Option<&Spot>) -> Value {
 
 type Difference = (String, String, String);
 
-fn compare(before: &Value, after: &Value, path: String, out: &mut Vec<Difference>) {
+fn compare(before: &Value, after: &Value, path: &str, out: &mut Vec<Difference>) {
     match (before, after) {
         (Value::Object(one), Value::Object(two)) => {
             let keys: std::collections::BTreeSet<&String> = one.keys().chain(two.keys()).collect();
             for key in keys {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(one.get(key).unwrap_or(&Value::Null), two.get(key).unwrap_or(&Value::Null), path, out);
+                compare(one.get(key).unwrap_or(&Value::Null), two.get(key).unwrap_or(&Value::Null), &path, out);
             }
         }
         (Value::Array(one), Value::Array(two)) => {
             for at in 0..one.len().max(two.len()) {
-                compare(one.get(at).unwrap_or(&Value::Null), two.get(at).unwrap_or(&Value::Null), format!("{path}[{at}]"), out);
+                compare(one.get(at).unwrap_or(&Value::Null), two.get(at).unwrap_or(&Value::Null), &format!("{path}[{at}]"), out);
             }
         }
         (one, two) if one == two => {}
@@ -169,7 +169,7 @@ fn compare(before: &Value, after: &Value, path: String, out: &mut Vec<Difference
                 Value::Null => "(absent)".to_owned(),
                 value => crate::domain::text::clean_bounded(&value.to_string(), 120),
             };
-            out.push((crate::domain::text::clean_bounded(&path, 160), text(one), text(two)));
+            out.push((crate::domain::text::clean_bounded(path, 160), text(one), text(two)));
         }
     }
 }

@@ -20,7 +20,7 @@ fn covers(rule: &str, host: &str, address: Option<IpAddr>) -> bool {
         return network.parse().is_ok_and(|network| bits.parse().is_ok_and(|bits| within(address, network, bits)));
     }
     let rule = rule.to_ascii_lowercase();
-    let name = rule.trim_start_matches("*").trim_start_matches('.');
+    let name = rule.trim_start_matches('*').trim_start_matches('.');
     rule == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| !name.is_empty() && rest.ends_with('.'))
 }
 

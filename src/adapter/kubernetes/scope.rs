@@ -13,37 +13,49 @@ pub(super) struct Tracked {
     pub(super) selector: LabelSelector,
 }
 
+/// What is known of one Deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Side {
+    /// Not looked for yet.
+    #[default]
+    Unknown,
+    Absent,
+    There(Tracked),
+}
+
 /// What is known of the two Deployments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Scope {
-    /// `None` while it is not known whether there is one.
-    canary: Option<Option<Tracked>>,
-    baseline: Option<Option<Tracked>>,
+    canary: Side,
+    baseline: Side,
 }
 
 impl Scope {
     /// Takes note of a Deployment, or of its absence. Whether that changed anything.
     pub(super) fn set(&mut self, track: Track, deployment: Option<&Deployment>) -> bool {
-        let tracked = deployment.map(|it| Tracked { uid: it.metadata.uid.clone(), selector: it.spec.selector.clone() });
+        let tracked = |it: &Deployment| Tracked { uid: it.metadata.uid.clone(), selector: it.spec.selector.clone() };
+        let side = deployment.map_or(Side::Absent, |it| Side::There(tracked(it)));
         let place = match track {
             Track::Canary => &mut self.canary,
             Track::Baseline => &mut self.baseline,
         };
-        let changed = place.as_ref() != Some(&tracked);
-        *place = Some(tracked);
-        changed
+        std::mem::replace(place, side.clone()) != side
     }
 
     /// Whether both Deployments were looked for.
     pub(super) fn complete(&self) -> bool {
-        self.canary.is_some() && self.baseline.is_some()
+        self.canary != Side::Unknown && self.baseline != Side::Unknown
     }
 
     /// The Deployment of a track.
     pub(super) fn tracked(&self, track: Track) -> Option<&Tracked> {
-        match track {
-            Track::Canary => self.canary.as_ref()?.as_ref(),
-            Track::Baseline => self.baseline.as_ref()?.as_ref(),
+        let side = match track {
+            Track::Canary => &self.canary,
+            Track::Baseline => &self.baseline,
+        };
+        match side {
+            Side::There(tracked) => Some(tracked),
+            Side::Unknown | Side::Absent => None,
         }
     }
 

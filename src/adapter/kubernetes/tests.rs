@@ -295,3 +295,46 @@ async fn the_watch_tells_of_trouble_and_goes_on() {
             .any(|update| matches!(update, PlatformUpdate::Trouble { part: "events", failure: Failure::Refused { code: 403, .. }, .. }))
     );
 }
+
+/// A list that says `version`, and holds one pod of this name.
+fn pods(version: &str, name: &str) -> ResponseTemplate {
+    let pod = json!({"metadata": {"name": name, "uid": name, "resourceVersion": version, "labels": {"app": "checkout"}}, "status": {"phase": "Running"}});
+    ResponseTemplate::new(200).set_body_json(json!({"kind": "PodList", "metadata": {"resourceVersion": version}, "items": [pod]}))
+}
+
+#[tokio::test]
+async fn an_expired_version_is_answered_by_a_new_list_however_it_is_said() {
+    let in_stream = ResponseTemplate::new(200)
+        .set_body_string("{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"reason\":\"Expired\"}}\n");
+    for expired in [in_stream, ResponseTemplate::new(410)] {
+        let rig = Rig::new().await;
+        let deployment = json!({"metadata": {"name": "d", "uid": "d", "resourceVersion": "1"}, "spec": {"selector": {"matchLabels": {"app": "checkout"}}}});
+        let one = json!({"metadata": {"resourceVersion": "1"}, "items": [deployment]});
+        let collection = |name: &str| path(format!("/apis/apps/v1/namespaces/shop/{name}"));
+        Mock::given(collection("deployments")).respond_with(ResponseTemplate::new(200).set_body_json(one)).mount(&rig.server).await;
+        let at = || path("/api/v1/namespaces/shop/pods");
+        let patient = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        Mock::given(at())
+            .and(query_param("watch", "true"))
+            .and(query_param("resourceVersion", "7"))
+            .respond_with(expired)
+            .mount(&rig.server)
+            .await;
+        Mock::given(at())
+            .and(query_param("watch", "true"))
+            .and(query_param("resourceVersion", "9"))
+            .respond_with(patient)
+            .mount(&rig.server)
+            .await;
+        Mock::given(at()).respond_with(pods("7", "before")).up_to_n_times(1).with_priority(8).mount(&rig.server).await;
+        Mock::given(at()).respond_with(pods("9", "after")).with_priority(9).mount(&rig.server).await;
+        let lists = rig.connect().await.watch().filter_map(|update| async move {
+            match update {
+                PlatformUpdate::Instances(all) => Some(all.iter().map(|instance| instance.name.to_string()).collect::<Vec<_>>()),
+                PlatformUpdate::Trouble { part: "pods", failure, .. } => Some(vec![failure.to_string()]),
+                _ => None,
+            }
+        });
+        assert_eq!(lists.take(2).collect::<Vec<_>>().await, [["before"], ["after"]], "quietly, and what vanished is gone");
+    }
+}

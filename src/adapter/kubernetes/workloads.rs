@@ -119,7 +119,7 @@ impl Follower<Event> for Events {
 
 fn event(event: &Event) -> Option<PlatformEvent> {
     let series = event.series.as_ref();
-    let last = [series.and_then(|series| series.last_observed_time), event.last_timestamp, event.event_time, event.first_timestamp];
+    let last = [series.and_then(|series| series.last_observed_time), event.last_timestamp, event.time, event.first_timestamp];
     let at = last.into_iter().flatten().max().or(event.metadata.creation_timestamp)?;
     let about = &event.involved_object;
     Some(PlatformEvent {

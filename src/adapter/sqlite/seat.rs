@@ -109,7 +109,9 @@ impl Store {
             live: true,
         };
         write(&transaction, &lease, &since, change + 1, &self.watch.here, seat.is_none())?;
+        fail::fail_point!("seat::before_commit");
         transaction.commit()?;
+        fail::fail_point!("seat::after_commit");
         self.watch.note(&lease.service, change + 1, stamp.boot);
         Ok(lease)
     }
@@ -157,7 +159,9 @@ impl Store {
                 "UPDATE seats SET held = ?3, change = ?4, renewed = COALESCE(?5, renewed) WHERE platform = ?1 AND service = ?2",
             )?
             .execute(rusqlite::params![lease.service.platform, lease.service.service, renewed.is_some(), int(change), renewed])?;
+        fail::fail_point!("seat::before_commit");
         transaction.commit()?;
+        fail::fail_point!("seat::after_commit");
         Ok(change)
     }
 }

@@ -247,8 +247,11 @@ fn hold(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     }
 }
 
+/// A hold that waits to be told from a paste, and the moment from which a prompt takes keys: its text says so.
 pub(super) fn deadline(model: &Model) -> Option<Duration> {
-    model.driver.hold_pending
+    let mono = model.now.mono;
+    let opens = model.prompt.as_ref().map(|p| mono + p.guard_left(mono)).filter(|at| *at > mono);
+    model.driver.hold_pending.into_iter().chain(opens).min()
 }
 
 /// Armed cockpits disarm by themselves.

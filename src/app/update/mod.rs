@@ -72,6 +72,7 @@ impl Model {
             now,
             journal_read: false,
             seat_refused: None,
+            charts: true,
             driver: Driver::default(),
         }
     }

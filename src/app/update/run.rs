@@ -176,7 +176,7 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         }
         for (what, ticket, not_before) in ready {
             model.driver.samples.remove(&what);
-            let Some((probe, hold)) = asked(&model.run, &what) else { continue };
+            let Some((probe, hold)) = asked(model.run.as_ref(), &what) else { continue };
             let finding = gates::evaluate(model, &probe, hold, not_before, stamp);
             let finding = remembered(model, &what, finding, hold, not_before);
             effects.extend(feed(model, stamp, Input::Sampled { ticket, finding }));
@@ -187,7 +187,7 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 
 /// For how long a platform condition has been bad, or good: the platform tells only how it is now.
 fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Duration, not_before: Option<DateTime<Utc>>) -> Finding {
-    let is_platform = matches!(asked(&model.run, what), Some((Probe::Platform(_), _)));
+    let is_platform = matches!(asked(model.run.as_ref(), what), Some((Probe::Platform(_), _)));
     let Some(at) = model.platform.newest.filter(|_| is_platform) else { return finding };
     let mut finding = finding;
     if finding.outcome == Outcome::Pass {
@@ -209,8 +209,8 @@ fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Durati
     finding
 }
 
-fn asked(run: &Option<RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
-    let state = &run.as_ref()?.state;
+fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
+    let state = &run?.state;
     match what {
         SampleOf::Guard { index } => state.runbook.guards.get(*index).map(|g| (g.probe.clone(), Duration::ZERO)),
         SampleOf::Condition { step, index } => {
@@ -223,7 +223,7 @@ fn asked(run: &Option<RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
 
 /// A metrics condition waits for the first answer (or failure) of its expression; all others can be told at once.
 fn answerable(model: &Model, what: &SampleOf) -> bool {
-    match asked(&model.run, what) {
+    match asked(model.run.as_ref(), what) {
         Some((Probe::Promql(threshold), _)) => {
             model.panels.get(&threshold.query).is_some_and(|p| p.answered.is_some() || p.trouble.is_some())
         }

@@ -7,7 +7,11 @@ use super::{prompts, run};
 use crate::domain::{Percent, Stamp, StepId};
 use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
 use crate::runbook::record::Event;
-use crate::runbook::state::{OpStage, Phase, Question};
+use crate::runbook::StepKind;
+use crate::runbook::record::Found;
+use crate::runbook::state::{OpStage, Phase, Question, StepPhase, StepState};
+
+const BACKED_OUT: &str = "backed out: canary at 0%";
 
 /// One act asked for on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,13 +110,48 @@ pub(super) fn step(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     }
     // Stopping is always possible; going forward waits until there is something to judge by.
     let forward = matches!(script.request, Request::Promote { .. } | Request::Gate);
-    if forward && !ready(model) {
+    if (forward && !ready(model)) || finding_out(model, &script.request) {
         return Vec::new();
     }
     if let Some(script) = &mut model.driver.script {
         script.begun = true;
     }
     begin(model, stamp, script.request)
+}
+
+/// What became of the last driver's act is being read from the platform: nothing is decided before that is known.
+fn finding_out(model: &Model, request: &Request) -> bool {
+    let Some(state) = model.run.as_ref().filter(|r| r.seat == Seat::Driving && !r.state.phase.is_final()).map(|r| &r.state) else {
+        return false;
+    };
+    let unread = state.unclear().is_some_and(|op| op.found().is_none());
+    let active = state.current().filter(|(_, s)| s.phase == StepPhase::Active).map(|(step, _)| &step.id);
+    let verifying = state.operation.as_ref().is_some_and(|op| op.stage == OpStage::Accepted && active == Some(&op.step));
+    match request {
+        Request::Promote { .. } => unread || verifying,
+        // A step forward need not be seen before it is taken back.
+        Request::BackOut { .. } => unread || (verifying && state.phase != Phase::Running),
+        _ => false,
+    }
+}
+
+/// Whether the run has brought the canary to this weight, and the platform still says so.
+fn is_at(model: &Model, to: Percent) -> bool {
+    let configured = model.configured().is_some_and(|share| (share - f64::from(to.get())).abs() < f64::EPSILON);
+    model.run.as_ref().map(|r| &r.state).is_some_and(|state| {
+        let passed = |(step, known): (&crate::runbook::Step, &StepState)| {
+            matches!(&step.kind, StepKind::Do(action) if action.weight() == to) && known.phase == StepPhase::Passed
+        };
+        let forward = matches!(state.phase, Phase::Running | Phase::Completed);
+        let there = configured && forward && state.intended == Some(to) && state.unclear().is_none();
+        there && state.runbook.steps.iter().zip(&state.steps).any(passed)
+    })
+}
+
+/// Whether the act that became unclear is the one that is asked for, and was not applied so far.
+fn may_send_again(question: Option<&Question>, model: &Model, to: Percent) -> bool {
+    let this = model.run.as_ref().and_then(|r| r.state.unclear()).is_some_and(|op| op.action.weight() == to);
+    this && matches!(question, Some(Question::Unclear { found: Some(Found::NotYet), redo: true, .. }))
 }
 
 fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
@@ -123,8 +162,13 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
                 return end(model, ScriptEnd::Refused(format!("--confirm {confirm} is not the new canary weight {to}")));
             }
             let question = model.run.as_ref().and_then(|r| r.state.question());
+            if driving && may_send_again(question.as_ref(), model, to) {
+                // Its driver ended before it arrived. A fence keeps it out for good; then it is planned and confirmed anew.
+                return run::feed(model, stamp, Input::Command(Command::Redo));
+            }
             match question {
                 Some(Question::Act { action, .. }) if action.weight() == to => {}
+                _ if is_at(model, to) => return end(model, ScriptEnd::Done(format!("canary at {to}%"))),
                 Some(Question::Act { action, .. }) => {
                     return end(model, ScriptEnd::Refused(format!("the next step is {action}, not {to}%")));
                 }
@@ -145,7 +189,15 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
             if confirm != "0" {
                 return end(model, ScriptEnd::Refused("backing out is confirmed with --confirm 0".into()));
             }
-            prompts::back_out(model, stamp)
+            match model.run.as_ref().map(|r| &r.state) {
+                // What the last driver had begun is done.
+                Some(state) if state.phase == Phase::RolledBack => end(model, ScriptEnd::Done(BACKED_OUT.into())),
+                Some(state) if driving && state.phase == Phase::RollingBack && state.way_back_is_free() && state.unclear().is_none() => {
+                    confirmed(model);
+                    Vec::new()
+                }
+                _ => prompts::back_out(model, stamp),
+            }
         }
         Request::Hold { reason } if driving => {
             let effects = run::feed(model, stamp, Input::Command(Command::Hold { reason }));
@@ -183,6 +235,13 @@ fn end(model: &mut Model, how: ScriptEnd) -> Vec<Effect> {
     Vec::new()
 }
 
+/// The way back's one confirmation was given, here or by the driver before.
+fn confirmed(model: &mut Model) {
+    if let Some(script) = &mut model.driver.script {
+        script.confirmed = true;
+    }
+}
+
 /// The plan is there: the token given on the command line confirms it, if it is the right one.
 pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: &Proposal) -> Option<Vec<Effect>> {
     let script = model.driver.script.as_mut().filter(|s| s.end.is_none() && s.begun)?;
@@ -195,7 +254,7 @@ pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: &Proposal) ->
         let _ = end(model, ScriptEnd::Moved("the platform changed between reading and writing; nothing was sent".into()));
         return Some(run::feed(model, stamp, Input::Command(Command::Decline)));
     }
-    script.confirmed = true;
+    confirmed(model);
     let permit = permit(model, stamp);
     let plan_hash = proposal.plan_hash.clone();
     Some(run::feed(model, stamp, Input::Command(Command::Confirm { plan_hash, typed, shown: std::time::Duration::ZERO, permit })))
@@ -207,18 +266,21 @@ fn watch(model: &mut Model, script: &Script) {
     let how = match &script.request {
         Request::Promote { to, .. } if script.confirmed => match state.operation.as_ref().map(|o| (&o.stage, o.action.weight())) {
             Some((OpStage::Verified, weight)) if weight == *to => ScriptEnd::Done(format!("canary at {to}%")),
-            Some((OpStage::Unknown { failure, .. }, _)) => {
+            // The platform is read first; only what it cannot tell stays unknown.
+            Some((OpStage::Unknown { failure, found: Some(_) }, _)) => {
                 ScriptEnd::Unknown(failure.as_ref().map_or_else(|| "outcome unknown".into(), ToString::to_string))
             }
             Some((OpStage::NotApplied { failure }, _)) => ScriptEnd::Refused(failure.to_string()),
             _ => return,
         },
+        // The plan found nothing to do.
+        Request::Promote { to, .. } if is_at(model, *to) => ScriptEnd::Done(format!("canary at {to}%")),
         Request::BackOut { .. } if script.confirmed => match state.phase {
-            Phase::RolledBack => ScriptEnd::Done("backed out: canary at 0%".into()),
+            Phase::RolledBack => ScriptEnd::Done(BACKED_OUT.into()),
             Phase::RollbackStuck => ScriptEnd::Unknown("the way back is stuck: see gonogo show".into()),
             _ => match state.operation.as_ref().map(|o| (&o.stage, o.fence)) {
                 // The traffic is back; the checks of the way back go on in whoever drives.
-                Some((OpStage::Verified, false)) => ScriptEnd::Done("backed out: canary at 0%".into()),
+                Some((OpStage::Verified, false)) => ScriptEnd::Done(BACKED_OUT.into()),
                 Some((OpStage::NotApplied { failure }, false)) => ScriptEnd::Refused(failure.to_string()),
                 _ => return,
             },
@@ -242,7 +304,9 @@ pub(super) fn refused(model: &mut Model, why: &str) {
 pub(super) fn said(model: &mut Model, level: Level, text: &str) {
     let confirmed = model.driver.script.as_ref().is_some_and(|s| s.confirmed);
     let begun = model.driver.script.as_ref().is_some_and(|s| s.begun);
-    if begun && !confirmed && level >= Level::Warning {
+    // A warning on the way (the platform has to be read first, say) is no refusal.
+    let working = model.driver.engine.as_ref().is_some_and(|e| e.is_preparing());
+    if begun && !confirmed && !working && level >= Level::Warning {
         let _ = end(model, ScriptEnd::Refused(text.to_owned()));
     }
 }

@@ -216,6 +216,9 @@ impl Engine {
         if reason.is_empty() {
             return turn.refuse("an abort needs a reason");
         }
+        if self.aborting.is_some() || self.leaving {
+            return turn.refuse("the run is being ended");
+        }
         self.withdraw(turn, "aborting: nothing was sent");
         self.countdown = None;
         if self.in_flight() || self.state.unclear().is_some() {

@@ -188,15 +188,24 @@ impl Engine {
 
     /// Others appended in between. Or our own append had been written after all and its answer was lost.
     fn moved(&mut self, turn: &mut Turn, refused: Appending, entries: &[Entry]) {
-        let ours = entries.len() >= refused.drafts.len()
-            && entries.iter().zip(&refused.drafts).all(|(e, d)| e.kind == d.kind && e.step == d.step && e.body == d.body);
+        let ours = entries.len() >= refused.drafts.len() && entries.iter().zip(&refused.drafts).all(|(e, d)| says(e, d));
         let seq = refused.drafts.len().checked_sub(1).and_then(|i| entries.get(i)).map(|e| e.seq);
-        self.absorb(turn, entries, Source::Others);
         match refused.what {
-            // Found durable, and known not to be sent: `absorb` recorded that.
-            What::Intent(_) => {}
-            what if ours => self.became_durable(turn, what, seq.unwrap_or(self.state.head)),
-            what => self.keep(what),
+            // Facts go back first, so that those that are found among the entries are not written twice.
+            What::Facts(_) => {
+                self.keep(refused.what);
+                self.absorb(turn, entries, Source::Others);
+            }
+            // If it is found durable, it is known not to be sent: `react` records that.
+            What::Intent(_) => self.absorb(turn, entries, Source::Others),
+            what if ours => {
+                self.absorb(turn, entries, Source::Others);
+                self.became_durable(turn, what, seq.unwrap_or(self.state.head));
+            }
+            what => {
+                self.absorb(turn, entries, Source::Others);
+                self.keep(what);
+            }
         }
     }
 
@@ -213,6 +222,16 @@ impl Engine {
         }
     }
 
+    /// A fact that turns out to be in the journal although its append was reported as failed is not written again.
+    fn drop_written(&mut self, entry: &Entry) {
+        if entry.epoch == self.epoch
+            && entry.actor == self.state.driver
+            && let Some(at) = self.facts.iter().position(|f| says(entry, &f.event.draft()))
+        {
+            self.facts.remove(at);
+        }
+    }
+
     fn store_failed(&mut self, turn: &mut Turn, refused: Appending, why: &str) {
         let wait = self.store.as_ref().map_or(Duration::from_secs(1), |s| (s.wait * 2).min(Duration::from_secs(15)));
         if self.store.is_none() {
@@ -220,7 +239,7 @@ impl Engine {
         }
         self.store = Some(StoreTrouble { why: why.to_owned(), retry_at: turn.at.boot + wait, wait });
         match refused.what {
-            What::Command(_) => turn.refuse("that decision was not recorded and does not count: the journal cannot be written"),
+            What::Command(_) => turn.refuse("that decision was not recorded, the journal cannot be written: look again, then decide again"),
             what => self.keep(what),
         }
         self.withdraw(turn, "the journal cannot be written: nothing was sent");
@@ -260,6 +279,7 @@ impl Engine {
     fn react(&mut self, turn: &mut Turn, entry: &Entry, event: Event, source: Source) {
         if source == Source::Others {
             self.stop_countdown_for(entry);
+            self.drop_written(entry);
         }
         match event {
             Event::HoldBegan { reason, .. } if source == Source::Others => {
@@ -273,6 +293,10 @@ impl Engine {
                 self.fact(Event::ActionOutcome { op, outcome: SendOutcome::NotApplied { failure: Failure::NotSent { why } } });
             }
             Event::RunResumed { .. } => self.resuming = false,
+            // Nothing about steps and acts comes after the end, even where it was found out before.
+            Event::RunCompleted {} | Event::RunRolledBack {} | Event::RunAborted { .. } => {
+                self.facts.retain(|f| matches!(f.event, Event::Note { .. } | Event::ModeChanged { .. }));
+            }
             Event::StepEntered { step, .. } => self.forget_samples_of(&step),
             Event::RollbackBegan { .. } => {
                 self.countdown = None;
@@ -300,4 +324,9 @@ impl Engine {
         self.read = None;
         self.samplers.clear();
     }
+}
+
+/// Whether an entry is this draft, written.
+fn says(entry: &Entry, draft: &Draft) -> bool {
+    entry.kind == draft.kind && entry.step == draft.step && entry.body == draft.body
 }

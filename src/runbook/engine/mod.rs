@@ -349,6 +349,12 @@ impl Engine {
         }
     }
 
+    /// Whether an act is on its way from the wish to the intent, or an earlier one is being closed off for it.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
+        self.talk.is_some() || self.fencing.is_some()
+    }
+
     /// When the countdown before a back-out by itself ends (boot clock), and the guard that tripped.
     #[must_use]
     pub fn countdown(&self) -> Option<(&str, Duration)> {

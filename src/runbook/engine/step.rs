@@ -59,7 +59,9 @@ impl Engine {
         }
         // While a back-out is talked about nothing moves forward: its plan rests on how far the run has come.
         let turning = self.running() && self.talk.as_ref().is_some_and(|t| t.purpose == Purpose::BackOut);
-        if self.held() || turning || self.in_flight() || self.state.unclear().is_some() || self.fencing.is_some() {
+        // A step forward that is unclear does not keep the way back from beginning; its act closes that step off first.
+        let unclear = self.state.unclear().is_some_and(|op| self.running() || self.state.runbook.position(&op.step).is_none());
+        if self.held() || turning || self.in_flight() || unclear || self.fencing.is_some() {
             return None;
         }
         match self.state.phase {
@@ -76,6 +78,14 @@ impl Engine {
     }
 
     fn rolled_back(&self) -> Vec<Event> {
+        let steps = self.state.rollback_plan.iter().zip(&self.state.rollback);
+        let given_up = steps
+            .into_iter()
+            .find(|(step, state)| matches!(step.kind, StepKind::Do(_)) && state.phase == StepPhase::Skipped && state.attempts > 0);
+        if let Some((step, state)) = given_up {
+            let reason = format!("the way back was not finished: {} was skipped: {}", step.id, state.why);
+            return vec![Event::RunAborted { reason: crate::domain::text::clean_bounded(&reason, 300) }];
+        }
         let undone = self.state.in_force.iter().rev().map(|step| Event::StepUndone { step: step.clone() });
         undone.chain([Event::RunRolledBack {}]).collect()
     }

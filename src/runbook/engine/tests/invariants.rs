@@ -16,6 +16,8 @@ pub(super) struct Watch {
     intents_sent: BTreeSet<u64>,
     acts_sent: BTreeSet<OpId>,
     finals: usize,
+    /// The fold of what the engine has seen, kept beside it.
+    fold: Option<RunState>,
     /// Collected rather than panicked on, so that a test can ask for them.
     pub(super) broken: Vec<String>,
 }
@@ -45,9 +47,16 @@ impl Watch {
 
     /// The engine after an input.
     pub(super) fn engine(&mut self, engine: &Engine, journal: &[Entry]) {
-        let head = engine.state().head as usize;
-        let folded = RunState::of(&journal[..head]).expect("the journal folds");
+        let head = engine.state().head;
+        let mut folded = match self.fold.take() {
+            Some(folded) if folded.head <= head => folded,
+            _ => RunState::begin(&journal[0]).expect("a first entry"),
+        };
+        while folded.head < head {
+            folded.fold(&journal[folded.head as usize]).expect("an entry that follows");
+        }
         self.must(folded == *engine.state(), || format!("the engine's state is not the fold of its journal at {head}"));
+        self.fold = Some(folded);
     }
 
     pub(super) fn output(&mut self, output: &Output, engine: &Engine, journal: &[Entry]) {

@@ -5,7 +5,7 @@ use super::invariants::Watch;
 use crate::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use crate::domain::{
     Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Relied, Route, RunId, Stamp, Verdict,
-    Write, WriteKind, WriteStamp, canonical,
+    Write, WriteKind, WriteStamp,
 };
 use crate::runbook::engine::Engine;
 use crate::runbook::fold::{runbook_hash, start_draft};
@@ -71,7 +71,7 @@ pub(super) fn chain(journal: &[Entry], draft: Draft, epoch: Epoch, by: &Actor, a
         body: draft.body,
         hash: String::new(),
     };
-    entry.hash = canonical::sha256(serde_json::to_string(&entry).unwrap().as_bytes());
+    entry.hash = entry.compute_hash().expect("a canonical entry");
     entry
 }
 

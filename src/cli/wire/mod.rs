@@ -1,8 +1,9 @@
 //! Where the outside is joined to the core: the only module that knows both the runtime and the adapters.
 
+mod remote_clock;
+
 use super::args::Global;
 use super::exit::{Exit, Failed};
-use super::remote_clock::RemoteClock;
 use crate::adapter::http::{Auth, Secret};
 use crate::adapter::{kubernetes, prometheus, sqlite};
 use crate::app::Options;
@@ -10,6 +11,7 @@ use crate::config::{AuthRef, Config, SecretRef, Selected};
 use crate::domain::{Clock, Diagnostic, Protection, ServiceSpec};
 use crate::port::Journal;
 use crate::runtime::{Ports, clock::SystemClock};
+use remote_clock::RemoteClock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,12 @@ pub(super) struct Wired {
     pub(super) ports: Ports,
     pub(super) kubernetes: Arc<kubernetes::Kubernetes>,
     pub(super) prometheus: Arc<prometheus::Prometheus>,
+}
+
+/// What has to be in place before anything runs: the TLS provider, and a terminal that is given back on panic.
+pub(super) fn prepare() {
+    crate::adapter::http::install_tls_provider();
+    crate::runtime::install_panic_hook();
 }
 
 /// Says whether the journal's disk is (simulated to be) full.

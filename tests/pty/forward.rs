@@ -1,0 +1,47 @@
+//! Going forward, by keys alone.
+
+use super::demo::Demo;
+use super::terminal::ENTER;
+
+/// What the closing checklist asks, in its order, and good answers.
+const CLOSING: [(&str, &str); 5] = [
+    ("Errors on the dashboard, percent", "0.2"),
+    ("Logs and traces of v2.42.0 arrive", "done"),
+    ("Alert rules cover v2.42.0", "done"),
+    ("Release noted, where", "wiki"),
+    ("Documentation", "updated"),
+];
+
+#[test]
+fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
+    let mut demo = Demo::open("ready-50", &["--speed", "60"]);
+    demo.terminal.wait_text(&["VERDICT GO"]);
+    demo.arm();
+    demo.promote("50");
+    demo.terminal.wait_for("the landing", |screen| screen.contains("seen 5") || screen.contains("seen 49"));
+    assert_eq!(demo.weights(), [50]);
+
+    // Two minutes of checks and a quarter of an hour of baking, at speed.
+    demo.terminal.wait_text(&["VERDICT GO", "50% -> 100%"]);
+    demo.promote("100");
+    demo.terminal.type_keys("6");
+    demo.terminal.wait_text(&["Errors on the dashboard, percent", "checklist: 5 open"]);
+    assert_eq!(demo.weights(), [50, 100]);
+
+    for (challenge, answer) in CLOSING {
+        demo.terminal.type_keys("D");
+        demo.terminal.wait_text(&["ANSWER AN ITEM", challenge]);
+        demo.prompt_ready("ANSWER AN ITEM");
+        demo.terminal.type_keys(answer);
+        demo.terminal.press(ENTER);
+        demo.terminal.wait_for("the prompt to close", |screen| !screen.contains("ANSWER AN ITEM"));
+    }
+    demo.terminal.wait_text(&["completed"]);
+    demo.terminal.type_keys("q");
+    assert_eq!(demo.terminal.exit_code(), 0);
+    assert_eq!(demo.calls().len(), 2, "one act each, and nothing else was written");
+    let story = demo.story();
+    for part in ["promote 25% -> 50%, typed 50, verified", "promote 50% -> 100%, typed 100, verified", "completed"] {
+        assert!(story.contains(part), "{part:?} in\n{story}");
+    }
+}

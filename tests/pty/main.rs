@@ -1,0 +1,12 @@
+//! The shipped program on a terminal: keys go in, cells come out, and the calls file of the simulator is the witness of what was written.
+//!
+//! Every test opens its own demo (simulator and cockpit in one process) in a folder of its own, on a terminal of its own. Nothing waits
+//! for a time to pass: [`terminal::Terminal::wait_for`] is woken by every byte that the program draws.
+#![cfg(all(unix, feature = "shell", feature = "sim"))]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod back_out;
+mod demo;
+mod forward;
+mod keys;
+mod terminal;
