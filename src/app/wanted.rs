@@ -99,7 +99,8 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
         let needed = judge::reach(hold, interval, interval);
         wanted.push((threshold.query.clone(), if model.charts { Model::CHART.max(needed) } else { needed }));
         if model.charts
-            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
+            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels)
+        {
             wanted.push((other, Model::CHART));
         }
     };

@@ -106,8 +106,7 @@ impl Terminal {
     /// Waits until the screen is as wanted, and gives it back.
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let text = |seen: &Seen| seen.parser.screen().contents();
-        let (seen, late) =
-            self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
+        let (seen, late) = self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
         let screen = text(&seen);
         let closed = seen.closed;
         drop(seen);

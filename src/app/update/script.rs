@@ -5,9 +5,9 @@ use super::super::model::{Model, Seat};
 use super::super::verdict::permit;
 use super::{prompts, run};
 use crate::domain::{Percent, Stamp, StepId};
+use crate::runbook::StepKind;
 use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
 use crate::runbook::record::Event;
-use crate::runbook::StepKind;
 use crate::runbook::record::Found;
 use crate::runbook::state::{OpStage, Phase, Question, StepPhase, StepState};
 
