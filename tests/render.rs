@@ -558,7 +558,7 @@ fn the_latest_lines_are_the_end_of_the_story() {
     let entries = journal(&events);
     let all = story(&entries);
     for most in [1, 5, 20, 34, 500] {
-        assert_eq!(latest(&entries, most), all[all.len().saturating_sub(most)..], "{most}");
+        assert!(latest(&entries, most) == all[all.len().saturating_sub(most)..], "{most} lines");
     }
     assert!(latest(&[], 5).is_empty());
 }

@@ -19,8 +19,12 @@ const POINTS: [&str; 6] = [
     "platform::after_send",
 ];
 
-/// Sets the point that the environment names.
+/// Sets the point that the environment names, and what the crate's own variable `FAILPOINTS` asks for.
 pub(super) fn arm() -> Result<(), Failed> {
+    if super::wire::env("FAILPOINTS").is_some() {
+        // It lasts as long as the process.
+        std::mem::forget(fail::FailScenario::setup());
+    }
     let Some(wish) = super::wire::env(VARIABLE) else { return Ok(()) };
     let wish = wish.to_string_lossy().into_owned();
     let (points, pass) = parse(&wish).ok_or_else(|| {

@@ -265,6 +265,9 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
     if failed || run::is_unclear(sight) {
         return vec![Line::of(" next  ").word(Role::HintKey, "D").text("  decide; nothing goes on before")];
     }
+    if let Some((i, step)) = sight.next().filter(|(i, s)| matches!(s.kind, StepKind::Manual(_)) && Some(*i) == sight.place()) {
+        return vec![Line::of(" next  ").word(Role::HintKey, "D").text(format!("  {} checklist: {}   6 shows it", i + 1, step.title))];
+    }
     let what = sight.next().map_or_else(
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {

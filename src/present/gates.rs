@@ -74,7 +74,7 @@ pub(super) fn verdict(sight: &Sight<'_>, gate: &Gate) -> Verdict {
 /// The verdict on the last value that was ever seen, however old.
 pub(super) fn last_known(gate: &Gate) -> Verdict {
     match (&gate.probe, gate.series.as_ref().and_then(crate::domain::Series::last)) {
-        (Probe::Promql(t), Some(last)) if gate.verdict() == Verdict::Unknown => {
+        (Probe::Promql(t), Some(last)) if gate.verdict() == Verdict::Unknown && !last.value.is_nan() => {
             if t.op.holds(last.value, t.limit) {
                 Verdict::Go
             } else {

@@ -388,7 +388,9 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => list = front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("s", "sort")]),
         View::Checklist => {
-            list = front(list, vec![hint("j/k", "move")]);
+            let answer = decision(sight).map(|what| act("D", what, Danger::L1));
+            list.retain(|h| h.key != "D");
+            list = front(list, std::iter::once(hint("j/k", "move")).chain(answer).collect());
         }
         View::Run => {
             list = front(list, vec![])

@@ -258,8 +258,9 @@ pub(super) fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {
             lines.push(std::mem::take(&mut line));
         }
         while width(word) > cells {
-            let at = word.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|i| width(&word[..*i]) <= cells).last();
-            let Some(at) = at else { break };
+            let ends = || word.char_indices().map(|(i, c)| i + c.len_utf8());
+            // One character at least, even where it is wider than the line.
+            let Some(at) = ends().take_while(|i| width(&word[..*i]) <= cells).last().or_else(|| ends().next()) else { break };
             lines.push(word[..at].to_owned());
             word = &word[at..];
         }

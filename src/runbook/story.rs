@@ -79,9 +79,13 @@ pub fn latest(entries: &[Entry], most: usize) -> Vec<StoryLine> {
     // Several entries make one line; more than these are not worth reading for a few lines.
     const ENTRIES_PER_LINE: usize = 6;
     let from = entries.len().saturating_sub(most.saturating_mul(ENTRIES_PER_LINE));
-    let Some((first, rest)) = entries.split_first().filter(|_| from > 0) else { return story(entries) };
-    let newest = rest.get(from - 1..).unwrap_or_default();
-    let mut lines = tell_all(Some(first), std::iter::once(first).chain(newest));
+    let mut lines = match entries.split_first() {
+        Some((first, rest)) if from > 0 => {
+            let newest = rest.get(from - 1..).unwrap_or_default();
+            tell_all(Some(first), std::iter::once(first).chain(newest))
+        }
+        _ => story(entries),
+    };
     lines.drain(..lines.len().saturating_sub(most));
     lines
 }

@@ -67,9 +67,14 @@ fn mark(role: Role) -> Modifier {
 fn badge(role: Role) -> Modifier {
     match role {
         Role::Unknown | Role::Stale => Modifier::REVERSED.union(Modifier::UNDERLINED),
-        Role::Bad | Role::Watch | Role::ModeArmed | Role::EnvProtected | Role::EnvShared | Role::EnvPrivate => {
-            Modifier::REVERSED.union(Modifier::BOLD)
-        }
+        Role::Bad
+        | Role::Watch
+        | Role::BannerIncident
+        | Role::BannerStale
+        | Role::ModeArmed
+        | Role::EnvProtected
+        | Role::EnvShared
+        | Role::EnvPrivate => Modifier::REVERSED.union(Modifier::BOLD),
         _ => Modifier::BOLD,
     }
 }

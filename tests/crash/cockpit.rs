@@ -64,13 +64,14 @@ impl Drop for Cockpit {
 
 const RUNBOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/runbooks/crash.yaml");
 
-/// Starts the run of the fixture and kills its cockpit: when the run waits for its shift, or earlier where `crash` says so.
-pub(crate) fn start_and_kill(world: &World, crash: Option<&str>) {
+/// Starts the run of the fixture and kills its cockpit: when the run waits for its shift, or earlier where `crash` says so. Tells
+/// whether it was earlier.
+pub(crate) fn start_and_kill(world: &World, crash: Option<&str>) -> bool {
     let mut cockpit = Cockpit::open(world, &["run", RUNBOOK], crash);
     let mut looks = 0_u32;
-    eventually("the run begins, or its cockpit dies", || {
+    let died = eventually("the run begins, or its cockpit dies", || {
         if cockpit.is_dead() {
-            return Some(());
+            return Some(true);
         }
         // The question may not be there yet, and keys that come before it do not count.
         if looks.is_multiple_of(12) {
@@ -78,7 +79,8 @@ pub(crate) fn start_and_kill(world: &World, crash: Option<&str>) {
         }
         looks += 1;
         let run = world.runs().into_iter().next()?;
-        world.entries(&run).iter().any(|entry| entry.kind == "step.entered").then_some(())
+        world.entries(&run).iter().any(|entry| entry.kind == "step.entered").then_some(false)
     });
     cockpit.kill();
+    died
 }

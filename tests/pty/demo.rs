@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// Every view that there is, by its key and its title in the row of views.
 pub const VIEWS: [char; 7] = ['1', '2', '3', '4', '6', '7', '9'];
 
+/// 0.7 s by the rules of prompts, and some more for a busy machine.
+const LEVEL_TWO_GUARD: std::time::Duration = std::time::Duration::from_millis(1500);
+
 pub struct Demo {
     pub terminal: Terminal,
     place: TempDir,
@@ -120,6 +123,27 @@ impl Demo {
         self.plan_ready();
         self.terminal.type_keys("0");
         self.terminal.press(ENTER);
+    }
+
+    /// Waits out the time in which a prompt of level two ignores keys, where the screen is too small to say so.
+    pub fn wait_guard(&self) {
+        std::thread::sleep(LEVEL_TWO_GUARD);
+    }
+
+    /// Whether the cockpit has the terminal now.
+    pub fn terminal_is_taken(&self) -> bool {
+        self.terminal.state().alternate_screen()
+    }
+
+    /// Waits until the process is stopped, as the kernel tells it.
+    pub fn wait_stopped(&self) {
+        for _ in 0..2000 {
+            if self.terminal.process_state() == Some('T') {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("not stopped but {:?}", self.terminal.process_state());
     }
 
     /// Closes whatever is open.

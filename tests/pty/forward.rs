@@ -14,7 +14,7 @@ const CLOSING: [(&str, &str); 5] = [
 
 #[test]
 fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
-    let mut demo = Demo::open("ready-50", &["--speed", "60"]);
+    let mut demo = Demo::open("ready-50", &["--speed", "20"]);
     demo.terminal.wait_text(&["VERDICT GO"]);
     demo.arm();
     demo.promote("50");
@@ -23,6 +23,9 @@ fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
 
     // Two minutes of checks and a quarter of an hour of baking, at speed.
     demo.terminal.wait_text(&["VERDICT GO", "50% -> 100%"]);
+    // A quarter of an hour without a key disarms.
+    demo.terminal.wait_text(&["OBSERVE"]);
+    demo.arm();
     demo.promote("100");
     demo.terminal.type_keys("6");
     demo.terminal.wait_text(&["Errors on the dashboard, percent", "checklist: 5 open"]);

@@ -7,6 +7,11 @@
 
 mod back_out;
 mod demo;
+mod faults;
+mod first;
 mod forward;
 mod keys;
+mod leaving;
+mod seats;
+mod sizes;
 mod terminal;

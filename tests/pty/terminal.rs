@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How long anything may take. Far above what it takes: only a program that hangs gets here.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two keys of a person who types fast. Keys that are closer together count as pasted.
-const KEY_GAP: Duration = Duration::from_millis(60);
+const KEY_GAP: Duration = Duration::from_millis(50);
 
 pub const ENTER: &str = "\r";
 pub const ESC: &str = "\x1b";

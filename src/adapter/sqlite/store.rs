@@ -163,6 +163,8 @@ impl Store {
         for (entry, body) in entries.iter().zip(bodies) {
             insert(&transaction, entry, body)?;
         }
+        // A store that says yes and keeps nothing: what the crash tests must notice.
+        fail::fail_point!("journal::forgets", |_| Ok(entries.clone()));
         fail::fail_point!("journal::before_commit");
         transaction.commit()?;
         fail::fail_point!("journal::after_commit");
