@@ -29,8 +29,7 @@ struct Act {
 }
 
 /// From nothing: the back-out makes its own run.
-const BACK_OUT: Act =
-    Act { scene: "no-go", args: &["backout", "--confirm", "0"], before: 25, wanted: 0, phase: Phase::RolledBack };
+const BACK_OUT: Act = Act { scene: "no-go", args: &["backout", "--confirm", "0"], before: 25, wanted: 0, phase: Phase::RolledBack };
 
 /// In a run that a cockpit began.
 const PROMOTE: Act =

@@ -99,7 +99,8 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
         let needed = judge::reach(hold, interval, interval);
         wanted.push((threshold.query.clone(), if model.charts { Model::CHART.max(needed) } else { needed }));
         if model.charts
-            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels) {
+            && let Some(other) = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels)
+        {
             wanted.push((other, Model::CHART));
         }
     };
@@ -187,6 +188,9 @@ fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnsw
         // The backend answered, but does not like this one expression: the connection itself is fine.
         Err(Failure::Refused { code: 400 | 422, .. }) => {
             source.failures = 0;
+            source.trouble = None;
+            source.login = None;
+            source.next_attempt = None;
         }
         Err(failure) => {
             source.failures += 1;

@@ -72,7 +72,7 @@ pub(super) fn step_list(sight: &Sight<'_>, cells: usize, room: usize, at: Option
                 let by = if *auto { "by itself, " } else { "" };
                 format!(" began {} ({by}{why})", sight.time(*at).trim_end())
             });
-            lines.push(Line::of(format!(" the way back:{why}")));
+            lines.push(Line::of(format!(" the way back:{why}")).fit(cells));
             if place >= forward {
                 wanted += 1;
             }
@@ -86,7 +86,8 @@ pub(super) fn step_list(sight: &Sight<'_>, cells: usize, room: usize, at: Option
 
 fn step_line(sight: &Sight<'_>, number: &str, step: &Step, known: Option<&StepState>, is_here: bool, cells: usize) -> Line {
     let phase = known.map_or(StepPhase::Pending, |s| s.phase);
-    let (role, sign) = sign(sight, phase);
+    // A forward step that the way back has overtaken is not at work any more.
+    let (role, sign) = if phase == StepPhase::Active && !is_here { (Role::Primary, "-") } else { sign(sight, phase) };
     let mut left = Line::of(" ").mark(role, sign).text(format!(" {number:>2} {}", step.title));
     if matches!(step.undo, Undo::Irreversible) {
         left = left.word(Role::Watch, "  [IRREVERSIBLE]");
@@ -97,7 +98,9 @@ fn step_line(sight: &Sight<'_>, number: &str, step: &Step, known: Option<&StepSt
     }
     let ended = known.and_then(|s| s.ended);
     let took = known.and_then(|s| Some((s.entered?, s.ended?))).map(|(a, b)| span(crate::domain::time::age(b, a)));
+    let is_left = phase == StepPhase::Active && !is_here;
     let right = match phase {
+        _ if is_left => "left here ".into(),
         StepPhase::Passed => match (ended, took) {
             (Some(at), Some(took)) => format!("{} {:>7} ", sight.time(at), took),
             _ => "passed ".into(),
@@ -134,7 +137,6 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
             Line::of(" nothing is being released"),
             Line::default(),
             Line::of(format!("   {} run RUNBOOK       starts one", sight.command())),
-            Line::of(format!("   {} run RUNBOOK --rehearse   shows it without acting", sight.command())),
             Line::of(format!("   {} runs              lists the runs so far", sight.command())),
         ];
         return vec![Panel::new(body, Line::of("RUNBOOK no run"), Line::default()).with(lines).close()];

@@ -9,7 +9,7 @@ use crate::app::rows::told;
 use crate::domain::record::{Entry, verify_chain};
 use crate::runbook::story::{StoryKind, StoryLine};
 
-/// Above so many entries only the links are checked on screen; `audit verify` checks everything.
+/// Above so many entries only their links are checked: the hashes of thousands would take longer than a frame may.
 const FULL_CHECK: usize = 300;
 
 fn chain(entries: &[Entry]) -> Line {
@@ -106,7 +106,7 @@ pub(super) fn status(sight: &Sight<'_>) -> Option<String> {
     let run = sight.run()?;
     let newest = run.entries.last()?;
     Some(format!(
-        "{} entries, newest {}   {} audit verify {}",
+        "{} entries, newest {}   {} show {}",
         run.entries.len(),
         sight.time(newest.time.wall).trim_end(),
         sight.command(),

@@ -121,10 +121,15 @@ impl Executor {
             let refused = match error {
                 mpsc::error::TrySendError::Full(ask) | mpsc::error::TrySendError::Closed(ask) => ask,
             };
-            if let Ask::Append { ticket, .. } = refused {
-                let why = crate::runbook::io::AppendRefusal::Store { why: "the journal does not answer".into() };
-                self.spawn(async move { Msg::AppendRefused { ticket, why } });
-            }
+            let why = "the journal does not answer".to_owned();
+            let msg = match refused {
+                Ask::Append { ticket, .. } => Msg::AppendRefused { ticket, why: crate::runbook::io::AppendRefusal::Store { why } },
+                Ask::AdvanceEpoch { ticket, .. } => Msg::EpochAdvanced { ticket, result: Err(why) },
+                Ask::Take { run, .. } => Msg::RunRefused { run: Some(run), why },
+                Ask::Start { .. } => Msg::RunRefused { run: None, why },
+                Ask::Leave { .. } => return,
+            };
+            self.spawn(async move { msg });
         }
     }
 

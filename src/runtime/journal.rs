@@ -46,6 +46,11 @@ impl SeatProof {
     }
 }
 
+/// Whether nothing follows in its run after this entry.
+fn ends(entry: &Entry) -> bool {
+    matches!(entry.kind.as_str(), "run.completed" | "run.rolled_back" | "run.aborted")
+}
+
 pub(super) struct Keeper {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) clock: Arc<dyn Clock>,
@@ -54,6 +59,8 @@ pub(super) struct Keeper {
     pub(super) proof: Arc<SeatProof>,
     /// The run on screen and the last entry the core was told of.
     run: Option<(RunId, u64)>,
+    /// That run has ended: another one may begin elsewhere.
+    finished: bool,
     lease: Option<Lease>,
     attended: bool,
 }
@@ -66,7 +73,7 @@ impl Keeper {
         out: mpsc::Sender<Msg>,
         proof: Arc<SeatProof>,
     ) -> Self {
-        Self { journal, clock, service, out, proof, run: None, lease: None, attended: false }
+        Self { journal, clock, service, out, proof, run: None, finished: false, lease: None, attended: false }
     }
 
     /// Serves until the core is gone.
@@ -109,7 +116,7 @@ impl Keeper {
     async fn follow(&mut self, run: RunId) {
         match self.journal.read(run.clone(), 0).await {
             Ok(entries) => {
-                self.run = Some((run.clone(), entries.last().map_or(0, |e| e.seq)));
+                self.shows(run.clone(), &entries);
                 self.attended = self.somebody_drives().await;
                 self.tell(Msg::RunFollowed { entries, attended: self.attended }).await;
             }
@@ -176,11 +183,18 @@ impl Keeper {
         self.tell(msg).await;
     }
 
+    /// This run is on screen now, with all of its entries.
+    fn shows(&mut self, run: RunId, entries: &[Entry]) {
+        self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+        self.finished = entries.iter().any(ends);
+    }
+
     fn told(&mut self, run: &RunId, entries: &[Entry]) {
         if let Some((shown, head)) = &mut self.run
             && shown == run
         {
             *head = entries.last().map_or(*head, |e| e.seq.max(*head));
+            self.finished |= entries.iter().any(ends);
         }
     }
 
@@ -208,7 +222,8 @@ impl Keeper {
             return Err(format!("run {} of {} is not finished: gonogo resume {} continues it", open.run, self.service, open.run));
         }
         let run = self.journal.new_run_id(self.service.clone(), stamp.wall).await.map_err(|e| e.to_string())?;
-        let lease = self.acquire(run.clone(), false).await?;
+        // No run of this service is under way: a seat that is still held belongs to one that has ended.
+        let lease = self.acquire(run.clone(), true).await?;
         let taken = Event::LeaseAcquired { epoch: lease.epoch, taken_from: None }.draft();
         let request = Append {
             run: run.clone(),
@@ -221,7 +236,7 @@ impl Keeper {
         let epoch = lease.epoch;
         self.lease = Some(lease);
         let entries = self.journal.append(request).await.map_err(|e| e.to_string())?;
-        self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+        self.shows(run, &entries);
         Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: false })
     }
 
@@ -265,7 +280,7 @@ impl Keeper {
             match self.journal.append(request).await {
                 Ok(new) => {
                     let entries: Vec<Entry> = known.into_iter().chain(new).collect();
-                    self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+                    self.shows(run, &entries);
                     return Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: true });
                 }
                 Err(AppendError::Moved { .. }) => {}
@@ -285,6 +300,9 @@ impl Keeper {
                 return;
             }
         };
+        if entries.is_empty() && self.finished {
+            return self.find_run().await;
+        }
         let attended = self.lease.is_some() || self.somebody_drives().await;
         if entries.is_empty() && attended == self.attended {
             return;

@@ -91,9 +91,8 @@ impl Demo {
 
     /// Waits until a prompt with this title takes keys.
     pub fn prompt_ready(&self, title: &str) {
-        self.terminal.wait_for(&format!("the prompt {title:?} to take keys"), |screen| {
-            screen.contains(title) && !screen.contains("keys count in")
-        });
+        self.terminal
+            .wait_for(&format!("the prompt {title:?} to take keys"), |screen| screen.contains(title) && !screen.contains("keys count in"));
     }
 
     /// Waits until the open prompt has its plan and takes keys.

@@ -116,8 +116,7 @@ impl Terminal {
     /// Waits for at most that time until the screen is as wanted, and gives it back.
     pub fn wait_within(&self, patience: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let text = |seen: &Seen| seen.parser.screen().contents();
-        let (seen, late) =
-            self.seen.1.wait_timeout_while(self.seen(), patience, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
+        let (seen, late) = self.seen.1.wait_timeout_while(self.seen(), patience, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
         let screen = text(&seen);
         let closed = seen.closed;
         drop(seen);

@@ -578,6 +578,7 @@ pub fn baking() -> Model {
         now: now(),
         journal_read: true,
         seat_refused: None,
+        charts: true,
         driver: gonogo::app::update::Driver::default(),
     }
 }
