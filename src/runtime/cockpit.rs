@@ -2,7 +2,7 @@
 
 use super::clock::WakeWatch;
 use super::core::Core;
-use super::input::{Input, Said};
+use super::input::{self, Input, Said};
 use super::terminal::{self, Guard, Screen};
 use crate::app::effect::Quit;
 use crate::app::{Effect, Msg};
@@ -111,7 +111,11 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
 impl Flight<'_> {
     async fn run(&mut self, signals: &mut Signals) -> io::Result<Ending> {
         loop {
-            self.draw_if_due()?;
+            let drawn = self.draw_if_due();
+            if terminal::is_gone() || drawn.is_err() && input::hung_up() {
+                return Ok(Ending::Signal(signal_hook::consts::SIGHUP));
+            }
+            drawn?;
             let wake = self.wait(signals).await;
             if let Some(what) = self.wake.check() {
                 self.tell(Msg::Woke { what })?;
