@@ -533,13 +533,13 @@ pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: 
         back_out::previewed(model, stamp, result);
         return Vec::new();
     }
-    if let Err(failure) = &result
-        && model.driver.engine.is_some()
-    {
-        prompts::plan_failed(model, failure);
+    let failed = result.as_ref().err().filter(|_| model.driver.engine.is_some()).cloned();
+    let effects = feed(model, stamp, Input::Planned { ticket, result });
+    if let Some(failure) = failed {
+        prompts::plan_failed(model, &failure);
         script::refused(model, &failure.to_string());
     }
-    feed(model, stamp, Input::Planned { ticket, result })
+    effects
 }
 
 /// A run that only takes the canary's traffic away, for a service that has none.
