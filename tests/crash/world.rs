@@ -139,12 +139,7 @@ impl Seen {
         let state = self.state.as_ref().ok_or("there is no run")?;
         let applied: Vec<_> = self.calls.iter().filter(|call| !call.fence && call.applied).collect();
         let believed = state.intended.map(|weight| u64::from(weight.get()));
-        if applied.len() != 1
-            || self.weight != wanted
-            || believed != Some(wanted)
-            || state.phase != phase
-            || state.unclear().is_some()
-        {
+        if applied.len() != 1 || self.weight != wanted || believed != Some(wanted) || state.phase != phase || state.unclear().is_some() {
             return Err(format!("wanted {wanted}% and {phase:?} by one act: {self:?}"));
         }
         Ok(())

@@ -47,7 +47,8 @@ fn a_conflict_is_refused_and_shows_the_new_plan() {
     demo.terminal.wait_text(&["VERDICT GO"]);
     demo.arm();
     demo.promote("50");
-    demo.terminal.wait_for("the refusal", |screen| screen.contains("changed") || screen.contains("refused") || screen.contains("not applied"));
+    demo.terminal
+        .wait_for("the refusal", |screen| screen.contains("changed") || screen.contains("refused") || screen.contains("not applied"));
     assert!(demo.weights().is_empty(), "{:?}", demo.calls());
     let refused = demo.calls();
     assert!(refused.len() <= 1 && refused.iter().all(|c| c["result"] == "refused"), "{refused:?}");
