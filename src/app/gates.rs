@@ -36,12 +36,16 @@ fn promql(model: &Model, threshold: &Threshold, hold: Duration, not_before: Opti
 
 fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Finding {
     let started = model.run.as_ref().map(|r| r.state.started);
+    // Who drives a run from its middle on did not see its beginning: an instance cannot have had more restarts then than all together.
+    let most = model.run.as_ref().map_or(u32::MAX, |r| r.state.restarts_at_start);
     let before = |instance: &Instance| match started {
         Some(started) if instance.created >= started => 0,
-        _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts),
+        _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
     };
     let workloads: Vec<Workload> = model.picture.workloads.values().cloned().collect();
-    let mut finding = judge::platform(condition, &workloads, model.picture.instances.iter(), before, model.platform.freshness(now.wall));
+    // Only instances that restarted can have restarted too often.
+    let restarted = model.picture.instances.notable();
+    let mut finding = judge::platform(condition, &workloads, restarted, before, model.platform.freshness(now.wall));
     finding.at = model.platform.newest;
     finding
 }
@@ -77,7 +81,7 @@ pub(super) fn all(model: &Model, now: &Stamp) -> Vec<Gate> {
     gates
 }
 
-fn same_question(a: &Probe, b: &Probe) -> bool {
+pub(super) fn same_question(a: &Probe, b: &Probe) -> bool {
     match (a, b) {
         (Probe::Promql(a), Probe::Promql(b)) => {
             let bare = |query: &str| query.chars().filter(|c| !c.is_whitespace()).collect::<String>();
@@ -88,10 +92,13 @@ fn same_question(a: &Probe, b: &Probe) -> bool {
 }
 
 /// A canary without traffic has no figures, and that is no news. A guard has a say from its first step to its last.
-fn counts(model: &Model, probe: &Probe, finding: &Finding) -> bool {
+fn counts(model: &Model, origin: GateOrigin, probe: &Probe, finding: &Finding) -> bool {
     let idle = model.configured().is_some_and(|share| share <= 0.0);
     if finding.outcome == Outcome::NoData && idle && matches!(probe, Probe::Promql(_)) {
         return false;
+    }
+    if origin == GateOrigin::Check {
+        return true;
     }
     let Some(run) = model.run.as_ref().filter(|r| !r.state.phase.is_final()) else { return true };
     let guards: Vec<_> = run.state.runbook.guards.iter().filter(|g| same_question(&g.probe, probe)).collect();
@@ -115,6 +122,6 @@ fn gate(model: &Model, key: String, title: &str, origin: GateOrigin, probe: &Pro
             (only(&threshold.query), baseline)
         }
     };
-    let counts = counts(model, probe, &finding);
+    let counts = counts(model, origin, probe, &finding);
     Gate { key, title: title.to_owned(), origin, probe: probe.clone(), finding, baseline, series, hold, counts }
 }

@@ -2,6 +2,9 @@
 
 pub mod command;
 pub mod effect;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod flow_tests;
 mod gates;
 pub mod instances;
 pub mod key;
@@ -9,6 +12,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod tour;
 pub mod update;
 pub mod verdict;
 pub mod wanted;

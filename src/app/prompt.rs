@@ -239,7 +239,7 @@ impl Prompt {
                     (_, None) => self.refuse_keep("the platform has not answered yet: nothing to confirm"),
                     (Some(expected), Some(_)) if *expected == self.typed => Reaction::Typed(self.typed.clone()),
                     (Some(expected), Some(_)) => {
-                        let text = format!("you typed {}: the new canary weight is {expected}", self.typed);
+                        let text = format!("you typed {}: to confirm it, type {expected}", self.typed);
                         self.refuse(&text)
                     }
                     (None, Some(_)) => Reaction::Typed(self.typed.clone()),
@@ -253,6 +253,16 @@ impl Prompt {
                 Reaction::Stay
             }
             _ => Reaction::Stay,
+        }
+    }
+
+    /// The plan is there. What was typed before it was shown does not count for going forward, and the guard time begins anew.
+    pub fn plan_arrived(&mut self, mono: Duration) {
+        if self.ask == Ask::Promote && !self.typed.is_empty() {
+            self.opened = mono;
+            let _ = self.refuse("this is the plan: type the new weight once you have seen it");
+        } else {
+            self.error = None;
         }
     }
 

@@ -5,11 +5,10 @@ use super::wanted::{current_share, settle_time};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
-use crate::domain::{Freshness, Stamp, Verdict};
+use crate::domain::{Freshness, Outcome, Stamp, Verdict};
 use crate::runbook::io::Permit;
-use crate::runbook::state::{OpStage, Phase, Question, StepPhase};
-use crate::runbook::{GuardThen, StepKind};
-use std::time::Duration;
+use crate::runbook::state::{GuardState, OpStage, Phase, Question, RunState, StepPhase};
+use crate::runbook::{Guard, GuardThen, StepKind};
 
 /// Whether the three weights agree now.
 #[must_use]
@@ -44,7 +43,12 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
             let text = match verdict {
                 Verdict::NoGo => format!("{} {} NO-GO", gate.title, gate.finding.shown),
                 Verdict::Watch => format!("{} WATCH", gate.title),
-                _ => format!("{}: {}", gate.title, gate.finding.why),
+                _ => match gate.finding.outcome {
+                    Outcome::NoData => format!("{}: NO DATA", gate.title),
+                    Outcome::Stale => format!("{}: STALE", gate.title),
+                    Outcome::Error => format!("{}: cannot be asked", gate.title),
+                    _ => format!("{}: {}", gate.title, gate.finding.why),
+                },
             };
             reasons.push(Reason { verdict, text });
         }
@@ -114,11 +118,9 @@ fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Phase::Running => {}
     }
     for (guard, known) in state.runbook.guards.iter().zip(&state.guards) {
-        if let Some((why, _)) = known.tripped.as_ref().filter(|_| guard.then != GuardThen::Warn) {
-            let still = model.gates.iter().any(|g| g.probe == guard.probe && g.verdict() == Verdict::NoGo);
-            if still || state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(guard.id.as_str())) {
-                add(Verdict::NoGo, why.clone());
-            }
+        let holds = state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(guard.id.as_str()));
+        if let Some((why, _)) = known.tripped.as_ref().filter(|_| guard.then != GuardThen::Warn && (known.standing || holds)) {
+            add(Verdict::NoGo, why.clone());
         }
     }
     if let Some(hold) = &state.hold {
@@ -219,34 +221,50 @@ pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
     Permit { verdict, evidence: crate::domain::text::clean_bounded(&parts.join("; "), 2000) }
 }
 
-/// The incident on screen: a guard that tripped, a way back that is stuck.
+/// The incident on screen: a guard that tripped and matters now, a way back that is stuck.
 pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
     let run = model.run.as_ref()?;
     let state = &run.state;
     if state.phase.is_final() {
         return None;
     }
-    let (index, (why, since)) = state.guards.iter().enumerate().find_map(|(i, g)| g.tripped.clone().map(|t| (i, t)))?;
-    let guard = state.runbook.guards.get(index)?;
-    if guard.then == GuardThen::Warn {
-        return None;
-    }
-    let held = state.hold.as_ref().is_some_and(|h| h.guard.is_some());
-    let countdown = state.guards[index].countdown.map(|at| {
-        let left = Duration::from_secs(10).saturating_sub(age(now.wall, at));
-        now.boot + left
+    let stuck = state.phase == Phase::RollbackStuck;
+    let guard = tripped(state);
+    let (what, since) = match guard.and_then(|i| state.guards[i].tripped.clone()) {
+        Some(tripped) => tripped,
+        None if stuck => {
+            let began = state.rollback_began.as_ref().map_or(state.started, |(at, ..)| *at);
+            (state.end_reason.clone().unwrap_or_else(|| "the way back could not be finished".into()), began)
+        }
+        None => return None,
+    };
+    let countdown = guard.and_then(|i| state.guards[i].countdown).map(|at| {
+        let left = crate::runbook::engine::COUNTDOWN.saturating_sub(age(now.wall, at));
+        model.driver.countdown().unwrap_or(now.boot + left)
     });
     if state.hold.is_none() && countdown.is_none() && state.phase == Phase::Running {
         return None;
     }
     let at = state.hold.as_ref().map_or(since, |h| h.since);
     let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
-    let state_text = match (state.phase, countdown, held) {
+    let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
+    let state_text = match (state.phase, countdown, holder) {
         (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),
         (Phase::RollbackStuck, ..) => "THE WAY BACK IS STUCK: see 7".to_owned(),
         (_, Some(due), _) => format!("BACKS OUT BY ITSELF in {} s   H stops that", due.saturating_sub(now.boot).as_secs()),
-        (_, None, true) => format!("HELD at {weight} by guard {} {}", guard.id, at.format("%H:%M:%SZ")),
-        (_, None, false) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
+        (_, None, Some(id)) => format!("HELD at {weight} by guard {id} {}", at.format("%H:%M:%SZ")),
+        (_, None, None) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
     };
-    Some(Incident { what: why, state: state_text, since, at_weight: state.intended, countdown })
+    Some(Incident { what, state: state_text, since, at_weight: state.intended, countdown })
+}
+
+/// The guard that the incident is about: the one that counts down, the one that holds, or one that is still bad since it tripped.
+fn tripped(state: &RunState) -> Option<usize> {
+    let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
+    let places = || state.runbook.guards.iter().zip(&state.guards).enumerate().filter(|(_, (_, s))| s.tripped.is_some());
+    let acting = || places().filter(|(_, (guard, _))| guard.then != GuardThen::Warn);
+    let find = |fits: &dyn Fn(&Guard, &GuardState) -> bool| acting().find(|(_, (guard, known))| fits(guard, known)).map(|(i, _)| i);
+    find(&|_, known| known.countdown.is_some())
+        .or_else(|| find(&|guard, _| holder == Some(guard.id.as_str())))
+        .or_else(|| find(&|_, known| known.standing))
 }

@@ -188,6 +188,9 @@ fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnsw
         // The backend answered, but does not like this one expression: the connection itself is fine.
         Err(Failure::Refused { code: 400 | 422, .. }) => {
             source.failures = 0;
+            source.trouble = None;
+            source.login = None;
+            source.next_attempt = None;
         }
         Err(failure) => {
             source.failures += 1;

@@ -73,6 +73,7 @@ impl RunState {
             driver_at: entry.time.store,
             doubtful: None,
             fence: None,
+            fence_owed: false,
             intended_before: None,
             intents: BTreeMap::new(),
             runbook: Arc::new(runbook),
@@ -144,8 +145,9 @@ impl RunState {
                 self.phase = Phase::RollbackStuck;
                 self.end_reason = Some(why);
             }
-            Event::LeaseAcquired { epoch, .. } => {
+            Event::LeaseAcquired { epoch, taken_from } => {
                 self.stop_counting("the driver changed");
+                self.fence_owed |= taken_from.is_some();
                 self.epoch = epoch;
                 self.driver = entry.actor.clone();
                 self.released = false;
@@ -438,6 +440,8 @@ impl RunState {
         found.stage = Self::stage_of(outcome);
         if matches!(outcome, SendOutcome::Accepted { .. }) {
             found.accepted_at = Some(at);
+            // Our epoch is on the object: whatever tests an older one is refused there.
+            self.fence_owed &= found.epoch != Some(self.epoch);
         }
         if matches!(outcome, SendOutcome::NotApplied { .. }) && !found.fence {
             self.was_never_applied(op);

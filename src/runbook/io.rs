@@ -264,6 +264,13 @@ pub enum Output {
     Withdraw {
         /// What changed, for people.
         why: String,
+        /// The platform is not as it was when the plan was shown.
+        moved: bool,
+    },
+    /// What a person asked for is not done.
+    Refuse {
+        /// Why not, and what to do.
+        text: String,
     },
     /// Tell the operator.
     Say {

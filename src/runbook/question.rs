@@ -1,9 +1,10 @@
 //! What a run waits for, worked out from its state alone.
 
-use super::plan::{Choice, Step, StepKind};
-use super::record::Found;
+use super::plan::{Choice, ManualMode, Step, StepKind};
+use super::record::{Event, Found};
 use super::state::{OpStage, Operation, Phase, Question, RunState, StepPhase, StepState};
-use crate::domain::Stamp;
+use crate::domain::text::clean_bounded;
+use crate::domain::{Stamp, StepId};
 use std::time::Duration;
 
 impl RunState {
@@ -42,6 +43,23 @@ impl RunState {
             }
             StepKind::Check(_) | StepKind::Wait { .. } => None,
         }
+    }
+
+    /// The answer to an item of the open checklist, as an entry; an error when it is none. Counts from everybody.
+    pub fn answer(&self, id: &StepId, item: usize, text: &str) -> Result<Event, String> {
+        let (step, state) = self.current().ok_or("no step is active")?;
+        let StepKind::Manual(manual) = &step.kind else { return Err(format!("step {} has no items", step.id)) };
+        if step.id != *id || state.phase != StepPhase::Active {
+            return Err(format!("step {id} is not open"));
+        }
+        let asked = manual.items.get(item).ok_or_else(|| format!("step {id} has no item {}", item + 1))?;
+        let first_open = open_items(step, state).first().copied();
+        if manual.mode == ManualMode::ReadDo && first_open.is_some_and(|open| item > open) {
+            return Err(format!("one at a time: item {} comes first", first_open.unwrap_or_default() + 1));
+        }
+        let answer = clean_bounded(text.trim(), 200);
+        let ok = asked.answer.judge(&answer)?;
+        Ok(Event::ItemAnswered { step: id.clone(), item, answer, ok })
     }
 
     /// What may be chosen when this step failed. A step of the way back can always be tried again.
@@ -94,4 +112,25 @@ fn unclear(op: &Operation) -> Question {
         _ => "it is not known whether it was applied".to_owned(),
     };
     Question::Unclear { op: op.op.clone(), found, why, redo: may_redo(found), adopt: may_adopt(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runbook::plan::AnswerKind;
+
+    #[test]
+    fn a_wrong_answer_stays_open_and_a_senseless_one_is_refused() {
+        let number = AnswerKind::Number { min: Some(20.0), max: None };
+        assert_eq!(number.judge("20"), Ok(true));
+        assert_eq!(number.judge("19.9"), Ok(false));
+        assert!(number.judge("plenty").is_err());
+        assert!(number.judge("NaN").is_err());
+        let choice = AnswerKind::Choice { of: vec!["on".into(), "off".into()], expect: Some("off".into()) };
+        assert_eq!(choice.judge("off"), Ok(true));
+        assert_eq!(choice.judge("on"), Ok(false));
+        assert!(choice.judge("maybe").is_err());
+        assert_eq!(AnswerKind::Text { equals: Some("OPS-1".into()) }.judge("OPS-2"), Ok(false));
+        assert_eq!(AnswerKind::Done.judge("no"), Ok(false));
+        assert!(AnswerKind::Done.judge("").is_err());
+    }
 }

@@ -272,6 +272,8 @@ pub struct RunState {
     pub doubtful: Option<Operation>,
     /// The latest fence.
     pub fence: Option<Operation>,
+    /// The seat was taken from somebody who still drove: a fence comes before the first act.
+    pub fence_owed: bool,
     /// What [`RunState::intended`] falls back to when the latest operation was certainly not applied.
     pub intended_before: Option<Percent>,
     /// Intents so far by step: an operation's id is never used twice.

@@ -2,7 +2,7 @@
 
 use super::clock::WakeWatch;
 use super::core::Core;
-use super::input::{Input, Said};
+use super::input::{self, Input, Said};
 use super::terminal::{self, Guard, Screen};
 use crate::app::effect::Quit;
 use crate::app::{Effect, Msg};
@@ -35,6 +35,8 @@ pub enum Ending {
     Signal(i32),
 }
 
+/// Frames a second for data while the cockpit opens.
+const OPENING_FPS: u32 = 60;
 /// A moment that is never reached.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -109,7 +111,11 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
 impl Flight<'_> {
     async fn run(&mut self, signals: &mut Signals) -> io::Result<Ending> {
         loop {
-            self.draw_if_due()?;
+            let drawn = self.draw_if_due();
+            if terminal::is_gone() || drawn.is_err() && input::hung_up() {
+                return Ok(Ending::Signal(signal_hook::consts::SIGHUP));
+            }
+            drawn?;
             let wake = self.wait(signals).await;
             if let Some(what) = self.wake.check() {
                 self.tell(Msg::Woke { what })?;
@@ -170,7 +176,9 @@ impl Flight<'_> {
     }
 
     fn frame_wait(&self) -> Duration {
-        let period = Duration::from_secs(1) / self.view.fps.clamp(1, 60);
+        // Until there is something to look at, everything that comes is waited for.
+        let fps = if self.core.model.picture.listed { self.view.fps.clamp(1, 60) } else { OPENING_FPS };
+        let period = Duration::from_secs(1) / fps;
         (self.last_frame + period).saturating_sub(self.core.now().mono)
     }
 

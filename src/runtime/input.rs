@@ -74,7 +74,7 @@ fn read(out: &mpsc::Sender<Said>, stop: &AtomicBool) {
 }
 
 /// A hung-up terminal reads as an endless stream of nothing: ask the system, not the reader.
-fn hung_up() -> bool {
+pub(super) fn hung_up() -> bool {
     let stdin = std::io::stdin();
     let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

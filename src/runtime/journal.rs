@@ -1,5 +1,6 @@
 //! One task for everything that concerns the journal, so that its messages reach the core in the journal's order.
 
+use super::executor::Counted;
 use crate::app::Msg;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Clock, Epoch, RunId, ServiceKey, Ticket};
@@ -7,9 +8,9 @@ use crate::port::journal::{LEASE_RENEW, LEASE_SELF_FENCE};
 use crate::port::{Append, AppendError, Journal, Lease, LeaseError};
 use crate::runbook::io::AppendRefusal;
 use crate::runbook::record::Event;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How often others' entries are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,25 +26,43 @@ pub(super) enum Ask {
 }
 
 /// When the seat was last known to be ours, on the boot clock. Shared with whoever sends.
-#[derive(Debug, Default)]
-pub(super) struct SeatProof(Mutex<Option<Duration>>);
+#[derive(Debug)]
+pub(super) struct SeatProof(watch::Sender<Option<Duration>>);
+
+impl Default for SeatProof {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
 
 impl SeatProof {
     fn set(&self, at: Option<Duration>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.0.send_replace(at);
+    }
+
+    fn at(&self) -> Option<Duration> {
+        *self.0.borrow()
+    }
+
+    /// Changes with every proof.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.subscribe()
     }
 
     /// Whether there is a seat that is due to be renewed.
     pub(super) fn is_due(&self, boot: Duration) -> bool {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        at.is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
+        self.at().is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
     }
 
     /// Whether the seat may still be relied on at `boot`: the driver fences itself before others may.
     pub(super) fn holds(&self, boot: Duration) -> bool {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        at.is_some_and(|at| boot.saturating_sub(at) < LEASE_SELF_FENCE)
+        self.at().is_some_and(|at| boot.saturating_sub(at) < LEASE_SELF_FENCE)
     }
+}
+
+/// Whether nothing follows in its run after this entry.
+fn ends(entry: &Entry) -> bool {
+    matches!(entry.kind.as_str(), "run.completed" | "run.rolled_back" | "run.aborted")
 }
 
 pub(super) struct Keeper {
@@ -54,6 +73,8 @@ pub(super) struct Keeper {
     pub(super) proof: Arc<SeatProof>,
     /// The run on screen and the last entry the core was told of.
     run: Option<(RunId, u64)>,
+    /// That run has ended: another one may begin elsewhere.
+    finished: bool,
     lease: Option<Lease>,
     attended: bool,
 }
@@ -66,24 +87,29 @@ impl Keeper {
         out: mpsc::Sender<Msg>,
         proof: Arc<SeatProof>,
     ) -> Self {
-        Self { journal, clock, service, out, proof, run: None, lease: None, attended: false }
+        Self { journal, clock, service, out, proof, run: None, finished: false, lease: None, attended: false }
     }
 
     /// Serves until the core is gone.
-    pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Ask>) {
+    pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Counted>) {
         self.find_run().await;
         self.tell(Msg::JournalRead).await;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let moved = self.clock.moved();
             let renew_in = self.renew_in();
             tokio::select! {
                 biased;
-                ask = asks.recv() => match ask {
-                    Some(ask) => self.serve_one(ask).await,
+                asked = asks.recv() => match asked {
+                    Some(Counted { ask, count }) => {
+                        self.serve_one(ask).await;
+                        drop(count);
+                    }
                     None => return,
                 },
                 () = tokio::time::sleep(renew_in.unwrap_or(Duration::MAX)), if renew_in.is_some() => self.renew().await,
+                () = moved, if renew_in.is_some() => self.renew().await,
                 _ = look.tick() => self.look().await,
             }
         }
@@ -109,7 +135,7 @@ impl Keeper {
     async fn follow(&mut self, run: RunId) {
         match self.journal.read(run.clone(), 0).await {
             Ok(entries) => {
-                self.run = Some((run.clone(), entries.last().map_or(0, |e| e.seq)));
+                self.shows(run.clone(), &entries);
                 self.attended = self.somebody_drives().await;
                 self.tell(Msg::RunFollowed { entries, attended: self.attended }).await;
             }
@@ -176,11 +202,18 @@ impl Keeper {
         self.tell(msg).await;
     }
 
+    /// This run is on screen now, with all of its entries.
+    fn shows(&mut self, run: RunId, entries: &[Entry]) {
+        self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+        self.finished = entries.iter().any(ends);
+    }
+
     fn told(&mut self, run: &RunId, entries: &[Entry]) {
         if let Some((shown, head)) = &mut self.run
             && shown == run
         {
             *head = entries.last().map_or(*head, |e| e.seq.max(*head));
+            self.finished |= entries.iter().any(ends);
         }
     }
 
@@ -208,7 +241,8 @@ impl Keeper {
             return Err(format!("run {} of {} is not finished: gonogo resume {} continues it", open.run, self.service, open.run));
         }
         let run = self.journal.new_run_id(self.service.clone(), stamp.wall).await.map_err(|e| e.to_string())?;
-        let lease = self.acquire(run.clone(), false).await?;
+        // No run of this service is under way: a seat that is still held belongs to one that has ended.
+        let lease = self.acquire(run.clone(), true).await?;
         let taken = Event::LeaseAcquired { epoch: lease.epoch, taken_from: None }.draft();
         let request = Append {
             run: run.clone(),
@@ -221,7 +255,7 @@ impl Keeper {
         let epoch = lease.epoch;
         self.lease = Some(lease);
         let entries = self.journal.append(request).await.map_err(|e| e.to_string())?;
-        self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+        self.shows(run, &entries);
         Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: false })
     }
 
@@ -265,7 +299,7 @@ impl Keeper {
             match self.journal.append(request).await {
                 Ok(new) => {
                     let entries: Vec<Entry> = known.into_iter().chain(new).collect();
-                    self.run = Some((run, entries.last().map_or(0, |e| e.seq)));
+                    self.shows(run, &entries);
                     return Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: true });
                 }
                 Err(AppendError::Moved { .. }) => {}
@@ -285,6 +319,9 @@ impl Keeper {
                 return;
             }
         };
+        if entries.is_empty() && self.finished {
+            return self.find_run().await;
+        }
         let attended = self.lease.is_some() || self.somebody_drives().await;
         if entries.is_empty() && attended == self.attended {
             return;
@@ -296,14 +333,14 @@ impl Keeper {
 
     fn renew_in(&self) -> Option<Duration> {
         self.lease.as_ref()?;
-        let at = (*self.proof.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let at = self.proof.at()?;
         Some(self.clock.real_wait(at + LEASE_RENEW).max(Duration::from_millis(20)))
     }
 
     pub(super) async fn renew(&mut self) {
         let Some(lease) = self.lease.clone() else { return };
         let stamp = self.clock.now();
-        let proven = *self.proof.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven = self.proof.at();
         // Simulated time may ask early.
         if proven.is_some_and(|at| stamp.boot < at + LEASE_RENEW) {
             return;

@@ -3,14 +3,55 @@
 use crossterm::{cursor, event, execute, terminal};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use std::io::{self, IsTerminal as _, Stdout, Write as _};
+use std::io::{self, IsTerminal as _, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the terminal is ours now. One per process, because there is one terminal.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal went away. What is still drawn then is thrown away: there is nobody to see it, and nobody to complain to.
+static GONE: AtomicBool = AtomicBool::new(false);
+
+/// Standard output as long as somebody is there.
+///
+/// An error of a terminal that is gone must not come back from here: the screen complains about it on standard error when it is
+/// dropped, which is gone as well, and the program would end with a panic instead of a hang-up.
+#[derive(Debug)]
+pub(super) struct Out(Stdout);
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_gone(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_gone(self.0.flush(), ())
+    }
+}
+
+/// The result, or `otherwise` from a terminal that is gone.
+fn unless_gone<T>(result: io::Result<T>, otherwise: T) -> io::Result<T> {
+    let hung_up = |error: &io::Error| {
+        use rustix::io::Errno;
+        let codes = [Errno::IO, Errno::NXIO, Errno::NOTTY, Errno::PIPE, Errno::BADF];
+        error.raw_os_error().is_some_and(|code| codes.iter().any(|c| c.raw_os_error() == code))
+    };
+    match result {
+        Err(error) if hung_up(&error) => {
+            GONE.store(true, Ordering::SeqCst);
+            Ok(otherwise)
+        }
+        other => other,
+    }
+}
+
+/// Whether the terminal went away while something was drawn.
+pub(super) fn is_gone() -> bool {
+    GONE.load(Ordering::SeqCst)
+}
+
 /// The screen while we have it.
-pub(super) type Screen = Terminal<CrosstermBackend<Stdout>>;
+pub(super) type Screen = Terminal<CrosstermBackend<Out>>;
 
 /// Gives the terminal back when dropped.
 #[derive(Debug)]
@@ -24,7 +65,7 @@ impl Guard {
         }
         enter()?;
         let guard = Self(());
-        let mut screen = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let mut screen = Terminal::new(CrosstermBackend::new(Out(io::stdout())))?;
         let area = screen.size()?;
         screen.resize(area.into())?;
         Ok((guard, screen))
@@ -72,4 +113,17 @@ pub fn install_panic_hook() {
 pub(super) fn set_title(title: &str) {
     let clean = crate::domain::text::clean_bounded(title, 80);
     let _ = execute!(io::stdout(), terminal::SetTitle(clean));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_is_gone_is_no_error_and_any_other_trouble_is() {
+        let gone = || io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error());
+        assert_eq!(unless_gone(Err(gone()), 7).ok(), Some(7));
+        assert!(is_gone());
+        assert!(unless_gone::<usize>(Err(io::Error::from(io::ErrorKind::StorageFull)), 7).is_err());
+    }
 }

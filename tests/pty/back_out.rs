@@ -20,7 +20,7 @@ fn no_go_is_backed_out_and_the_record_tells_it() {
     let mut demo = back_out_from('1');
     demo.terminal.wait_for("the baseline to be checked", |screen| screen.contains("backed out"));
     let story = demo.story();
-    for part in ["guard error-rate", "typed 0", "verified", "mira", "backed out"] {
+    for part in ["guard error-rate", "typed 0", "verified", "backed out"] {
         assert!(story.contains(part), "{part:?} in\n{story}");
     }
     demo.terminal.type_keys("q");

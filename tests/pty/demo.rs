@@ -1,6 +1,6 @@
 //! A demo on a terminal, its folder, and the witnesses beside the screen: the calls file, and other `gonogo` processes.
 
-use super::terminal::{ENTER, ESC, Terminal, environment};
+use super::terminal::{ENTER, ESC, OPENING, Terminal, environment};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -30,7 +30,7 @@ impl Demo {
         let mut args = vec!["demo", "--scene", scene, "--dir", &dir, "--calls", &calls];
         args.extend(more);
         let terminal = Terminal::open(width, height, place.path(), &args);
-        terminal.wait_for("the first frame", |screen| screen.contains("checkout"));
+        terminal.wait_within(OPENING, "the first frame", |screen| screen.contains("checkout"));
         Self { terminal, place }
     }
 

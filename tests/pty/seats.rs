@@ -9,9 +9,9 @@ fn a_second_cockpit_looks_on_anybody_holds_and_a_back_out_takes_the_seat() {
     demo.arm();
 
     let mut second = demo.second_cockpit();
-    second.wait_text(&["VERDICT GO", "driver mira", "CANARY 25%"]);
+    second.wait_text(&["VERDICT GO", "CANARY 25%", "drives: T takes the seat"]);
     second.type_keys("P");
-    second.wait_text(&["PROMOTE IS OFF", "mira drives: T takes the seat"]);
+    second.wait_text(&["PROMOTE IS OFF", "drives: T takes the seat"]);
 
     let refused = demo.gonogo(&["promote", "--to", "50", "--confirm", "50"]);
     assert_eq!(refused.status.code(), Some(9), "{refused:?}");

@@ -32,9 +32,7 @@ fn small_terminals_show_the_verdict_and_can_hold_and_back_out() {
     demo.wait_guard();
     demo.terminal.type_keys("0");
     demo.terminal.press("\r");
-    demo.terminal.wait_for("the act", |_| true);
-    demo.terminal.wait_for("the prompt to close", |screen| !screen.contains("[ "));
-    demo.terminal.wait_for("the canary at 0", |screen| screen.contains("CANARY 0%"));
+    demo.terminal.wait_text(&["OUT 0%"]);
     assert_eq!(demo.weights(), [0]);
 }
 

@@ -10,7 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How long anything may take. Far above what it takes: only a program that hangs gets here.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for the first frame: before it a demo flies half an hour of history.
+pub const OPENING: Duration = Duration::from_secs(240);
 /// Between two keys of a person who types fast. Keys that are closer together count as pasted.
 const KEY_GAP: Duration = Duration::from_millis(50);
 
@@ -26,6 +28,8 @@ struct Seen {
     bytes: Vec<u8>,
     /// Nothing more will come.
     closed: bool,
+    /// Nobody reads on.
+    hung_up: bool,
 }
 
 pub struct Terminal {
@@ -61,7 +65,7 @@ impl Terminal {
         let (end, ended) = channel();
         std::thread::spawn(move || end.send(child.wait().unwrap()));
         let parser = vt100::Parser::new(cells(height), cells(width), 0);
-        let seen = Arc::new((Mutex::new(Seen { parser, bytes: Vec::new(), closed: false }), Condvar::new()));
+        let seen = Arc::new((Mutex::new(Seen { parser, bytes: Vec::new(), closed: false, hung_up: false }), Condvar::new()));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let eyes = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -72,10 +76,11 @@ impl Terminal {
                 let mut seen = eyes.0.lock().unwrap();
                 seen.parser.process(&buffer[..count]);
                 seen.bytes.extend_from_slice(&buffer[..count]);
-                seen.closed = count == 0;
+                seen.closed = count == 0 || seen.hung_up;
+                let closed = seen.closed;
                 drop(seen);
                 eyes.1.notify_all();
-                if count == 0 {
+                if closed {
                     return;
                 }
             }
@@ -105,8 +110,13 @@ impl Terminal {
 
     /// Waits until the screen is as wanted, and gives it back.
     pub fn wait_for(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.wait_within(PATIENCE, what, wanted)
+    }
+
+    /// Waits for at most that time until the screen is as wanted, and gives it back.
+    pub fn wait_within(&self, patience: Duration, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let text = |seen: &Seen| seen.parser.screen().contents();
-        let (seen, late) = self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
+        let (seen, late) = self.seen.1.wait_timeout_while(self.seen(), patience, |seen| !seen.closed && !wanted(&text(seen))).unwrap();
         let screen = text(&seen);
         let closed = seen.closed;
         drop(seen);
@@ -157,6 +167,8 @@ impl Terminal {
 
     /// Takes the terminal away from under the program, as a lost connection does.
     pub fn hang_up(&mut self) {
+        // The reader lets go with the next thing that is drawn: at the latest with the next second on the clock.
+        self.seen().hung_up = true;
         self.keyboard = None;
         self.master = None;
     }

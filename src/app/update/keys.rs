@@ -4,11 +4,11 @@ use super::super::command::{CommandId, View, lookup};
 use super::super::effect::{Effect, Quit};
 use super::super::key::{Key, KeyCode};
 use super::super::model::{InstanceSort, Mode, Model, Seat};
-use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN, Prompt};
+use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN};
 use super::super::rows::row_ids;
-use super::{prompts, run};
+use super::{back_out, prompts, run};
 use crate::domain::text::clean_bounded;
-use crate::domain::{Danger, Stamp};
+use crate::domain::{Danger, Protection, Stamp};
 use crate::runbook::io::{Command, Input, Level};
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         }
         CommandId::Unhold => return prompts::unhold(model, stamp),
         CommandId::Promote => return prompts::promote(model, stamp),
-        CommandId::BackOut => return prompts::back_out(model, stamp),
+        CommandId::BackOut => return back_out::back_out(model, stamp),
         CommandId::Arm => return prompts::arm(model, stamp),
         CommandId::Done => return prompts::done(model, stamp),
         CommandId::Take => return prompts::take(model, stamp),
@@ -201,7 +201,7 @@ pub(super) fn paste(model: &mut Model, _text: &str) -> Vec<Effect> {
 fn quit(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let driving = model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving && !r.state.phase.is_final());
     if driving {
-        model.prompt = Some(Prompt::new(Ask::Quit, Danger::L1, stamp.mono));
+        prompts::open(model, stamp, Ask::Quit, Danger::L1);
         return Vec::new();
     }
     vec![Effect::Quit { how: Quit::Operator }]
@@ -214,8 +214,9 @@ fn interrupt(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     if again {
         return run::leave(model, stamp);
     }
-    model.prompt = None;
-    quit(model, stamp)
+    let mut effects = prompts::dismiss(model, stamp);
+    effects.extend(quit(model, stamp));
+    effects
 }
 
 /// A hold that proved to be typed and not pasted.
@@ -254,13 +255,26 @@ pub(super) fn deadline(model: &Model) -> Option<Duration> {
     model.driver.hold_pending.into_iter().chain(opens).min()
 }
 
-/// Armed cockpits disarm by themselves.
-pub(super) fn expire(model: &mut Model, stamp: &Stamp) {
-    if let Mode::Armed { until } = model.mode
-        && (stamp.boot >= until || stamp.boot >= model.last_key + Mode::IDLE)
-        && !model.options.starts_armed
-    {
-        model.mode = Mode::Observe;
-        model.say(Level::Info, "disarmed: OBSERVE");
+/// Armed cockpits disarm by themselves, except where nothing is protected.
+pub(super) fn expire(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    match disarms_at(model) {
+        Some(at) if stamp.boot >= at => disarm(model, stamp),
+        _ => Vec::new(),
     }
+}
+
+/// When an armed cockpit disarms by itself (boot clock).
+pub(super) fn disarms_at(model: &Model) -> Option<Duration> {
+    let stays = model.options.starts_armed && model.spec.protection != Protection::Protected;
+    match model.mode {
+        Mode::Armed { until } if !stays => Some(until.min(model.last_key + Mode::IDLE)),
+        _ => None,
+    }
+}
+
+/// Back to OBSERVE; a decision, so it is recorded.
+pub(super) fn disarm(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    model.mode = Mode::Observe;
+    model.say(Level::Info, "disarmed: OBSERVE");
+    run::feed(model, stamp, Input::Command(Command::Mode { armed_until: None }))
 }

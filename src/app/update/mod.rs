@@ -1,16 +1,22 @@
 //! `update(model, envelope) -> effects`: total, synchronous, deterministic.
 
+mod back_out;
+mod bell;
+mod ground;
 mod keys;
 mod observe;
 mod prompts;
 mod run;
 mod script;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod script_tests;
 
 use super::effect::Effect;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
-use super::{command::View, gates, verdict, wanted};
-use crate::domain::text::clean_bounded;
+use super::{command::View, gates, tour, verdict, wanted};
+use crate::domain::text::{clean_bounded, span};
 use crate::domain::{Protection, ServiceSpec, SourceHealth, Stamp, Tickets, Verdict};
 use crate::runbook::io::{Input, Level};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +27,8 @@ pub use script::{Request, ScriptEnd};
 
 /// Messages kept for the message row and its history.
 const MESSAGES: usize = 200;
+/// Without a message for this long the process stood still: somebody stopped it, or the machine was starved.
+const AWAY: Duration = Duration::from_secs(30);
 /// The heartbeat of a platform watch.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -96,21 +104,44 @@ impl Model {
 /// One message in; what it asks of the outside out.
 pub fn update(model: &mut Model, envelope: &Envelope) -> Vec<Effect> {
     let stamp = envelope.stamp;
+    let before = bell::Heard::of(model);
+    let away = was_away(model, &stamp);
     model.now = stamp;
-    let before = (model.verdict.verdict, model.incident.is_some());
-    let mut effects = keys::pending(model, &stamp);
+    observe::no_future(model, &stamp);
+    let mut effects = Vec::new();
+    if let Some(away) = away.filter(|_| !matches!(envelope.msg, Msg::Started | Msg::Woke { .. })) {
+        effects.extend(observe::woke(model, &stamp, &format!("was away {}", span(away))));
+    }
+    // Whoever decides, decides on how things are now and not on how they were at the message before.
+    if matches!(envelope.msg, Msg::Key(_) | Msg::Requested(_) | Msg::Decided(_)) {
+        effects.extend(judge(model, &stamp));
+        effects.extend(ground::keep(model, &stamp));
+    }
+    effects.extend(keys::pending(model, &stamp));
     effects.extend(handle(model, &stamp, &envelope.msg));
+    // A bake must not be over before the engine knows that its last part was blind.
+    effects.extend(run::tell_data(model, &stamp));
     effects.extend(run::due(model, &stamp));
     effects.extend(settle(model, &stamp));
-    if rings(before, model) {
-        effects.push(Effect::Bell);
-    }
+    tour::tell(model, &stamp);
+    bell::ring(model, &before, &mut effects);
     effects
 }
 
-fn rings(before: (Verdict, bool), model: &Model) -> bool {
-    let now = model.verdict.verdict;
-    (before.0 != Verdict::NoGo && now == Verdict::NoGo && model.run.is_some()) || (!before.1 && model.incident.is_some())
+/// The process stood still for this long, without the machine having slept.
+fn was_away(model: &Model, stamp: &Stamp) -> Option<Duration> {
+    let boot = stamp.boot.saturating_sub(model.now.boot);
+    let mono = stamp.mono.saturating_sub(model.now.mono);
+    (boot > AWAY && mono > AWAY / 3).then_some(boot)
+}
+
+/// What the facts mean now: mode, gates, verdict, and what blocks.
+fn judge(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let effects = keys::expire(model, stamp);
+    model.gates = gates::all(model, stamp);
+    model.verdict = verdict::verdict(model, stamp);
+    model.blocked = verdict::blocked(model, stamp);
+    effects
 }
 
 fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
@@ -133,14 +164,14 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
-        Msg::RunFollowed { entries, attended } => run::followed(model, entries, *attended),
+        Msg::RunFollowed { entries, attended } => run::followed(model, stamp, entries, *attended),
         Msg::EntriesAppended { entries, attended } => run::entries_appended(model, stamp, entries, *attended),
         Msg::RunRefused { why, .. } => run::refused(model, why),
         Msg::Appended { ticket, entries } => run::appended(model, stamp, *ticket, entries),
         Msg::AppendRefused { ticket, why } => run::append_refused(model, stamp, *ticket, why),
         Msg::Planned { ticket, result } => run::planned(model, stamp, *ticket, result.clone()),
         Msg::RouteRead { ticket, result } => {
-            observe::route_read(model, stamp, result);
+            observe::route_read(model, *ticket, result);
             run::feed(model, stamp, Input::Read { ticket: *ticket, result: result.clone() })
         }
         Msg::Sent { ticket, result } => run::sent(model, stamp, *ticket, result),
@@ -167,18 +198,17 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
-    keys::expire(model, stamp);
     let mut effects = wanted::poll(model, stamp);
-    model.gates = gates::all(model, stamp);
-    model.verdict = verdict::verdict(model, stamp);
-    model.blocked = verdict::blocked(model, stamp);
+    effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
+    run::follow_act(model, stamp);
     // What the engine just did may have changed what blocks.
     model.verdict = verdict::verdict(model, stamp);
     model.blocked = verdict::blocked(model, stamp);
     model.incident = verdict::incident(model, stamp);
     effects.extend(script::step(model, stamp));
-    prompts::world_moved(model, stamp);
+    effects.extend(ground::keep(model, stamp));
+    effects.extend(run::release(model));
     effects
 }
 
@@ -196,9 +226,6 @@ pub struct Deadlines {
 pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
-    let armed = match model.mode {
-        Mode::Armed { until } => Some(until.min(model.last_key + Mode::IDLE)),
-        _ => None,
-    };
+    let armed = keys::disarms_at(model);
     Deadlines { boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

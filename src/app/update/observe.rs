@@ -4,8 +4,9 @@ use super::super::effect::Effect;
 use super::super::model::Model;
 use super::run;
 use crate::domain::text::clean_bounded;
-use crate::domain::{Failure, Instance, PlatformUpdate, Route, Stamp};
+use crate::domain::{Failure, Instance, PlatformUpdate, Route, Stamp, Ticket};
 use crate::runbook::io::{Input, Level};
+use chrono::{DateTime, Utc};
 
 /// Platform events kept.
 const EVENTS: usize = 200;
@@ -36,6 +37,7 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.first_restarts.remove(uid);
             }
             PlatformUpdate::Route(route) => {
+                model.driver.routes_told += 1;
                 model.picture.route.clone_from(route);
                 model.picture.route_read = true;
             }
@@ -83,11 +85,26 @@ fn tell(model: &mut Model, before: Option<&Instance>, now: &Instance) {
     }
 }
 
-/// A fresh read is also the newest picture.
-pub(super) fn route_read(model: &mut Model, _stamp: &Stamp, result: &Result<Box<Route>, Failure>) {
-    if let Ok(route) = result {
+/// A fresh read is also the newest picture, unless the watch told of the route since it was asked for: what was read may be older.
+pub(super) fn route_read(model: &mut Model, ticket: Ticket, result: &Result<Box<Route>, Failure>) {
+    let asked = model.driver.reads.remove(&ticket);
+    if let Ok(route) = result
+        && asked == Some(model.driver.routes_told)
+    {
         model.picture.route = Some((**route).clone());
         model.picture.route_read = true;
+    }
+}
+
+/// Nothing was seen in the future: after a jump of the clock, ages count from the jump.
+pub(super) fn no_future(model: &mut Model, stamp: &Stamp) {
+    let now = stamp.wall;
+    let clamp = |at: &mut Option<DateTime<Utc>>| *at = at.map(|at| at.min(now));
+    clamp(&mut model.platform.newest);
+    clamp(&mut model.metrics.newest);
+    model.panels.values_mut().for_each(|p| clamp(&mut p.newest));
+    if let Some(share) = &mut model.observed.share {
+        share.newest = share.newest.min(now);
     }
 }
 

@@ -5,7 +5,9 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{Mode, Model, Seat};
 use super::super::prompt::{Ask, NeedsReason, Prompt, Reaction};
 use super::super::rows::items;
-use super::run::{self, AfterOpen, append_as_observer, feed};
+use super::back_out::{self, Settled};
+use super::ground::Ground;
+use super::run::{self, append_as_observer, feed};
 use super::script;
 use crate::app::verdict::permit;
 use crate::domain::record::Draft;
@@ -35,27 +37,37 @@ pub(super) fn key(model: &mut Model, stamp: &Stamp, key: Key) -> Vec<Effect> {
 
 fn cancel(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let Some(prompt) = model.prompt.take() else { return Vec::new() };
-    let effects = match prompt.ask {
-        Ask::Promote | Ask::BackOut => feed(model, stamp, Input::Command(Command::Decline)),
-        _ => Vec::new(),
-    };
-    if !matches!(prompt.ask, Ask::Blocked { .. }) {
+    (model.driver.preview, model.driver.ground) = (None, None);
+    if !prompt.is_typed() {
+        return Vec::new();
+    }
+    if model.driver.engine.as_ref().is_some_and(|e| e.is_acting()) {
+        model.say(Level::Warning, "prompt closed; an act is confirmed already and goes on");
+        return Vec::new();
+    }
+    if prompt.proposal.is_some() {
         model.say(Level::Info, "cancelled: nothing was sent");
     }
-    effects
+    feed(model, stamp, Input::Command(Command::Decline))
 }
 
-fn open(model: &mut Model, stamp: &Stamp, ask: Ask, level: Danger) {
+/// Closes whatever is open, as Esc does.
+pub(super) fn dismiss(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    cancel(model, stamp)
+}
+
+pub(super) fn open(model: &mut Model, stamp: &Stamp, ask: Ask, level: Danger) {
+    model.driver.ground = Some(Ground::of(model));
     model.prompt = Some(Prompt::new(ask, level, stamp.mono));
 }
 
-fn block(model: &mut Model, stamp: &Stamp, what: &str, reasons: Vec<String>) -> Vec<Effect> {
+pub(super) fn block(model: &mut Model, stamp: &Stamp, what: &str, reasons: Vec<String>) -> Vec<Effect> {
     open(model, stamp, Ask::Blocked { what: what.to_owned(), reasons }, Danger::L1);
     Vec::new()
 }
 
 /// Why nothing can be written from here at all.
-fn unable(model: &Model) -> Option<String> {
+pub(super) fn unable(model: &Model) -> Option<String> {
     if model.mode == Mode::Spectator || model.options.spectator {
         Some("SPECTATOR holds no write credentials: CAPITAL keys are off".into())
     } else if model.options.read_only {
@@ -71,9 +83,17 @@ pub(super) fn promote(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         let reasons = model.blocked.clone();
         return block(model, stamp, "promote", reasons);
     }
+    if model.driver.engine.as_ref().is_some_and(|e| e.is_acting()) {
+        return block(model, stamp, "promote", vec!["an act is under way; one at a time".into()]);
+    }
     match model.run.as_ref().and_then(|r| r.state.question()) {
         Some(Question::Act { .. }) => {
+            let asked = model.driver.engine.as_ref().and_then(|e| e.asked()).cloned();
             open(model, stamp, Ask::Promote, Danger::L2);
+            if let Some(asked) = asked.filter(|p| p.purpose == Purpose::Forward) {
+                show(model, Box::new(asked));
+                return Vec::new();
+            }
             let permit = permit(model, stamp);
             feed(model, stamp, Input::Command(Command::Propose { permit }))
         }
@@ -86,66 +106,63 @@ pub(super) fn promote(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     }
 }
 
-/// `B`: from any view, in OBSERVE, with stale data.
-pub(super) fn back_out(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
-    if let Some(why) = unable(model) {
-        return block(model, stamp, "back out", vec![why, "by hand: gonogo print-undo (works offline)".into()]);
-    }
-    match model.run.as_ref().map(|r| (r.seat, r.state.phase.is_final(), r.state.run.clone())) {
-        Some((Seat::Driving, false, _)) => ask_back_out(model, stamp),
-        Some((Seat::Following | Seat::Unattended, false, run)) => {
-            model.driver.after_open = Some(AfterOpen::BackOut);
-            model.say(Level::Info, "taking the seat to back out");
-            vec![Effect::TakeSeat { run, take_over: true }]
-        }
-        None | Some((_, true, _)) => {
-            model.driver.after_open = Some(AfterOpen::BackOut);
-            let first = run::back_out_run(model);
-            vec![Effect::StartRun { first }]
-        }
-    }
-}
-
-/// Opens the prompt and has the act worked out.
-pub(super) fn ask_back_out(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
-    if model.driver.script.is_none() {
-        open(model, stamp, Ask::BackOut, Danger::L2);
-    }
-    let why = run::back_out_reason(model);
-    feed(model, stamp, Input::Command(Command::ProposeBackOut { why }))
-}
-
 /// The engine worked a plan out.
 pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: Box<Proposal>) -> Vec<Effect> {
     if let Some(effects) = script::proposed(model, stamp, &proposal) {
         return effects;
     }
+    let settled = back_out::settled(model, stamp, &proposal);
+    if let Settled::Confirmed(effects) = settled {
+        return effects;
+    }
     let ask = if run::forward(proposal.purpose) { Ask::Promote } else { Ask::BackOut };
-    let consequence = proposal.plan.action.consequence();
-    match model.prompt.as_mut().filter(|p| p.ask == ask) {
-        // The world moved while the prompt was open: what was typed for the old plan does not count for the new one.
-        Some(prompt) if prompt.proposal.as_ref().is_some_and(|p| p.plan_hash != proposal.plan_hash) => {
-            let mut fresh = Prompt::new(ask, Danger::L2, stamp.mono);
-            fresh.error = Some("the platform changed: this is the new plan".into());
-            *prompt = fresh;
-        }
-        Some(_) => {}
-        None => open(model, stamp, ask, Danger::L2),
+    let prompt = model.prompt.as_mut().filter(|p| p.ask == ask);
+    let shown = prompt.as_ref().and_then(|p| p.proposal.as_ref());
+    // The world moved while the prompt was open: what was typed for the old plan does not count for the new one.
+    let changed = matches!(settled, Settled::Changed) || shown.is_some_and(|p| p.plan_hash != proposal.plan_hash);
+    match prompt {
+        Some(prompt) if !changed => prompt.plan_arrived(stamp.mono),
+        _ => open(model, stamp, ask, Danger::L2),
     }
-    if let Some(prompt) = &mut model.prompt {
-        prompt.expects = Some(consequence);
-        prompt.proposal = Some(proposal);
+    if let Some(prompt) = model.prompt.as_mut().filter(|_| changed) {
+        prompt.error = Some("the platform changed: this is the new plan".into());
     }
+    // A fresh read is the newest picture.
+    model.picture.route = Some(proposal.plan.before.clone());
+    show(model, proposal);
     Vec::new()
 }
 
+/// Puts a plan into the open prompt.
+pub(super) fn show(model: &mut Model, proposal: Box<Proposal>) {
+    if let Some(prompt) = &mut model.prompt {
+        prompt.expects = proposal.must_type();
+        prompt.proposal = Some(proposal);
+    }
+}
+
 /// The engine closed the prompt.
-pub(super) fn withdrawn(model: &mut Model, why: &str) {
-    script::refused(model, why);
+pub(super) fn withdrawn(model: &mut Model, why: &str, moved: bool) {
+    script::withdrawn(model, why, moved);
     if model.prompt.as_ref().is_some_and(Prompt::is_typed) {
         model.prompt = None;
-        model.say(Level::Warning, &format!("{why}; nothing was sent"));
     }
+    let said = if why.contains("nothing was sent") { why.to_owned() } else { format!("{why}; nothing was sent") };
+    model.say(Level::Warning, &said);
+}
+
+/// The engine does not do what was asked for. A prompt that waits for a plan shows why; it closes when an act is under way, so that
+/// nobody takes closing it for a cancellation.
+pub(super) fn refused(model: &mut Model, text: &str) {
+    script::refused(model, text);
+    model.driver.agreed = None;
+    let acting = model.driver.engine.as_ref().is_some_and(|e| e.is_acting());
+    match model.prompt.as_mut().filter(|p| p.is_typed() && p.proposal.is_none()) {
+        Some(_) if acting => model.prompt = None,
+        Some(prompt) => prompt.error = Some(text.to_owned()),
+        None => {}
+    }
+    model.say(Level::Warning, text);
 }
 
 /// What the engine says while a prompt waits for its plan belongs into the prompt.
@@ -156,31 +173,27 @@ pub(super) fn said(model: &mut Model, level: Level, text: &str) {
 }
 
 pub(super) fn plan_failed(model: &mut Model, failure: &Failure) {
-    if let Some(prompt) = model.prompt.as_mut().filter(|p| p.is_typed()) {
-        prompt.error = Some(format!("cannot be planned: {failure}; by hand: gonogo print-undo"));
-    }
+    model.driver.agreed = None;
+    unplanned(model, &failure.to_string());
 }
 
-/// A forward prompt closes itself when the evidence no longer permits to go.
-pub(super) fn world_moved(model: &mut Model, stamp: &Stamp) {
-    let Some(prompt) = &model.prompt else { return };
-    let forward = matches!(prompt.ask, Ask::Promote | Ask::Gate { .. });
-    if !forward || model.blocked.is_empty() {
-        return;
+/// There is no plan to confirm, and why.
+pub(super) fn unplanned(model: &mut Model, why: &str) {
+    if let Some(prompt) = model.prompt.as_mut().filter(|p| p.is_typed()) {
+        prompt.error = Some(format!("cannot be planned: {why}; by hand: gonogo print-undo"));
     }
-    // After the confirmation the run itself is what "blocks": the prompt is gone by then.
-    let why = model.blocked.first().cloned().unwrap_or_default();
-    model.prompt = None;
-    model.say(Level::Warning, &format!("prompt closed: {why}; nothing was sent"));
-    let _ = feed(model, stamp, Input::Command(Command::Decline));
 }
 
 fn typed_consequence(model: &mut Model, stamp: &Stamp, typed: String) -> Vec<Effect> {
     let Some(prompt) = model.prompt.take() else { return Vec::new() };
-    let Some(proposal) = prompt.proposal else { return Vec::new() };
+    let Some(proposal) = prompt.proposal.clone() else { return Vec::new() };
     if proposal.confirm == Confirm::Override {
         model.say(Level::Warning, "this step needs a second person, which this version cannot ask for");
         return Vec::new();
+    }
+    model.driver.ground = None;
+    if model.driver.preview.is_some() {
+        return back_out::confirmed(model, stamp, &prompt, &proposal, typed);
     }
     let shown = stamp.mono.saturating_sub(prompt.opened);
     let permit = permit(model, stamp);
@@ -205,7 +218,11 @@ fn yes(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
             feed(model, stamp, Input::Command(Command::Gate { go: true, permit }))
         }
         Ask::Start { first, .. } => vec![Effect::StartRun { first: run::as_it_stands(model, *first) }],
-        Ask::Resume { run, .. } => vec![Effect::TakeSeat { run, take_over: true }],
+        // Only what was shown: a seat that somebody took in the meantime is not taken from them.
+        Ask::Resume { run, .. } => {
+            let take_over = model.run.as_ref().is_some_and(|r| r.seat == Seat::Following);
+            vec![Effect::TakeSeat { run, take_over }]
+        }
         Ask::Quit => run::leave(model, stamp),
         _ => Vec::new(),
     }
@@ -218,9 +235,7 @@ pub(super) fn arm(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         return Vec::new();
     }
     if matches!(model.mode, Mode::Armed { .. }) {
-        model.mode = Mode::Observe;
-        model.say(Level::Info, "disarmed: OBSERVE");
-        return feed(model, stamp, Input::Command(Command::Mode { armed_until: None }));
+        return super::keys::disarm(model, stamp);
     }
     open(model, stamp, Ask::Arm, Danger::L1);
     Vec::new()
@@ -274,6 +289,19 @@ pub(super) fn take(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     Vec::new()
 }
 
+/// A run that nobody drives is offered to be continued, once, to whoever comes and can.
+pub(super) fn offer_seat(model: &mut Model, stamp: &Stamp) {
+    let Some(run) = model.run.as_ref().filter(|r| r.seat == Seat::Unattended && !r.state.phase.is_final()) else { return };
+    let id = run.state.run.clone();
+    if unable(model).is_some() || model.prompt.is_some() || model.script_running() || model.driver.offered.as_ref() == Some(&id) {
+        return;
+    }
+    model.driver.offered = Some(id);
+    if let Some(ask) = resume_prompt(model) {
+        open(model, stamp, ask, Danger::L1);
+    }
+}
+
 /// The question whether to continue the run that is followed.
 pub(super) fn resume_prompt(model: &Model) -> Option<Ask> {
     let run = model.run.as_ref()?;
@@ -297,7 +325,12 @@ pub(super) fn done(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     if let Some(why) = unable(model) {
         return block(model, stamp, "answer", vec![why]);
     }
-    match model.run.as_ref().and_then(|r| r.state.question()) {
+    let question = model.run.as_ref().and_then(|r| r.state.question());
+    let driving = model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving);
+    if matches!(question, Some(Question::Failed { .. } | Question::Unclear { .. })) && !driving {
+        return block(model, stamp, "decide", vec!["only the driver decides: T takes the seat".into()]);
+    }
+    match question {
         Some(Question::Failed { step, why, offer }) => open(model, stamp, Ask::Failed { step, why, offer }, Danger::L1),
         Some(Question::Unclear { why, redo, adopt, .. }) => open(model, stamp, Ask::Unclear { why, redo, adopt }, Danger::L1),
         Some(Question::Items { step, open }) => return ask_item(model, stamp, &step, &open),
@@ -354,10 +387,17 @@ pub(super) fn memo(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 }
 
 fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
+    // What goes on, or writes a fence, needs a cockpit that is armed; stopping and going back do not.
+    if matches!(c, 'r' | 's' | 'a') && model.mode == Mode::Observe {
+        if let Some(prompt) = &mut model.prompt {
+            prompt.error = Some("OBSERVE: Esc, then A arms this cockpit".into());
+        }
+        return Vec::new();
+    }
     let Some(prompt) = model.prompt.take() else { return Vec::new() };
     match (&prompt.ask, c) {
         (Ask::Failed { offer, .. }, _) => match choice_of(c).filter(|choice| offer.contains(choice)) {
-            Some(Choice::BackOut) => back_out(model, stamp),
+            Some(Choice::BackOut) => back_out::back_out(model, stamp),
             Some(Choice::Retry) => feed(model, stamp, Input::Command(Command::Choose { choice: Choice::Retry, reason: None })),
             Some(Choice::Skip) => reason(model, stamp, NeedsReason::Skip),
             Some(Choice::Abort) => reason(model, stamp, NeedsReason::Abort),
@@ -365,7 +405,7 @@ fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
         },
         (Ask::Unclear { redo: true, .. }, 'r') => feed(model, stamp, Input::Command(Command::Redo)),
         (Ask::Unclear { adopt: true, .. }, 'a') => reason(model, stamp, NeedsReason::Adopt),
-        (Ask::Unclear { .. }, 'b') => back_out(model, stamp),
+        (Ask::Unclear { .. }, 'b') => back_out::back_out(model, stamp),
         (Ask::Unclear { .. }, 'x') => reason(model, stamp, NeedsReason::Abort),
         _ => reopen(model, prompt),
     }
@@ -415,15 +455,17 @@ fn text_sent(model: &mut Model, stamp: &Stamp, text: &str) -> Vec<Effect> {
     }
 }
 
-/// An answer counts from everybody; its meaning is checked by the engine, or here when somebody else drives.
+/// An answer counts from everybody. Whoever does not drive may answer what the driver could: an open item, sensibly.
 pub(super) fn answer(model: &mut Model, stamp: &Stamp, step: StepId, item: usize, text: String) -> Vec<Effect> {
     let Some(run) = &model.run else { return Vec::new() };
     if run.seat == Seat::Driving {
         return feed(model, stamp, Input::Command(Command::Answer { step, item, answer: text }));
     }
-    let ok = run.state.runbook.step(&step).is_some_and(|s| match &s.kind {
-        StepKind::Manual(manual) => manual.items.get(item).is_some_and(|i| i.answer.judge(&text) == Ok(true)),
-        _ => false,
-    });
-    append_as_observer(model, &Event::ItemAnswered { step, item, answer: text, ok })
+    match run.state.answer(&step, item, &text) {
+        Ok(event) => append_as_observer(model, &event),
+        Err(why) => {
+            refused(model, &why);
+            Vec::new()
+        }
+    }
 }

@@ -5,11 +5,16 @@ use super::super::gates;
 use super::super::model::{ActFeedback, Model, RunView, Seat};
 use super::super::verdict;
 use super::super::wanted::current_share;
-use super::{prompts, script};
+use super::back_out::{Agreed, Preview};
+use super::ground::Ground;
+use super::{back_out, prompts, script};
+use crate::app::tour;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::text::span;
 use crate::domain::traffic::Agreement;
-use crate::domain::{Accepted, Action, ActionPlan, Epoch, Failure, Finding, Outcome, Percent, Probe, Stamp, StepId, Ticket, WriteKind};
+use crate::domain::{
+    Accepted, Action, ActionPlan, Epoch, Failure, Finding, OpId, Outcome, Percent, Probe, RunId, Stamp, StepId, Ticket, WriteKind,
+};
 use crate::judge;
 use crate::runbook::StepKind;
 use crate::runbook::engine::Engine;
@@ -17,7 +22,7 @@ use crate::runbook::fold;
 use crate::runbook::io::{AppendRefusal, Command, Input, Level, Output, Purpose, SampleOf};
 use crate::runbook::plan::{Rollback, Runbook, Target};
 use crate::runbook::record::Event;
-use crate::runbook::state::RunState;
+use crate::runbook::state::{OpStage, RunState};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -35,6 +40,22 @@ pub struct Driver {
     pub(super) good_since: BTreeMap<SampleOf, DateTime<Utc>>,
     /// What to do once a run is open.
     pub(super) after_open: Option<AfterOpen>,
+    /// A back-out that was confirmed before the seat was ours.
+    pub(super) agreed: Option<Agreed>,
+    /// The plan of a back-out that is shown before the seat is taken.
+    pub(super) preview: Option<Preview>,
+    /// What an open prompt stands on.
+    pub(super) ground: Option<Ground>,
+    /// Routes told by the watch so far.
+    pub(super) routes_told: u64,
+    /// Reads of the route under way, and how many routes had been told when they were asked for.
+    pub(super) reads: BTreeMap<Ticket, u64>,
+    /// The seat of the finished run was given up.
+    pub(super) released: bool,
+    /// The unattended run that was offered to be continued.
+    pub(super) offered: Option<RunId>,
+    /// When it rang last (mono).
+    pub(super) rang: Option<Duration>,
     /// What the engine was told about the data.
     pub(super) data_live: Option<bool>,
     /// The shift whose landing the engine was told about.
@@ -49,15 +70,29 @@ pub struct Driver {
     pub(super) interrupted: Option<Duration>,
     /// An act of the command line.
     pub(super) script: Option<script::Script>,
-    /// When the write in flight was sent (boot).
-    pub(super) sent_boot: Option<Duration>,
+    /// The latest act: its request, its operation, and when it was sent (boot).
+    pub(super) sent: Option<(Ticket, OpId, Duration)>,
+    /// What the tour has told.
+    pub(in crate::app) tour: tour::Told,
+}
+
+impl Driver {
+    /// When the countdown before a back-out by itself ends (boot clock), where we drive.
+    pub(crate) fn countdown(&self) -> Option<Duration> {
+        Some(self.engine.as_ref()?.countdown()?.1)
+    }
 }
 
 /// What to do once a run is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum AfterOpen {
-    /// Ask for the back-out that was asked for.
-    BackOut,
+    /// Back out: with a confirmation that was given for a plan already, or else ask for one.
+    BackOut {
+        /// What was confirmed.
+        agreed: Option<Box<Agreed>>,
+        /// When the seat was asked for (boot).
+        asked: Duration,
+    },
 }
 
 /// An event for the engine, and what it asks for.
@@ -80,6 +115,14 @@ fn sync(model: &mut Model) {
             run.state = engine.state().clone();
         }
         run.doing = Some(engine.waiting_for()).filter(|text| !text.is_empty());
+        // An engine that may not act any more is no driver: whoever backs out from here takes the seat anew.
+        if engine.passive().is_some() && run.seat == Seat::Driving {
+            run.seat = if run.state.released { Seat::Unattended } else { Seat::Following };
+        }
+        if engine.passive().is_some() && !engine.has_to_write() {
+            model.driver.engine = None;
+            model.driver.samples.clear();
+        }
     }
 }
 
@@ -88,10 +131,14 @@ fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
     match output {
         Output::Append { ticket, after, epoch, drafts } => vec![Effect::Append { ticket, run, after, epoch, drafts }],
         Output::Plan { ticket, action } => vec![Effect::Plan { ticket, action }],
-        Output::Read { ticket } => vec![Effect::ReadRoute { ticket }],
+        Output::Read { ticket } => {
+            model.driver.reads.insert(ticket, model.driver.routes_told);
+            vec![Effect::ReadRoute { ticket }]
+        }
         Output::AdvanceEpoch { ticket } => vec![Effect::AdvanceEpoch { ticket, run }],
         Output::Send { ticket, write, intent, confirmed } => {
             if let WriteKind::Act { action } = &write.kind {
+                model.driver.sent = Some((ticket, write.op.clone(), stamp.boot));
                 sending(model, stamp, action, write.before.canary_share());
             }
             vec![Effect::Send { ticket, write, intent, confirmed }]
@@ -101,13 +148,16 @@ fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
             Vec::new()
         }
         Output::Ask(proposal) => prompts::proposed(model, stamp, proposal),
-        Output::Withdraw { why } => {
-            prompts::withdrawn(model, &why);
+        Output::Withdraw { why, moved } => {
+            prompts::withdrawn(model, &why, moved);
+            Vec::new()
+        }
+        Output::Refuse { text } => {
+            prompts::refused(model, &text);
             Vec::new()
         }
         Output::Say { level, text } => {
             prompts::said(model, level, &text);
-            script::said(model, level, &text);
             model.say(level, &text);
             if level == Level::Alarm { vec![Effect::Bell] } else { Vec::new() }
         }
@@ -116,7 +166,6 @@ fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
 
 fn sending(model: &mut Model, stamp: &Stamp, action: &Action, before: Option<f64>) {
     let from = before.map_or_else(|| "?".into(), |s| format!("{s:.0}"));
-    model.driver.sent_boot = Some(stamp.boot);
     model.act = Some(ActFeedback {
         what: format!("canary {from}% -> {}%", action.weight()),
         weight: action.weight(),
@@ -131,11 +180,12 @@ fn sending(model: &mut Model, stamp: &Stamp, action: &Action, before: Option<f64
 
 /// The answer to a write, for the engine and for the message row.
 pub(super) fn sent(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: &Result<Accepted, Failure>) -> Vec<Effect> {
-    let took = model.driver.sent_boot.map(|at| stamp.boot.saturating_sub(at));
-    if let Some(act) = &mut model.act {
+    // A fence's answer, or one that comes too late, says nothing about the act on screen.
+    let sent = model.driver.sent.as_ref().filter(|(t, ..)| *t == ticket).map(|(.., at)| *at);
+    if let Some((act, at)) = model.act.as_mut().zip(sent) {
         match result {
             Ok(_) => {
-                act.accepted = took;
+                act.accepted = Some(stamp.boot.saturating_sub(at));
                 act.accepted_boot = Some(stamp.boot);
             }
             Err(failure) if failure.certainly_not_applied() => model.act = None,
@@ -143,6 +193,28 @@ pub(super) fn sent(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: &Re
         }
     }
     feed(model, stamp, Input::Sent { ticket, result: result.clone() })
+}
+
+/// What the record knows of the act on screen: an answer that never came, and what reading the platform showed.
+pub(super) fn follow_act(model: &mut Model, stamp: &Stamp) {
+    let (Some(act), Some((_, id, _)), Some(run)) = (&mut model.act, &model.driver.sent, &model.run) else { return };
+    let known = [&run.state.operation, &run.state.doubtful].into_iter().flatten().find(|op| op.op == *id);
+    match known.map(|op| (op, &op.stage)) {
+        Some((op, OpStage::Unknown { failure, .. })) if act.unknown.is_none() => {
+            let why = failure.as_ref().map_or_else(|| "its answer was lost".to_owned(), ToString::to_string);
+            act.unknown = Some(op.seen.clone().unwrap_or(why));
+        }
+        Some((op, OpStage::Accepted | OpStage::Verified)) => {
+            act.unknown = None;
+            if act.accepted.is_none() {
+                let took = op.intent_at.zip(op.accepted_at).map(|(from, to)| crate::domain::time::age(to, from));
+                act.accepted = Some(took.unwrap_or_default());
+                act.accepted_boot = Some(stamp.boot);
+            }
+        }
+        Some((_, OpStage::NotApplied { .. })) => model.act = None,
+        _ => {}
+    }
 }
 
 /// The engine's deadline passed.
@@ -160,8 +232,8 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     if model.driver.engine.is_none() {
         return Vec::new();
     }
-    let mut effects = tell_data(model, stamp);
-    effects.extend(tell_landing(model, stamp));
+    doubt_good(model);
+    let mut effects = tell_landing(model, stamp);
     // The engine may ask again in answer to an answer; it does so at most once per condition and period.
     for _ in 0..4 {
         let ready: Vec<(SampleOf, Ticket, Option<DateTime<Utc>>)> = model
@@ -185,6 +257,16 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     effects
 }
 
+/// A condition of the platform that is not good at this moment has to be good from the beginning again, whenever it is asked next.
+fn doubt_good(model: &mut Model) {
+    let (run, gates) = (&model.run, &model.gates);
+    model.driver.good_since.retain(|what, _| {
+        asked(run.as_ref(), what).is_none_or(|(probe, _)| {
+            gates.iter().filter(|g| gates::same_question(&g.probe, &probe)).all(|g| g.finding.outcome == Outcome::Pass)
+        })
+    });
+}
+
 /// For how long a platform condition has been bad, or good: the platform tells only how it is now.
 fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Duration, not_before: Option<DateTime<Utc>>) -> Finding {
     let is_platform = matches!(asked(model.run.as_ref(), what), Some((Probe::Platform(_), _)));
@@ -198,7 +280,8 @@ fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Durati
             finding.outcome = Outcome::Holding;
             finding.why = format!("{}, for {} of {}", finding.shown, span(finding.held), span(hold));
         }
-    } else if finding.outcome == Outcome::Fail {
+    } else {
+        // Nobody looked: what was good before says nothing about the time in between.
         model.driver.good_since.remove(what);
     }
     let (finding, since) = judge::remember_bad(finding, model.driver.bad_since.get(what).copied(), at);
@@ -231,14 +314,14 @@ fn answerable(model: &Model, what: &SampleOf) -> bool {
     }
 }
 
-fn tell_data(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+pub(super) fn tell_data(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let stale: Vec<String> = [&model.platform, &model.metrics]
         .into_iter()
         .filter(|s| !s.freshness(stamp.wall).usable())
         .map(|s| format!("{} {}", s.source, s.freshness(stamp.wall).word()))
         .collect();
     let live = stale.is_empty();
-    if model.driver.data_live == Some(live) {
+    if model.driver.data_live == Some(live) || model.driver.engine.is_none() {
         return Vec::new();
     }
     model.driver.data_live = Some(live);
@@ -288,25 +371,32 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.driver.good_since.clear();
     model.driver.data_live = None;
     model.driver.landed = None;
+    model.driver.reads.clear();
+    model.driver.released = false;
+    (model.driver.preview, model.driver.ground) = (None, None);
     model.driver.engine = Some(Box::new(Engine::new(state.clone(), epoch, boot_id.to_owned(), epoch.0 << 32)));
     let what = if resumed { "continuing" } else { "started" };
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
-    if model.driver.after_open.take() == Some(AfterOpen::BackOut) {
-        effects.extend(prompts::ask_back_out(model, stamp));
+    if let Some(AfterOpen::BackOut { agreed, .. }) = model.driver.after_open.take() {
+        effects.extend(back_out::seated(model, stamp, agreed));
     }
     effects
 }
 
 /// We only look on.
-pub(super) fn followed(model: &mut Model, entries: &[Entry], attended: bool) -> Vec<Effect> {
+pub(super) fn followed(model: &mut Model, stamp: &Stamp, entries: &[Entry], attended: bool) -> Vec<Effect> {
+    if model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving && !r.state.phase.is_final()) {
+        return Vec::new();
+    }
     match RunState::of(entries) {
         Ok(state) => {
             model.driver.engine = None;
             let seat = if attended { Seat::Following } else { Seat::Unattended };
             let boot_id = entries.last().map(|e| e.time.boot_id.clone()).unwrap_or_default();
             model.run = Some(RunView { state, entries: entries.to_vec(), seat, boot_id, doing: None });
+            prompts::offer_seat(model, stamp);
         }
         Err(e) => model.say(Level::Alarm, &e.to_string()),
     }
@@ -315,16 +405,20 @@ pub(super) fn followed(model: &mut Model, entries: &[Entry], attended: bool) -> 
 
 /// Others appended to the run on screen.
 pub(super) fn entries_appended(model: &mut Model, stamp: &Stamp, entries: &[Entry], attended: bool) -> Vec<Effect> {
+    let drives = model.driver.engine.is_some();
     let Some(run) = &mut model.run else { return Vec::new() };
     let new: Vec<Entry> = entries.iter().filter(|e| e.run == run.state.run && e.seq > run.state.head).cloned().collect();
-    if run.seat == Seat::Driving {
+    if run.seat != Seat::Driving {
+        attend(model, attended);
+    }
+    let Some(run) = &mut model.run else { return Vec::new() };
+    if drives {
         if new.is_empty() {
             return Vec::new();
         }
         remember(run, &new);
         return feed(model, stamp, Input::Foreign { entries: new });
     }
-    run.seat = if attended { Seat::Following } else { Seat::Unattended };
     for entry in &new {
         if let Err(e) = run.state.fold(entry) {
             let text = e.to_string();
@@ -337,14 +431,24 @@ pub(super) fn entries_appended(model: &mut Model, stamp: &Stamp, entries: &[Entr
     Vec::new()
 }
 
+/// Somebody drives the run that is followed, or nobody any more.
+fn attend(model: &mut Model, attended: bool) {
+    let Some(run) = &mut model.run else { return };
+    let seat = if attended { Seat::Following } else { Seat::Unattended };
+    let before = std::mem::replace(&mut run.seat, seat);
+    if before == Seat::Following && seat == Seat::Unattended && !run.state.phase.is_final() {
+        let text = format!("nobody drives {} any more: it holds; T takes the seat", run.state.run);
+        model.say(Level::Warning, &text);
+    }
+}
+
 fn remember(run: &mut RunView, entries: &[Entry]) {
     let last = run.entries.last().map_or(0, |e| e.seq);
     run.entries.extend(entries.iter().filter(|e| e.seq > last).cloned());
 }
 
 pub(super) fn refused(model: &mut Model, why: &str) -> Vec<Effect> {
-    model.driver.after_open = None;
-    model.prompt = None;
+    (model.driver.after_open, model.driver.agreed) = (None, None);
     model.seat_refused = Some(why.to_owned());
     model.say(Level::Warning, why);
     script::refused(model, why);
@@ -354,7 +458,10 @@ pub(super) fn refused(model: &mut Model, why: &str) -> Vec<Effect> {
 pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries: &[Entry]) -> Vec<Effect> {
     if model.driver.observer.remove(&ticket).is_some() {
         script::appended(model);
-        return entries_appended(model, stamp, entries, model.run.as_ref().is_some_and(|r| r.seat == Seat::Following));
+        return others(model, stamp, entries);
+    }
+    if model.driver.engine.is_none() {
+        return others(model, stamp, entries);
     }
     if let Some(run) = &mut model.run {
         remember(run, entries);
@@ -366,7 +473,7 @@ pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, w
     if let Some(draft) = model.driver.observer.remove(&ticket) {
         return match why {
             AppendRefusal::Moved { entries } => {
-                let mut effects = entries_appended(model, stamp, entries, true);
+                let mut effects = others(model, stamp, entries);
                 effects.extend(append_draft(model, draft));
                 effects
             }
@@ -378,10 +485,19 @@ pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, w
             }
         };
     }
+    if let (AppendRefusal::Moved { entries }, None) = (why, &model.driver.engine) {
+        return others(model, stamp, entries);
+    }
     if let (AppendRefusal::Moved { entries }, Some(run)) = (why, &mut model.run) {
         remember(run, entries);
     }
     feed(model, stamp, Input::AppendRefused { ticket, why: why.clone() })
+}
+
+/// Entries of a run that we do not drive, or not any more; who drives it they do not tell.
+fn others(model: &mut Model, stamp: &Stamp, entries: &[Entry]) -> Vec<Effect> {
+    let attended = model.run.as_ref().is_some_and(|r| r.seat == Seat::Following);
+    entries_appended(model, stamp, entries, attended)
 }
 
 /// A fact that everybody may add to a run that somebody else drives.
@@ -392,18 +508,38 @@ pub(super) fn append_as_observer(model: &mut Model, event: &Event) -> Vec<Effect
 fn append_draft(model: &mut Model, draft: Draft) -> Vec<Effect> {
     let Some(run) = &model.run else { return Vec::new() };
     let (id, after) = (run.state.run.clone(), run.state.head);
-    // Tickets of the core and of the engine must not meet: the core's are even numbers far above.
-    let ticket = Ticket(u64::MAX / 2 + model.tickets.take().0);
+    let ticket = own_ticket(model);
     model.driver.observer.insert(ticket, draft.clone());
     vec![Effect::Append { ticket, run: id, after, epoch: None, drafts: vec![draft] }]
 }
 
-pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Result<Box<ActionPlan>, Failure>) -> Vec<Effect> {
-    if let Err(failure) = &result {
-        prompts::plan_failed(model, failure);
-        script::said(model, Level::Warning, &failure.to_string());
+/// Tickets of the core and of the engine must not meet: the core's lie far above.
+pub(super) fn own_ticket(model: &mut Model) -> Ticket {
+    Ticket(u64::MAX / 2 + model.tickets.take().0)
+}
+
+/// A seat is given up when the run has ended and all of it is recorded: the next run of the service is anybody's.
+pub(super) fn release(model: &mut Model) -> Vec<Effect> {
+    let ended = model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving && r.state.phase.is_final());
+    let written = model.driver.engine.as_ref().is_some_and(|e| !e.has_to_write());
+    if !ended || !written || std::mem::replace(&mut model.driver.released, true) {
+        return Vec::new();
     }
-    feed(model, stamp, Input::Planned { ticket, result })
+    vec![Effect::Leave]
+}
+
+pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Result<Box<ActionPlan>, Failure>) -> Vec<Effect> {
+    if model.driver.preview.as_ref().is_some_and(|p| p.ticket == Some(ticket)) {
+        back_out::previewed(model, stamp, result);
+        return Vec::new();
+    }
+    let failed = result.as_ref().err().filter(|_| model.driver.engine.is_some()).cloned();
+    let effects = feed(model, stamp, Input::Planned { ticket, result });
+    if let Some(failure) = failed {
+        prompts::plan_failed(model, &failure);
+        script::refused(model, &failure.to_string());
+    }
+    effects
 }
 
 /// A run that only takes the canary's traffic away, for a service that has none.

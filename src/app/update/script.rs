@@ -3,10 +3,10 @@
 use super::super::effect::Effect;
 use super::super::model::{Model, Seat};
 use super::super::verdict::permit;
-use super::{prompts, run};
-use crate::domain::{Percent, Stamp, StepId};
+use super::{back_out, prompts, run};
+use crate::domain::{Failure, Percent, Refusal, Stamp, StepId};
 use crate::runbook::StepKind;
-use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
+use crate::runbook::io::{Command, Input, Proposal, Purpose};
 use crate::runbook::record::Event;
 use crate::runbook::record::Found;
 use crate::runbook::state::{OpStage, Phase, Question, StepPhase, StepState};
@@ -98,7 +98,9 @@ pub(super) fn requested(model: &mut Model, request: &Request) -> Vec<Effect> {
 fn ready(model: &Model) -> bool {
     let metrics_known = model.metrics.failures > 0 || model.panels.values().all(|p| p.answered.is_some() || p.trouble.is_some());
     let platform_known = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read);
-    metrics_known && platform_known
+    let seen = &model.observed;
+    let traffic_known = seen.outstanding.is_none() || seen.share.is_some() || seen.trouble.is_some();
+    metrics_known && platform_known && traffic_known
 }
 
 /// Goes on with the act, as far as the facts allow.
@@ -198,13 +200,16 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
                     confirmed(model);
                     Vec::new()
                 }
-                _ => prompts::back_out(model, stamp),
+                _ => back_out::back_out(model, stamp),
             }
         }
         Request::Hold { reason } if driving => {
             let effects = run::feed(model, stamp, Input::Command(Command::Hold { reason }));
             let _ = end(model, ScriptEnd::Done("held".into()));
             effects
+        }
+        Request::Hold { .. } if model.run.as_ref().is_some_and(|r| r.state.phase.is_final()) => {
+            end(model, ScriptEnd::Refused("the run has ended: nothing moves by itself".into()))
         }
         Request::Hold { .. } if model.run.is_none() => end(model, ScriptEnd::Refused("no run to hold".into())),
         Request::Hold { reason } => run::append_as_observer(model, &Event::HoldBegan { reason, guard: None }),
@@ -272,7 +277,7 @@ fn watch(model: &mut Model, script: &Script) {
             Some((OpStage::Unknown { failure, found: Some(_) }, _)) => {
                 ScriptEnd::Unknown(failure.as_ref().map_or_else(|| "outcome unknown".into(), ToString::to_string))
             }
-            Some((OpStage::NotApplied { failure }, _)) => ScriptEnd::Refused(failure.to_string()),
+            Some((OpStage::NotApplied { failure }, _)) => not_applied(failure),
             _ => return,
         },
         // The plan found nothing to do.
@@ -283,7 +288,7 @@ fn watch(model: &mut Model, script: &Script) {
             _ => match state.operation.as_ref().map(|o| (&o.stage, o.fence)) {
                 // The traffic is back; the checks of the way back go on in whoever drives.
                 Some((OpStage::Verified, false)) => ScriptEnd::Done(BACKED_OUT.into()),
-                Some((OpStage::NotApplied { failure }, false)) => ScriptEnd::Refused(failure.to_string()),
+                Some((OpStage::NotApplied { failure }, false)) => not_applied(failure),
                 _ => return,
             },
         },
@@ -292,23 +297,28 @@ fn watch(model: &mut Model, script: &Script) {
     let _ = end(model, how);
 }
 
+fn not_applied(failure: &Failure) -> ScriptEnd {
+    match failure {
+        Failure::Refused { reason: Refusal::Conflict, .. } => ScriptEnd::Moved(failure.to_string()),
+        _ => ScriptEnd::Refused(failure.to_string()),
+    }
+}
+
 /// Somebody else's journal took our entry.
 pub(super) fn appended(model: &mut Model) {
     let _ = end(model, ScriptEnd::Done("written".into()));
 }
 
-/// The seat, the run or the plan was refused.
+/// The seat, the run, the plan or the act itself was refused.
 pub(super) fn refused(model: &mut Model, why: &str) {
+    if model.driver.script.as_ref().is_some_and(|s| !s.begun) {
+        return;
+    }
     let _ = end(model, ScriptEnd::Refused(why.to_owned()));
 }
 
-/// What the engine says about an act that it does not do.
-pub(super) fn said(model: &mut Model, level: Level, text: &str) {
-    let confirmed = model.driver.script.as_ref().is_some_and(|s| s.confirmed);
-    let begun = model.driver.script.as_ref().is_some_and(|s| s.begun);
-    // A warning on the way (the platform has to be read first, say) is no refusal.
-    let working = model.driver.engine.as_ref().is_some_and(|e| e.is_preparing());
-    if begun && !confirmed && !working && level >= Level::Warning {
-        let _ = end(model, ScriptEnd::Refused(text.to_owned()));
-    }
+/// The engine gave the confirmed act up before anything was sent.
+pub(super) fn withdrawn(model: &mut Model, why: &str, moved: bool) {
+    let how = if moved { ScriptEnd::Moved(why.to_owned()) } else { ScriptEnd::Refused(why.to_owned()) };
+    let _ = end(model, how);
 }

@@ -116,8 +116,8 @@ impl Engine {
 
     fn record_answer(&mut self, turn: &mut Turn, sent: Sending, result: Result<Accepted, Failure>) {
         let op = sent.op;
-        let outcome = match result {
-            Ok(accepted) => SendOutcome::Accepted { version: accepted.version },
+        let outcome = match result.map_err(tidy) {
+            Ok(accepted) => SendOutcome::Accepted { version: accepted.version.map(|v| clean_bounded(&v, 80)) },
             Err(failure) if failure.certainly_not_applied() => SendOutcome::NotApplied { failure },
             Err(failure) => SendOutcome::Unknown { failure },
         };
@@ -259,4 +259,11 @@ impl Engine {
         }
         self.pace.next = Duration::ZERO;
     }
+}
+
+/// A failure for the record: its words come from outside.
+fn tidy(mut failure: Failure) -> Failure {
+    let (Failure::NotSent { why } | Failure::Refused { why, .. } | Failure::Unknown { why } | Failure::Unreadable { why }) = &mut failure;
+    *why = clean_bounded(why, 400);
+    failure
 }

@@ -1,14 +1,13 @@
 //! What people decide. Every command is done or refused with a reason; none is ignored.
 
-use super::answer::judge;
 use super::guard::Standing;
 use super::talk::{Given, Stage};
 use super::{Engine, FenceFor, FenceStage, Fencing, Turn};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Confirm, StepId};
 use crate::runbook::io::{Command, Level, Permit, Purpose};
-use crate::runbook::plan::{Choice, ManualMode, StepKind};
-use crate::runbook::question::{may_adopt, may_redo, open_items};
+use crate::runbook::plan::{Choice, StepKind};
+use crate::runbook::question::{may_adopt, may_redo};
 use crate::runbook::record::{Event, Found};
 use crate::runbook::state::{OpStage, Phase, StepPhase, StepState};
 use std::time::Duration;
@@ -111,7 +110,8 @@ impl Engine {
         if step.confirm == Confirm::Override {
             return turn.refuse("it needs a second person, which this version cannot ask for");
         }
-        let (id, action, confirm) = (step.id.clone(), action.clone(), step.confirm);
+        // No single key writes: what a file asks nothing for still asks for a `y`.
+        let (id, action, confirm) = (step.id.clone(), action.clone(), step.confirm.max(Confirm::Yes));
         if Self::may_go(turn, permit) {
             self.start_talk(Purpose::Forward, id, action, confirm, "");
         }
@@ -309,19 +309,7 @@ impl Engine {
     }
 
     fn answer(&self, id: &StepId, item: usize, text: &str) -> Result<Vec<Event>, String> {
-        let (step, state) = self.state.current().ok_or("no step is active")?;
-        let StepKind::Manual(manual) = &step.kind else { return Err(format!("step {} has no items", step.id)) };
-        if step.id != *id || state.phase != StepPhase::Active {
-            return Err(format!("step {id} is not open"));
-        }
-        let asked = manual.items.get(item).ok_or_else(|| format!("step {id} has no item {}", item + 1))?;
-        let first_open = open_items(step, state).first().copied();
-        if manual.mode == ManualMode::ReadDo && first_open.is_some_and(|open| item > open) {
-            return Err(format!("one at a time: item {} comes first", first_open.unwrap_or_default() + 1));
-        }
-        let answer = clean_bounded(text.trim(), 200);
-        let ok = judge(&asked.answer, &answer)?;
-        Ok(vec![Event::ItemAnswered { step: id.clone(), item, answer, ok }])
+        self.state.answer(id, item, text).map(|event| vec![event])
     }
 
     fn adopt(&mut self, turn: &mut Turn, reason: &str) -> Result<Vec<Event>, String> {

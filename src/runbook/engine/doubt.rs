@@ -4,7 +4,7 @@ use super::journal::{Intent, What};
 use super::talk::Stage;
 use super::words;
 use super::{Engine, FenceFor, FenceStage, Fencing, Pace, ReadFor, Turn, WRITE_DEADLINE};
-use crate::domain::{Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
+use crate::domain::{Confirm, Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
 use crate::runbook::io::{Level, Output, Purpose};
 use crate::runbook::record::{Event, Found};
 use crate::runbook::state::{Operation, Phase};
@@ -98,10 +98,13 @@ impl Engine {
 
     /// Begins to close off an operation whose write may still arrive, where that stands in the way of an abort or of the way back.
     pub(super) fn start_fence(&mut self, turn: &mut Turn) {
-        let Some(op) = self.state.unclear().filter(|op| op.may_arrive() && op.found().is_some()).map(|op| op.op.clone()) else { return };
         if self.fencing.is_some() || self.in_flight() || self.leaving || turn.at.boot < self.retry_fence.0 {
             return;
         }
+        let Some(op) = self.state.unclear().filter(|op| op.may_arrive() && op.found().is_some()).map(|op| op.op.clone()) else {
+            self.start_take_over_fence();
+            return;
+        };
         let confirmed = self.talk.as_ref().is_some_and(|t| t.purpose == Purpose::BackOut && matches!(t.stage, Stage::Confirmed(..)));
         let why = match () {
             () if self.aborting.is_some() => FenceFor::Abort,
@@ -111,9 +114,38 @@ impl Engine {
         self.fencing = Some(Fencing { why, op, stage: FenceStage::ToRead });
     }
 
+    /// The driver whose seat we took may have a write on its way that its journal knows nothing of. Before our first act the object gets
+    /// our epoch, so that such a write is refused there.
+    fn start_take_over_fence(&mut self) {
+        if !self.state.fence_owed || self.closed_off || self.state.unclear().is_some() || !self.talk_is_due() {
+            return;
+        }
+        let Some((purpose, proposal)) = self.talk.as_ref().and_then(|t| Some((t.purpose, t.proposal()?))) else { return };
+        self.fencing = Some(Fencing { why: FenceFor::TakeOver(purpose), op: proposal.op.clone(), stage: FenceStage::ToRead });
+    }
+
+    /// Whether the object carries our epoch; then the fence of a take-over is done.
+    fn is_closed_off(&mut self, route: &Route) -> bool {
+        self.closed_off = route.stamp.as_ref().is_some_and(|s| s.epoch == self.epoch);
+        if self.closed_off {
+            self.fencing = None;
+            self.retry_fence = (Duration::ZERO, 0);
+        }
+        self.closed_off
+    }
+
     /// The route that the fence is conditional on. It may already tell that no fence is needed.
     fn fence_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
         let Ok(route) = result else { return };
+        if matches!(self.fencing.as_ref().map(|f| f.why), Some(FenceFor::TakeOver(_))) {
+            // The epoch is new already: it came with the seat.
+            if !self.is_closed_off(&route)
+                && let Some(fencing) = self.fencing.as_mut()
+            {
+                fencing.stage = FenceStage::ToIntend(route);
+            }
+            return;
+        }
         if !self.settle(turn, &route)
             && let Some(fencing) = self.fencing.as_mut()
         {
@@ -123,7 +155,9 @@ impl Engine {
 
     fn fenced_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
         let Ok(route) = result else { return };
-        if !self.settle(turn, &route) {
+        let take_over = matches!(self.fencing.as_ref().map(|f| f.why), Some(FenceFor::TakeOver(_)));
+        let closed = if take_over { self.is_closed_off(&route) } else { self.settle(turn, &route) };
+        if !closed {
             self.fence_failed(turn, "the fence is not on the platform");
         }
     }
@@ -160,7 +194,7 @@ impl Engine {
     pub(super) fn talk_again(&mut self, op: &Operation) {
         let Some(step) = self.state.plan_step(&op.step).cloned() else { return };
         if self.state.runbook.position(&op.step).is_some() {
-            self.start_talk(Purpose::Forward, step.id, op.action.clone(), step.confirm, "again");
+            self.start_talk(Purpose::Forward, step.id, op.action.clone(), step.confirm.max(Confirm::Yes), "again");
         } else {
             self.start_back_out("again");
         }
@@ -168,17 +202,26 @@ impl Engine {
 
     fn fence_failed(&mut self, turn: &mut Turn, why: &str) {
         let Some(fencing) = self.fencing.take() else { return };
-        turn.say(Level::Alarm, format!("{} could not be closed off: {why}", fencing.op));
+        let what = if matches!(fencing.why, FenceFor::TakeOver(_)) { "the driver before" } else { fencing.op.as_str() };
+        turn.say(Level::Alarm, format!("{what} could not be closed off: {why}"));
         self.pace = Pace::default();
         match fencing.why {
             FenceFor::Redo => {}
             FenceFor::Abort => self.aborting = None,
-            FenceFor::BackOut => {
+            FenceFor::TakeOver(Purpose::Forward) => {
+                self.withdraw(turn, "nothing was sent: what the driver before may have sent could not be closed off");
+            }
+            FenceFor::BackOut | FenceFor::TakeOver(Purpose::BackOut) => {
                 let tries = self.retry_fence.1 + 1;
                 self.retry_fence = (turn.at.boot + Duration::from_secs(u64::from(tries) * 2), tries);
                 if tries >= FENCE_TRIES {
                     self.retry_fence = (Duration::ZERO, 0);
-                    self.withdraw(turn, "backing out waits: the operation before could not be closed off");
+                    let by_itself = self.talk.as_ref().filter(|t| t.confirm == Confirm::None).map(|t| t.step.clone());
+                    let waits = "backing out waits: the operation before could not be closed off";
+                    self.withdraw(turn, waits);
+                    if let Some(step) = by_itself {
+                        self.fail_step(&step, waits, true);
+                    }
                 }
             }
         }
@@ -221,11 +264,16 @@ impl Engine {
     pub(super) fn fence_decision(&mut self) -> Option<(Vec<Event>, What)> {
         let fencing = self.fencing.as_ref()?;
         let FenceStage::ToIntend(route) = &fencing.stage else { return None };
-        let Some(of) = self.state.unclear().filter(|op| op.op == fencing.op) else {
+        let of = match fencing.why {
+            FenceFor::TakeOver(_) => self.state.operation.as_ref().filter(|op| op.op == fencing.op && self.talk_is_due()),
+            _ => self.state.unclear().filter(|op| op.op == fencing.op),
+        };
+        let Some(of) = of else {
             self.fencing = None;
             return None;
         };
-        let op = OpId(format!("{}/{}/fence-{}", self.state.run, of.step, self.epoch));
+        let again = if self.retry_fence.1 > 0 { format!("-{}", self.retry_fence.1 + 1) } else { String::new() };
+        let op = OpId(format!("{}/{}/fence-{}{again}", self.state.run, of.step, self.epoch));
         let event = Event::ActionIntent {
             op: op.clone(),
             step: of.step.clone(),
@@ -246,7 +294,11 @@ impl Engine {
             before: (**route).clone(),
             deadline: WRITE_DEADLINE,
         };
-        let purpose = if fencing.why == FenceFor::BackOut { Purpose::BackOut } else { Purpose::Forward };
+        let purpose = match fencing.why {
+            FenceFor::BackOut => Purpose::BackOut,
+            FenceFor::TakeOver(purpose) => purpose,
+            FenceFor::Redo | FenceFor::Abort => Purpose::Forward,
+        };
         let intent = Intent { write, purpose, fence: true, confirmed: None, cancelled: None, sent_early: false };
         Some((vec![event], What::Intent(Box::new(intent))))
     }

@@ -118,7 +118,7 @@ impl Engine {
             self.facts.retain(|f| !f.fenced);
         }
         // The seat comes first: what only the driver may write is written under its epoch.
-        let seated = self.passive.is_some() || self.state.epoch >= self.epoch;
+        let seated = self.passive.is_some() || self.state.phase.is_final() || self.state.epoch >= self.epoch;
         if let Some(fenced) = self.facts.front().map(|f| f.fenced).filter(|_| seated) {
             let end = self.facts.iter().position(|f| f.fenced != fenced).unwrap_or(self.facts.len());
             let batch: Vec<Fact> = self.facts.drain(..end).collect();

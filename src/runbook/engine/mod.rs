@@ -8,7 +8,6 @@
 //! The rule that everything else hangs on: no write leaves before its intent is durable under the current epoch, and none leaves twice.
 
 mod act;
-mod answer;
 mod command;
 mod doubt;
 mod guard;
@@ -20,13 +19,13 @@ mod tests;
 mod watch;
 mod words;
 
-use super::io::{Command, Input, Level, Output, Purpose};
+use super::io::{Command, Input, Level, Output, Proposal, Purpose};
 use super::state::{OpStage, Operation, Phase, Question, RunState, StepPhase};
 use crate::domain::{Epoch, OpId, Route, Stamp, Ticket, Tickets};
 use journal::{Appending, Fact, StoreTrouble};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-use talk::Talk;
+use talk::{Stage, Talk};
 use watch::Sampler;
 
 /// Time the platform has to answer a write; afterwards the outcome is unknown.
@@ -79,6 +78,8 @@ pub struct Engine {
     void_why: String,
     /// Boot clock of the input before.
     last_boot: Duration,
+    /// The object was seen to carry our epoch.
+    closed_off: bool,
     /// Not before this is another fence tried for the way back, and how many failed.
     retry_fence: (Duration, u32),
     /// Not before this may the way back plan its next act again, and how long it waited last.
@@ -136,6 +137,8 @@ enum FenceFor {
     Redo,
     Abort,
     BackOut,
+    /// The seat was taken from a live driver: its late writes have to be refused before our first act.
+    TakeOver(Purpose),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -181,8 +184,9 @@ impl Turn {
         self.out.push(Output::Say { level, text: crate::domain::text::clean_bounded(text.as_ref(), 300) });
     }
 
+    /// Tells a person that a decision of theirs is not carried out.
     fn refuse(&mut self, text: impl AsRef<str>) {
-        self.say(Level::Warning, text);
+        self.out.push(Output::Refuse { text: crate::domain::text::clean_bounded(text.as_ref(), 300) });
     }
 }
 
@@ -221,6 +225,7 @@ impl Engine {
             clock: StepClock::default(),
             void_why: String::new(),
             last_boot: Duration::ZERO,
+            closed_off: false,
             retry_fence: (Duration::ZERO, 0),
             retry_back: (Duration::ZERO, Duration::ZERO),
             #[cfg(test)]
@@ -349,10 +354,25 @@ impl Engine {
         }
     }
 
-    /// Whether an act is on its way from the wish to the intent, or an earlier one is being closed off for it.
+    /// The plan that waits for its confirmation.
     #[must_use]
-    pub fn is_preparing(&self) -> bool {
-        self.talk.is_some() || self.fencing.is_some()
+    pub fn asked(&self) -> Option<&Proposal> {
+        match &self.talk.as_ref()?.stage {
+            Stage::Asked(proposal) => Some(proposal),
+            _ => None,
+        }
+    }
+
+    /// Whether an act is confirmed or on its way: declining comes too late.
+    #[must_use]
+    pub fn is_acting(&self) -> bool {
+        self.in_flight() || self.talk.as_ref().is_some_and(Talk::is_beyond_asking)
+    }
+
+    /// Whether something waits to be journaled, or its answer is not there yet.
+    #[must_use]
+    pub fn has_to_write(&self) -> bool {
+        self.append.is_some() || !self.facts.is_empty()
     }
 
     /// Whether something is being appended: what follows from it is not known yet.

@@ -14,7 +14,8 @@ use std::time::Duration;
 impl Engine {
     /// The next thing that follows from the state and has to be recorded.
     pub(super) fn next_decision(&mut self, turn: &mut Turn) -> Option<(Vec<Event>, What)> {
-        if self.state.epoch < self.epoch {
+        let ended = self.state.phase.is_final();
+        if self.state.epoch < self.epoch && !ended {
             let mut events = vec![Event::LeaseAcquired { epoch: self.epoch, taken_from: None }];
             if self.resuming {
                 events.push(Event::RunResumed { epoch: self.epoch });
@@ -24,7 +25,7 @@ impl Engine {
         if self.leaving {
             return (!self.in_flight()).then(|| (vec![Event::LeaseReleased {}], What::Due));
         }
-        if self.state.phase.is_final() {
+        if ended {
             return self.inbox_decision(turn);
         }
         if let Some(event) = self.void_orphan() {

@@ -107,11 +107,15 @@ impl Engine {
 
     /// Gives the talk up; nothing was sent. An intent whose append is outstanding will not be sent either.
     pub(super) fn withdraw(&mut self, turn: &mut Turn, why: &str) {
+        self.withdraw_for(turn, why, false);
+    }
+
+    fn withdraw_for(&mut self, turn: &mut Turn, why: &str, moved: bool) {
         self.cancel_intent(None, why);
         let Some(talk) = self.talk.take() else { return };
         self.void_why = clean_bounded(why, 200);
         if talk.was_shown() {
-            turn.out.push(Output::Withdraw { why: self.void_why.clone() });
+            turn.out.push(Output::Withdraw { why: self.void_why.clone(), moved });
         } else {
             turn.say(Level::Warning, why);
         }
@@ -176,7 +180,7 @@ impl Engine {
             }
         };
         if let Some(why) = refusal(&plan, talk.purpose) {
-            turn.say(Level::Alarm, format!("{} cannot be done: {why}", talk.action));
+            turn.refuse(format!("{} cannot be done: {why}", talk.action));
             if free {
                 self.fail_step(&talk.step, &why, false);
             }
@@ -312,7 +316,7 @@ impl Engine {
     /// The platform is not as it was when the plan was shown: the confirmation is void. A back-out is planned and asked anew at once.
     pub(super) fn ground_moved(&mut self, turn: &mut Turn, moved: &str) {
         let again = self.talk.as_ref().filter(|t| t.purpose == Purpose::BackOut && t.confirm != Confirm::None).cloned();
-        self.withdraw(turn, &format!("{moved}; nothing was sent"));
+        self.withdraw_for(turn, &format!("{moved}; nothing was sent"), true);
         if let Some(mut talk) = again {
             talk.stage = Stage::ToPlan;
             talk.reading_since = None;

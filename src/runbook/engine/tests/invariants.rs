@@ -75,7 +75,7 @@ impl Watch {
             Output::Plan { ticket, .. } | Output::Read { ticket } | Output::AdvanceEpoch { ticket } | Output::Sample { ticket, .. } => {
                 self.fresh(*ticket);
             }
-            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } => {}
+            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } | Output::Refuse { .. } => {}
         }
     }
 
@@ -105,7 +105,7 @@ impl Watch {
         self.must(epoch == engine.epoch(), || format!("{op} is sent under epoch {epoch}, which is not ours"));
         let first = self.intents_sent.insert(seq);
         self.must(first, || format!("intent {seq} was sent twice"));
-        let last_epoch = journal.iter().rev().find_map(|e| lease(e)).unwrap_or(epoch);
+        let last_epoch = journal.iter().rev().find_map(lease).unwrap_or(epoch);
         self.must(last_epoch <= epoch, || format!("{op} is sent under {epoch} while {last_epoch} holds the seat"));
         let state = engine.state();
         self.must(!state.phase.is_final(), || format!("{op} is sent after the end"));
@@ -143,7 +143,7 @@ impl Watch {
             match Event::of(entry).expect("an event") {
                 Event::StepUndone { step } => taken_back.push(state.runbook.position(&step).expect("a forward step")),
                 Event::GateAnswered { go, evidence, .. } => {
-                    go_at_gate = go && (evidence.starts_with("GO:") || evidence.starts_with("WATCH:"))
+                    go_at_gate = go && (evidence.starts_with("GO:") || evidence.starts_with("WATCH:"));
                 }
                 Event::StepPassed { step, .. } => {
                     let gate = state.runbook.step(&step).is_some_and(|s| s.kind == StepKind::Gate);

@@ -697,3 +697,182 @@ fn an_unreadable_platform_leaves_the_doubt_open() {
     world.run_for(secs(16));
     assert!(matches!(world.question(), Some(Question::Unclear { found: Some(Found::NotYet), .. })));
 }
+
+#[test]
+fn what_the_platform_says_is_cleaned_before_it_is_journaled() {
+    let mut world = begun(&book(vec![shift("to-25", 25)], vec![], vec![]));
+    world.propose();
+    world.confirm_now();
+    let (ticket, _) = up_to_send(&mut world);
+    let why = format!("\u{1b}]0;owned\u{7}forbidden {}", "x".repeat(5000));
+    world.put(Input::Sent { ticket, result: Err(Failure::from_status(403, why)) });
+    world.settle();
+    let text = serde_json::to_string(&world.journal).unwrap();
+    assert!(!text.contains("owned") && !text.contains("u001b") && !text.contains(&"x".repeat(600)));
+    assert!(text.contains("forbidden"));
+}
+
+#[test]
+fn a_guard_backs_out_by_itself_of_an_operation_that_is_unclear() {
+    let steps = vec![shift("to-25", 25), shift("to-50", 50)];
+    let mut world = World::new(&book(steps, vec![], vec![guard("errors", GuardThen::Rollback)]), true);
+    world.settle();
+    world.propose();
+    world.confirm();
+    world.propose();
+    world.confirm_now();
+    let (ticket, write) = up_to_send(&mut world);
+    world.put(Input::Sent { ticket, result: Err(lost()) });
+    world.guard = bad(40);
+    world.run_for(secs(30));
+    assert_eq!((world.route.canary, world.engine.state().phase), (0, Phase::RolledBack), "{:?}", world.said);
+    assert!(world.arrive(&write).is_err(), "what was lost can never arrive");
+    world.watch.assert_whole();
+}
+
+#[test]
+fn an_ended_run_is_left_as_it_is() {
+    let mut world = shifted(25);
+    world.back_out();
+    world.confirm();
+    let entries = world.journal.len();
+    world.crash();
+    world.run_for(secs(10));
+    world.command(Command::ProposeBackOut { why: "x".into() });
+    assert!(world.said.last().unwrap().contains("the run is rolled back"));
+    assert_eq!(world.journal.len(), entries);
+    world.command(Command::Note { text: "watched for a day".into() });
+    world.settle();
+    assert_eq!(world.journal.len(), entries + 1);
+}
+
+#[test]
+fn a_way_back_that_cannot_be_seen_through_is_stuck_and_can_be_tried_again() {
+    let mut world = shifted(25);
+    world.back_out();
+    world.confirm_now();
+    let (ticket, write) = up_to_send(&mut world);
+    world.arrive(&write).unwrap();
+    world.foreign_change(5);
+    world.put(Input::Sent { ticket, result: Ok(Accepted { version: None, route: None }) });
+    world.run_for(secs(130));
+    assert_eq!(world.engine.state().phase, Phase::RollbackStuck, "{:?}", world.said);
+    world.back_out();
+    world.confirm();
+    assert_eq!((world.route.canary, world.engine.state().phase), (0, Phase::RolledBack), "{:?}", world.said);
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_way_back_whose_act_was_skipped_is_not_called_done() {
+    let mut world = shifted(25);
+    world.back_out();
+    world.confirm_now();
+    let (ticket, _) = up_to_send(&mut world);
+    world.put(Input::Sent { ticket, result: Err(Failure::from_status(403, "forbidden".into())) });
+    world.settle();
+    world.command(Command::Choose { choice: Choice::Skip, reason: Some("done by hand later".into()) });
+    world.run_for(secs(5));
+    assert_eq!(world.engine.state().phase, Phase::Aborted);
+    assert!(world.engine.state().end_reason.clone().unwrap().contains("done by hand later"));
+}
+
+#[test]
+fn the_story_tells_each_shift_in_one_line() {
+    let mut world = shifted(25);
+    world.pass(secs(90));
+    world.back_out();
+    world.confirm();
+    let told: Vec<String> = crate::runbook::story::story(&world.journal).into_iter().map(|l| l.text).collect();
+    assert!(told.iter().any(|l| l == "promote 0% -> 25%, typed 25, verified in 0.0 s"), "{told:#?}");
+    assert!(told.iter().any(|l| l == "back out 25% -> 0%, typed 0, verified in 0.0 s"), "{told:#?}");
+    assert_eq!(told.last().map(String::as_str), Some("run backed out"));
+}
+
+/// The seat is taken from a driver that still drives.
+fn taken_over(world: &mut World) {
+    world.seat = world.seat.next();
+    world.nonce += 1 << 32;
+    let taken = Event::LeaseAcquired { epoch: world.seat, taken_from: Some("maria@host 17".into()) };
+    world.write_entries(vec![taken.draft(), Event::RunResumed { epoch: world.seat }.draft()], &actor("ada"));
+    let state = RunState::of(&world.journal).unwrap();
+    world.engine = crate::runbook::engine::Engine::new(state, world.seat, world.boot_id.clone(), world.nonce);
+    world.open.clear();
+    world.asked = None;
+    world.put(Input::Begin);
+    world.put(Input::Data { live: true, why: String::new() });
+    world.settle();
+}
+
+fn fences(world: &World) -> usize {
+    world.journal.iter().filter(|e| matches!(Event::of(e), Ok(Event::ActionIntent { fence: true, .. }))).count()
+}
+
+#[test]
+fn whoever_takes_the_seat_from_a_live_driver_fences_it_off_before_the_first_act() {
+    let mut world = shifted(25);
+    taken_over(&mut world);
+    assert_eq!(fences(&world), 0, "taking the seat alone writes nothing");
+    world.back_out();
+    world.confirm();
+    world.run_for(secs(5));
+    assert_eq!((world.route.canary, fences(&world)), (0, 1), "{:?} {:?}", world.kinds(), world.said);
+    assert_eq!(world.engine.state().phase, Phase::RolledBack);
+    let fence = world.journal.iter().position(|e| e.body.get("fence") == Some(&true.into())).unwrap();
+    let act = world.journal.iter().rposition(|e| e.kind == "action.intent").unwrap();
+    assert!(fence < act, "the fence comes first");
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_fence_that_somebody_gets_ahead_of_is_tried_again_on_the_way_back() {
+    let mut world = shifted(25);
+    taken_over(&mut world);
+    world.back_out();
+    world.confirm_now();
+    let mut moved = false;
+    for _ in 0..200 {
+        let Some(request) = world.open.pop_front() else {
+            world.pass(secs(1));
+            world.put(Input::Due);
+            continue;
+        };
+        if let Output::Send { ticket, write, .. } = &request
+            && write.kind == WriteKind::Fence
+            && !std::mem::replace(&mut moved, true)
+        {
+            let result = Err(Failure::Refused { code: 422, reason: Refusal::Conflict, why: "test failed".into() });
+            world.put(Input::Sent { ticket: *ticket, result });
+            continue;
+        }
+        world.answer(request);
+    }
+    assert_eq!((moved, world.route.canary, fences(&world)), (true, 0, 2), "{:?} {:?}", world.kinds(), world.said);
+    world.watch.assert_whole();
+}
+
+#[test]
+fn one_fence_is_enough_for_all_acts_of_a_new_driver() {
+    let mut world = begun(&stairs());
+    world.propose();
+    world.confirm();
+    taken_over(&mut world);
+    world.propose();
+    world.confirm();
+    assert_eq!((world.route.canary, fences(&world)), (50, 1), "{:?} {:?}", world.kinds(), world.said);
+    world.back_out();
+    world.confirm();
+    assert_eq!((world.route.canary, fences(&world)), (0, 1));
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_step_that_asks_for_nothing_still_asks_before_it_acts() {
+    let mut step = shift("to-25", 25);
+    step.confirm = Confirm::None;
+    let mut world = begun(&book(vec![step], vec![], vec![]));
+    world.propose();
+    assert_eq!((world.route.canary, world.asked.clone().unwrap().must_type().as_deref()), (0, Some("y")));
+    world.confirm();
+    assert_eq!(world.route.canary, 25);
+}

@@ -80,7 +80,7 @@ impl World {
     pub(super) fn new(runbook: &Runbook, auto_back_out: bool) -> Self {
         let wall: DateTime<Utc> = "2026-03-14T03:00:00Z".parse().unwrap();
         let at = Stamp { wall, boot: secs(1000), mono: secs(10) };
-        let hash = runbook_hash(runbook).unwrap_or_else(|_| "hash".into());
+        let hash = runbook_hash(runbook).unwrap();
         let draft = start_draft(runbook, &hash, auto_back_out, None, 0);
         let first = chain(&[], draft, Epoch(4), &actor("maria"), at, "boot-1");
         let engine = Engine::new(RunState::begin(&first).unwrap(), Epoch(4), "boot-1".into(), 0);
@@ -138,11 +138,11 @@ impl World {
             self.watch.output(&output, &self.engine, &self.journal);
             match output {
                 Output::Ask(proposal) => self.asked = Some(*proposal),
-                Output::Withdraw { why } => {
+                Output::Withdraw { why, .. } => {
                     self.withdrawn.push(why);
                     self.asked = None;
                 }
-                Output::Say { text, .. } => self.said.push(text),
+                Output::Say { text, .. } | Output::Refuse { text } => self.said.push(text),
                 request => self.open.push_back(request),
             }
         }
@@ -157,7 +157,7 @@ impl World {
         let end = self.at.boot + time;
         self.settle();
         while self.at.boot < end {
-            self.pass(secs(1).min(end - self.at.boot));
+            self.pass(secs(1).min(end.saturating_sub(self.at.boot)));
             self.put(Input::Due);
             self.settle();
         }
@@ -192,7 +192,7 @@ impl World {
                 let finding = if matches!(what, SampleOf::Guard { .. }) { &self.guard } else { &self.condition };
                 Input::Sampled { ticket, finding: finding.clone() }
             }
-            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } => return,
+            Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } | Output::Refuse { .. } => return,
         };
         self.put(input);
     }
