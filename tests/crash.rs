@@ -240,6 +240,24 @@ fn what_was_intended_and_not_sent_is_asked_about() {
 }
 
 #[test]
+fn somebody_elses_change_after_a_death_is_not_overwritten() {
+    let world = PROMOTE.begun(&[]);
+    assert_eq!(world.run(PROMOTE.args, Some("platform::before_send:1")).point(), Some("platform::before_send"));
+    world.change_foreign(30);
+    let ended = world.run(PROMOTE.args, None);
+    assert_eq!(ended.code, Some(9), "{}", ended.said);
+    let seen = world.checked(PROMOTE.before);
+    assert_eq!((seen.weight, seen.calls.len()), (30, 1), "{seen:?}");
+    // Backing out is still possible, and closes the lost act off first.
+    let ended = world.run(BACK_OUT.args, None);
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let seen = world.seen();
+    seen.check_done(PROMOTE.before, 0, Phase::RolledBack).unwrap();
+    let fences: Vec<bool> = seen.calls.iter().map(|call| call.fence).collect();
+    assert_eq!(fences, [false, true, false], "{seen:?}");
+}
+
+#[test]
 fn random_deaths_are_survived() {
     for seed in 0..10 {
         let act = if seed % 2 == 0 { BACK_OUT } else { PROMOTE };

@@ -43,7 +43,9 @@ fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Findin
         _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
     };
     let workloads: Vec<Workload> = model.picture.workloads.values().cloned().collect();
-    let mut finding = judge::platform(condition, &workloads, model.picture.instances.iter(), before, model.platform.freshness(now.wall));
+    // Only instances that restarted can have restarted too often.
+    let restarted = model.picture.instances.notable();
+    let mut finding = judge::platform(condition, &workloads, restarted, before, model.platform.freshness(now.wall));
     finding.at = model.platform.newest;
     finding
 }

@@ -2,7 +2,7 @@
 
 use super::model::InstanceSort;
 use crate::domain::{Instance, InstanceState, Track};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Counts of one track.
@@ -22,6 +22,8 @@ pub struct Count {
 #[derive(Debug, Clone, Default)]
 pub struct Instances {
     by_uid: BTreeMap<Arc<str>, Instance>,
+    /// Those that a look at all of them is for: with a problem, restarted, or with a last exit. Few, whatever the size.
+    notable: BTreeSet<Arc<str>>,
     canary: Count,
     baseline: Count,
     states: BTreeMap<(Track, InstanceState), u32>,
@@ -39,6 +41,11 @@ impl Instances {
     /// A new or changed instance; gives what was known before.
     pub fn put(&mut self, instance: Instance) -> Option<Instance> {
         self.count(&instance, true);
+        if is_notable(&instance) {
+            self.notable.insert(instance.uid.clone());
+        } else {
+            self.notable.remove(&instance.uid);
+        }
         let before = self.by_uid.insert(instance.uid.clone(), instance);
         if let Some(before) = &before {
             self.count(before, false);
@@ -50,6 +57,7 @@ impl Instances {
     pub fn remove(&mut self, uid: &str) -> Option<Instance> {
         let gone = self.by_uid.remove(uid)?;
         self.count(&gone, false);
+        self.notable.remove(uid);
         Some(gone)
     }
 
@@ -94,6 +102,11 @@ impl Instances {
         self.by_uid.values()
     }
 
+    /// Those with a problem, with restarts, or with a last exit.
+    pub fn notable(&self) -> impl Iterator<Item = &Instance> {
+        self.notable.iter().filter_map(|uid| self.by_uid.get(uid))
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -113,8 +126,11 @@ impl Instances {
     #[must_use]
     pub fn rows(&self, sort: InstanceSort, filter: &str) -> Vec<&Instance> {
         let many = self.by_uid.len() > Self::ROWS && filter.is_empty();
-        let mut rows: Vec<&Instance> =
-            self.by_uid.values().filter(|i| if many { i.is_problem() } else { filter.is_empty() || matches(i, filter) }).collect();
+        let mut rows: Vec<&Instance> = if many {
+            self.notable().filter(|i| i.is_problem()).collect()
+        } else {
+            self.by_uid.values().filter(|i| filter.is_empty() || matches(i, filter)).collect()
+        };
         match sort {
             InstanceSort::Group => {
                 rows.sort_by(|a, b| (a.track, !a.is_problem(), a.created, &a.name).cmp(&(b.track, !b.is_problem(), b.created, &b.name)));
@@ -125,6 +141,10 @@ impl Instances {
         }
         rows
     }
+}
+
+fn is_notable(instance: &Instance) -> bool {
+    instance.is_problem() || instance.restarts > 0 || instance.last_exit.is_some()
 }
 
 /// `text` anywhere in a row; `!text` nowhere; several words must all match.
@@ -171,6 +191,19 @@ mod tests {
         all.remove("a");
         assert_eq!(all.of(Track::Canary), Count { total: 1, ready: 0, problems: 0, restarts: 2 });
         assert_eq!(all.by_state(Track::Canary).collect::<Vec<_>>(), [(InstanceState::Starting, 1)]);
+    }
+
+    #[test]
+    fn the_notable_ones_are_known_without_a_search() {
+        let mut all = Instances::default();
+        for (uid, state, restarts) in [("a", InstanceState::Ready, 0), ("b", InstanceState::Ready, 1), ("c", InstanceState::Failing, 0)] {
+            all.put(instance(uid, Track::Canary, state, restarts));
+        }
+        let uids = |all: &Instances| all.notable().map(|i| i.uid.to_string()).collect::<Vec<_>>();
+        assert_eq!(uids(&all), ["b", "c"]);
+        all.put(instance("c", Track::Canary, InstanceState::Ready, 0));
+        all.remove("b");
+        assert!(uids(&all).is_empty(), "recovered and gone");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::args::{Global, Sim};
 use super::exit::{Exit, Failed, Outcome};
-use super::wire::{self, FullDisk};
+use super::wire::{self, IsSo};
 use crate::app::{Request, ScriptEnd};
 use crate::domain::{Percent, ServiceSpec, StepId};
 use crate::runbook::StepKind;
@@ -107,16 +107,21 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;
-    let full: FullDisk = {
+    let full: IsSo = {
         let handle = handle.clone();
         Arc::new(move || handle.journal_disk_full())
     };
-    let journal = wire::journal(&config, handle.clock(), Some(full))?;
     let clock = handle.sim_clock();
+    let watched = clock.clone();
+    let journal = wire::demo_journal(&config, handle.clock(), full, Arc::new(move || !watched.is_live())).await?;
     // Nothing looks on before the run begins: that part of history is only simulated.
     let script = scene.script();
     let opening = clock.boot_at(script.start.map_or(TimeDelta::zero(), |at| at - TimeDelta::seconds(30)) - TimeDelta::seconds(30));
     handle.advance_to(opening).await;
+    // Without a run there is nothing to fly: a cockpit that opened before t = 0 would find its first answers outdated at once.
+    if script.start.is_none() {
+        handle.go_live();
+    }
     let mut wired = wire::connect(global, &config, handle.clock(), journal).await?;
     wired.options.tour = scene == sim::Scene::Tour;
     let mut core = Core::start(&wired.ports, wired.spec.clone(), wired.options.clone());

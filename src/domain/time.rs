@@ -1,6 +1,7 @@
 //! Three clocks, one stamp.
 
 use chrono::{DateTime, Utc};
+use futures::future::{BoxFuture, FutureExt as _, pending};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -43,6 +44,11 @@ pub trait Clock: Send + Sync {
     /// How long to really wait until `boot` reaches `deadline`; zero when it has passed.
     fn real_wait(&self, deadline: Duration) -> Duration {
         deadline.saturating_sub(self.now().boot)
+    }
+    /// Ready once the clock was set by hand after this call, as a simulator's can be. Whoever waits for [`Clock::real_wait`] waits for this
+    /// too. Ordinary clocks are never set.
+    fn moved(&self) -> BoxFuture<'static, ()> {
+        pending().boxed()
     }
 }
 

@@ -117,7 +117,7 @@ fn worst(all: &Instances, most: usize) -> Vec<&Instance> {
             &b.name,
         ))
     };
-    for instance in all.iter().filter(|i| i.is_problem() || i.last_exit.is_some()) {
+    for instance in all.notable().filter(|i| i.is_problem() || i.last_exit.is_some()) {
         if kept.len() == most && kept.last().is_some_and(|last| order(last, instance) != Ordering::Greater) {
             continue;
         }

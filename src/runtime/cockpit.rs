@@ -35,6 +35,8 @@ pub enum Ending {
     Signal(i32),
 }
 
+/// Frames a second for data while the cockpit opens.
+const OPENING_FPS: u32 = 60;
 /// A moment that is never reached.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -174,7 +176,9 @@ impl Flight<'_> {
     }
 
     fn frame_wait(&self) -> Duration {
-        let period = Duration::from_secs(1) / self.view.fps.clamp(1, 60);
+        // Until there is something to look at, everything that comes is waited for.
+        let fps = if self.core.model.picture.listed { self.view.fps.clamp(1, 60) } else { OPENING_FPS };
+        let period = Duration::from_secs(1) / fps;
         (self.last_frame + period).saturating_sub(self.core.now().mono)
     }
 

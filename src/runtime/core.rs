@@ -1,8 +1,8 @@
 //! The one owner of the model: stamps messages, runs the update, hands effects out.
 
 use super::clock::SystemClock;
-use super::executor::Executor;
-use super::journal::{Ask, Keeper, SeatProof};
+use super::executor::{Counted, Executor};
+use super::journal::{Keeper, SeatProof};
 use super::mailbox::Mailbox;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
@@ -62,7 +62,7 @@ impl Core {
     #[must_use]
     pub fn start(ports: &Ports, spec: ServiceSpec, options: Options) -> Self {
         let (out, inbox) = mpsc::channel(QUEUE);
-        let (journal_in, asks) = mpsc::channel::<Ask>(QUEUE);
+        let (journal_in, asks) = mpsc::channel::<Counted>(QUEUE);
         let proof = Arc::new(SeatProof::default());
         let mut tasks = JoinSet::new();
         let keeper = Keeper::new(ports.journal.clone(), ports.clock.clone(), spec.key(), out.clone(), proof.clone());
@@ -148,13 +148,24 @@ impl Core {
         (!updates.is_empty()).then_some(Msg::Platform(updates))
     }
 
-    /// Whether simulated time may move on: everything asked for was answered, the platform's picture is of (about) now, and the
-    /// driver's seat was renewed. What does not answer at all is not waited for.
+    /// Ready when a request was answered or the seat was proved after this call.
+    pub(super) fn stirred(&self) -> impl Future<Output = ()> + use<> {
+        let (mut requests, mut proofs) = self.executor.changes();
+        async move {
+            tokio::select! {
+                _ = requests.changed() => {}
+                _ = proofs.changed() => {}
+            }
+        }
+    }
+
+    /// Whether simulated time may move on: everything asked for was answered, no heartbeat of the platform is due, and no
+    /// renewal of the driver's seat. What does not answer at all is not waited for.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let now = self.clock.now().wall;
         let health = &self.model.platform;
-        let current = health.failures > 0 || health.newest.is_some_and(|at| crate::domain::time::age(now, at) <= health.interval);
+        let current = health.failures > 0 || health.newest.is_some_and(|at| crate::domain::time::age(now, at) < health.interval);
         current && self.executor.outstanding() == 0 && !self.executor.seat_is_due()
     }
 

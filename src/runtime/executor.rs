@@ -7,9 +7,8 @@ use crate::app::msg::MetricsAnswer;
 use crate::app::{Effect, Msg};
 use crate::domain::{Accepted, Failure, Series, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Questions to the metrics backend at one time.
@@ -18,44 +17,56 @@ const QUERIES: usize = 16;
 pub(super) struct Executor {
     ports: Ports,
     out: mpsc::Sender<Msg>,
-    journal: mpsc::Sender<Ask>,
+    journal: mpsc::Sender<Counted>,
     proof: Arc<SeatProof>,
     queries: Arc<Semaphore>,
-    outstanding: Arc<AtomicUsize>,
+    outstanding: Arc<watch::Sender<usize>>,
     tasks: JoinSet<()>,
 }
 
+/// A request to the journal, counted until its answer was handed over.
+pub(super) struct Counted {
+    pub(super) ask: Ask,
+    pub(super) count: Outstanding,
+}
+
 /// Counts a request until its answer was handed over.
-struct Outstanding(Arc<AtomicUsize>);
+#[derive(Debug)]
+pub(super) struct Outstanding(Arc<watch::Sender<usize>>);
 
 impl Outstanding {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
+    fn new(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|n| *n += 1);
         Self(count.clone())
     }
 }
 
 impl Drop for Outstanding {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.send_modify(|n| *n -= 1);
     }
 }
 
 impl Executor {
-    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Ask>, proof: Arc<SeatProof>) -> Self {
+    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>) -> Self {
         Self {
             ports,
             out,
             journal,
             proof,
             queries: Arc::new(Semaphore::new(QUERIES)),
-            outstanding: Arc::new(AtomicUsize::new(0)),
+            outstanding: Arc::new(watch::Sender::new(0)),
             tasks: JoinSet::new(),
         }
     }
 
+    /// Changes with the number of requests that are out, and with every proof of the seat.
+    pub(super) fn changes(&self) -> (watch::Receiver<usize>, watch::Receiver<Option<Duration>>) {
+        (self.outstanding.subscribe(), self.proof.subscribe())
+    }
+
     pub(super) fn outstanding(&self) -> usize {
-        self.outstanding.load(Ordering::SeqCst)
+        *self.outstanding.borrow()
     }
 
     /// Whether the driver's seat is due to be renewed.
@@ -117,9 +128,10 @@ impl Executor {
     fn ask(&mut self, ask: Ask) {
         // In order: the queue is far longer than what one update can ask for. When it is full the journal hangs, and waiting here
         // would freeze the screen; a task would lose the order. So the request is refused like any store failure.
-        if let Err(error) = self.journal.try_send(ask) {
+        let counted = self.counted(ask);
+        if let Err(error) = self.journal.try_send(counted) {
             let refused = match error {
-                mpsc::error::TrySendError::Full(ask) | mpsc::error::TrySendError::Closed(ask) => ask,
+                mpsc::error::TrySendError::Full(counted) | mpsc::error::TrySendError::Closed(counted) => counted.ask,
             };
             let why = "the journal does not answer".to_owned();
             let msg = match refused {
@@ -131,6 +143,10 @@ impl Executor {
             };
             self.spawn(async move { msg });
         }
+    }
+
+    fn counted(&self, ask: Ask) -> Counted {
+        Counted { ask, count: Outstanding::new(&self.outstanding) }
     }
 
     fn spawn(&mut self, work: impl Future<Output = Msg> + Send + 'static) {
@@ -145,7 +161,8 @@ impl Executor {
     /// Gives the seat up; a write that is under way gets its time, so that its outcome is known where possible.
     pub(super) async fn leave(&mut self) {
         let (done, left) = tokio::sync::oneshot::channel();
-        if self.journal.send(Ask::Leave { done }).await.is_ok() {
+        let leave = self.counted(Ask::Leave { done });
+        if self.journal.send(leave).await.is_ok() {
             let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
         }
         self.tasks.abort_all();

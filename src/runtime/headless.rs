@@ -5,8 +5,8 @@ use crate::app::{Effect, Model, Msg};
 use futures::future::BoxFuture;
 use std::time::Duration;
 
-/// Without a message for this long nothing is under way any more.
-const SETTLED: Duration = Duration::from_millis(1);
+/// What is under way is counted; what a watch tells may need so many turns of the other tasks to arrive.
+const TURNS: usize = 16;
 /// Simulated time moves at most this far at once: the platform's heartbeat has to keep up.
 const STRIDE: Duration = Duration::from_secs(10);
 
@@ -60,21 +60,29 @@ pub async fn until<T>(core: &mut Core, pace: &Pace<'_>, timeout: Duration, mut d
                 if core.now().boot >= *last {
                     return None;
                 }
+                let stirred = core.stirred();
                 let settled = core.is_settled();
                 tokio::select! {
                     biased;
                     () = &mut end => return None,
                     msg = core.next() => msg,
-                    () = tokio::time::sleep(SETTLED), if settled => {
+                    () = quiet(), if settled => {
                         let now = core.now().boot;
                         let next = core.deadlines().boot.unwrap_or(now + STRIDE);
                         advance(next.clamp(now + Duration::from_millis(100), now + STRIDE).min(*last)).await;
                         Msg::Tick
                     }
+                    () = stirred, if !settled => continue,
                 }
             }
         };
         ignore(core.dispatch(msg));
+    }
+}
+
+async fn quiet() {
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! One task for everything that concerns the journal, so that its messages reach the core in the journal's order.
 
+use super::executor::Counted;
 use crate::app::Msg;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Clock, Epoch, RunId, ServiceKey, Ticket};
@@ -7,9 +8,9 @@ use crate::port::journal::{LEASE_RENEW, LEASE_SELF_FENCE};
 use crate::port::{Append, AppendError, Journal, Lease, LeaseError};
 use crate::runbook::io::AppendRefusal;
 use crate::runbook::record::Event;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// How often others' entries are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,24 +26,37 @@ pub(super) enum Ask {
 }
 
 /// When the seat was last known to be ours, on the boot clock. Shared with whoever sends.
-#[derive(Debug, Default)]
-pub(super) struct SeatProof(Mutex<Option<Duration>>);
+#[derive(Debug)]
+pub(super) struct SeatProof(watch::Sender<Option<Duration>>);
+
+impl Default for SeatProof {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
 
 impl SeatProof {
     fn set(&self, at: Option<Duration>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.0.send_replace(at);
+    }
+
+    fn at(&self) -> Option<Duration> {
+        *self.0.borrow()
+    }
+
+    /// Changes with every proof.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Option<Duration>> {
+        self.0.subscribe()
     }
 
     /// Whether there is a seat that is due to be renewed.
     pub(super) fn is_due(&self, boot: Duration) -> bool {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        at.is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
+        self.at().is_some_and(|at| boot.saturating_sub(at) >= LEASE_RENEW)
     }
 
     /// Whether the seat may still be relied on at `boot`: the driver fences itself before others may.
     pub(super) fn holds(&self, boot: Duration) -> bool {
-        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        at.is_some_and(|at| boot.saturating_sub(at) < LEASE_SELF_FENCE)
+        self.at().is_some_and(|at| boot.saturating_sub(at) < LEASE_SELF_FENCE)
     }
 }
 
@@ -77,20 +91,25 @@ impl Keeper {
     }
 
     /// Serves until the core is gone.
-    pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Ask>) {
+    pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Counted>) {
         self.find_run().await;
         self.tell(Msg::JournalRead).await;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let moved = self.clock.moved();
             let renew_in = self.renew_in();
             tokio::select! {
                 biased;
-                ask = asks.recv() => match ask {
-                    Some(ask) => self.serve_one(ask).await,
+                asked = asks.recv() => match asked {
+                    Some(Counted { ask, count }) => {
+                        self.serve_one(ask).await;
+                        drop(count);
+                    }
                     None => return,
                 },
                 () = tokio::time::sleep(renew_in.unwrap_or(Duration::MAX)), if renew_in.is_some() => self.renew().await,
+                () = moved, if renew_in.is_some() => self.renew().await,
                 _ = look.tick() => self.look().await,
             }
         }
@@ -314,14 +333,14 @@ impl Keeper {
 
     fn renew_in(&self) -> Option<Duration> {
         self.lease.as_ref()?;
-        let at = (*self.proof.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let at = self.proof.at()?;
         Some(self.clock.real_wait(at + LEASE_RENEW).max(Duration::from_millis(20)))
     }
 
     pub(super) async fn renew(&mut self) {
         let Some(lease) = self.lease.clone() else { return };
         let stamp = self.clock.now();
-        let proven = *self.proof.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven = self.proof.at();
         // Simulated time may ask early.
         if proven.is_some_and(|at| stamp.boot < at + LEASE_RENEW) {
             return;

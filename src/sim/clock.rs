@@ -2,8 +2,10 @@
 
 use crate::domain::{Clock, Stamp};
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::{BoxFuture, FutureExt as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// The simulator's clock.
 ///
@@ -18,6 +20,7 @@ pub struct SimClock {
     wall_at_zero: DateTime<Utc>,
     started: Instant,
     state: Mutex<State>,
+    moves: watch::Sender<()>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +46,7 @@ impl SimClock {
             wall_at_zero: frozen.unwrap_or(wall_now),
             started: real_now(),
             state: Mutex::new(State::Manual(Duration::ZERO)),
+            moves: watch::Sender::new(()),
         }
     }
 
@@ -103,6 +107,8 @@ impl SimClock {
         if let State::Manual(now) = &mut *state {
             *now = boot.max(*now).min(self.prelude);
         }
+        drop(state);
+        self.moves.send_replace(());
     }
 
     pub(crate) fn set_live(&self) {
@@ -110,6 +116,8 @@ impl SimClock {
         if matches!(*state, State::Manual(_)) {
             *state = State::Live(real_now());
         }
+        drop(state);
+        self.moves.send_replace(());
     }
 
     /// How long a simulated duration takes in real time.
@@ -136,6 +144,17 @@ impl Clock for SimClock {
         let left = self.real(deadline.saturating_sub(self.boot()));
         // While time is moved by hand nobody can know how long a wait really is: look often.
         if self.is_live() { left } else { left.min(LOOK) }
+    }
+
+    fn moved(&self) -> BoxFuture<'static, ()> {
+        let mut moves = self.moves.subscribe();
+        // An error means that the clock is gone: nobody moves it any more.
+        async move {
+            if moves.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        .boxed()
     }
 }
 

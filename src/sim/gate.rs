@@ -72,6 +72,7 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
     if request.uri().path() == "/clock" {
         return next.run(request).await;
     }
+    gate.board.count(gate.face);
     if on(FaultKind::Lost) {
         if let Some(connection) = request.extensions().get::<Connection>() {
             connection.cut();

@@ -92,7 +92,7 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     tasks.spawn(listener(Face::Platform, gate(Face::Platform, api::router(api)), Some(TlsAcceptor::from(identity.server))).serve(platform));
     let as_clock: Arc<dyn Clock> = Arc::<SimClock>::clone(&clock);
     let interval = Duration::from_millis(SCRAPE.unsigned_abs());
-    let backend_router = metrics::api(tsdb, as_clock, interval).merge(clock_route(&clock));
+    let backend_router = metrics::api(tsdb, as_clock, interval).merge(clock_route(&clock, &board));
     tasks.spawn(listener(Face::Metrics, gate(Face::Metrics, backend_router), None).serve(backend));
     tasks.spawn(drive(Arc::clone(&world), Arc::clone(&clock), Arc::clone(&wake), stop.clone()));
 
@@ -107,8 +107,8 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     Ok(handle)
 }
 
-fn clock_route(clock: &Arc<SimClock>) -> Router {
-    let clock = Arc::clone(clock);
+fn clock_route(clock: &Arc<SimClock>, board: &Arc<Switchboard>) -> Router {
+    let (clock, board) = (Arc::clone(clock), Arc::clone(board));
     let tell = move || {
         let now = clock.now();
         let body = json!({
@@ -117,6 +117,7 @@ fn clock_route(clock: &Arc<SimClock>) -> Router {
             "boot_id": clock.boot_id(),
             "speed": clock.speed(),
             "frozen": clock.is_frozen(),
+            "requests": { "platform": board.asked(Face::Platform), "metrics": board.asked(Face::Metrics) },
         });
         async move { Json(body) }
     };

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, FaultKind, Source};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -33,6 +34,8 @@ pub(crate) struct Switchboard {
     token: Mutex<Token>,
     cut_platform: watch::Sender<u64>,
     cut_metrics: watch::Sender<u64>,
+    asked_platform: AtomicU64,
+    asked_metrics: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -48,6 +51,25 @@ impl Switchboard {
             token: Mutex::new(token),
             cut_platform: watch::Sender::new(0),
             cut_metrics: watch::Sender::new(0),
+            asked_platform: AtomicU64::new(0),
+            asked_metrics: AtomicU64::new(0),
+        }
+    }
+
+    /// One more request came to this listener.
+    pub(crate) fn count(&self, face: Face) {
+        self.counter(face).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests came to this listener.
+    pub(crate) fn asked(&self, face: Face) -> u64 {
+        self.counter(face).load(Ordering::Relaxed)
+    }
+
+    fn counter(&self, face: Face) -> &AtomicU64 {
+        match face {
+            Face::Platform => &self.asked_platform,
+            Face::Metrics => &self.asked_metrics,
         }
     }
 

@@ -44,7 +44,7 @@ struct Counters {
     cpu: f64,
     orders: f64,
     not_found: f64,
-    series: Vec<Labels>,
+    series: Vec<Arc<Labels>>,
 }
 
 /// The traffic model. Counters depend on the seed, the weights and the instances alone.
@@ -58,8 +58,8 @@ pub(crate) struct Traffic {
     instances: BTreeMap<(&'static str, Arc<str>), Counters>,
 }
 
-/// Samples of one scrape.
-pub(crate) type Samples = Vec<(Labels, f64)>;
+/// Samples of one scrape. Label sets are shared: an instance's stay the same from scrape to scrape.
+pub(crate) type Samples = Vec<(Arc<Labels>, f64)>;
 
 impl Traffic {
     pub(crate) fn new(seed: u64, begin: i64) -> Self {
@@ -268,7 +268,7 @@ impl Counters {
 }
 
 /// The series of one instance.
-fn series(version: &str, pod: &str) -> Vec<Labels> {
+fn series(version: &str, pod: &str) -> Vec<Arc<Labels>> {
     let labels = |name: &str, more: &[(&str, &str)]| {
         let mut labels = Labels::new();
         labels.insert("__name__".into(), name.into());
@@ -298,7 +298,7 @@ fn series(version: &str, pod: &str) -> Vec<Labels> {
     let state = [("namespace", "shop"), ("pod", pod), ("container", "app"), ("job", "kube-state-metrics")];
     series.push(labels("kube_pod_container_status_restarts_total", &state));
     series.push(labels("up", &[("instance", &instance), ("job", "checkout"), ("namespace", "shop"), ("pod", pod)]));
-    series
+    series.into_iter().map(Arc::new).collect()
 }
 
 #[cfg(test)]

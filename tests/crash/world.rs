@@ -2,7 +2,8 @@
 
 use gonogo::domain::record::Entry;
 use gonogo::runbook::state::{OpStage, Phase, RunState};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The object that routes the traffic.
+const SERVICE: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
@@ -79,6 +83,8 @@ pub(crate) struct Seen {
     pub(crate) state: Option<RunState>,
     /// The canary's weight on the platform.
     pub(crate) weight: u64,
+    /// So many of the first calls were somebody else's.
+    pub(crate) foreign: usize,
 }
 
 /// The journal line by line, then the platform.
@@ -109,10 +115,10 @@ impl Seen {
         if self.runs.len() > 1 {
             return bad(format!("{} runs", self.runs.len()));
         }
-        if self.acts() > 1 {
+        if self.acts() > 1 + self.foreign {
             return bad("one change was wanted, and more than one act reached the platform".into());
         }
-        for call in self.calls.iter().filter(|call| !call.fence) {
+        for call in self.calls.iter().filter(|call| !call.fence).skip(self.foreign) {
             let op = call.op.as_deref().unwrap_or_default();
             let intended = self.entries.iter().any(|e| e.kind == "action.intent" && e.body["op"] == op);
             if !intended {
@@ -137,7 +143,7 @@ impl Seen {
     pub(crate) fn check_done(&self, before: u64, wanted: u64, phase: Phase) -> Result<(), String> {
         self.check(before)?;
         let state = self.state.as_ref().ok_or("there is no run")?;
-        let applied: Vec<_> = self.calls.iter().filter(|call| !call.fence && call.applied).collect();
+        let applied: Vec<_> = self.calls.iter().filter(|call| !call.fence && call.applied).skip(self.foreign).collect();
         let believed = state.intended.map(|weight| u64::from(weight.get()));
         if applied.len() != 1 || self.weight != wanted || believed != Some(wanted) || state.phase != phase || state.unclear().is_some() {
             return Err(format!("wanted {wanted}% and {phase:?} by one act: {self:?}"));
@@ -150,6 +156,8 @@ impl Seen {
 pub(crate) struct World {
     dir: tempfile::TempDir,
     sim: Child,
+    /// Whether somebody else wrote, before any act of the program.
+    foreign: Cell<bool>,
 }
 
 impl World {
@@ -161,7 +169,7 @@ impl World {
             command.args(["--fault", fault]);
         }
         let sim = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the simulator");
-        let mut world = Self { dir, sim };
+        let mut world = Self { dir, sim, foreign: Cell::new(false) };
         let ready = world.dir.path().join("sim/endpoints.json");
         eventually("the simulator", || {
             let ended = world.sim.try_wait().expect("the simulator");
@@ -222,7 +230,7 @@ impl World {
         let runs = self.runs();
         let entries = runs.first().map(|run| self.entries(run)).unwrap_or_default();
         let state = (!entries.is_empty()).then(|| RunState::of(&entries).expect("a journal that can be followed"));
-        Seen { calls: self.calls(), runs, entries, state, weight: self.weight() }
+        Seen { calls: self.calls(), runs, entries, state, weight: self.weight(), foreign: usize::from(self.foreign.get()) }
     }
 
     /// Checks what must hold now, and gives what there is.
@@ -234,17 +242,35 @@ impl World {
         seen
     }
 
-    /// The canary's weight, asked from the platform itself.
-    pub(crate) fn weight(&self) -> u64 {
+    /// One request to the platform, past the program.
+    fn ask(&self, request: http::request::Builder, body: &Value) -> Value {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let object: Value = runtime.block_on(async {
+        runtime.block_on(async {
             let _ = rustls::crypto::ring::default_provider().install_default();
             let kubeconfig = kube::config::Kubeconfig::read_from(self.dir.path().join("sim/kubeconfig")).expect("the kubeconfig");
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await;
             let client = kube::Client::try_from(config.expect("a usable kubeconfig")).expect("a client");
-            let path = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
-            client.request(http::Request::get(path).body(Vec::new()).expect("a request")).await.expect("the VirtualService")
-        });
+            let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+            client.request(request.uri(SERVICE).body(body).expect("a request")).await.expect("the VirtualService")
+        })
+    }
+
+    /// Somebody else moves the weight. Once, and before any act of the program.
+    pub(crate) fn change_foreign(&self, weight: u64) {
+        assert!(!self.foreign.replace(true) && self.calls().is_empty());
+        let path = |at: u32| format!("/spec/http/1/route/{at}/weight");
+        let patch = json!([
+            { "op": "test", "path": "/spec/http/1/name", "value": "primary" },
+            { "op": "replace", "path": path(0), "value": 100 - weight },
+            { "op": "replace", "path": path(1), "value": weight },
+        ]);
+        self.ask(http::Request::builder().method("PATCH").header("content-type", "application/json-patch+json"), &patch);
+        assert_eq!(self.weight(), weight);
+    }
+
+    /// The canary's weight, asked from the platform itself.
+    pub(crate) fn weight(&self) -> u64 {
+        let object = self.ask(http::Request::builder(), &Value::Null);
         let rules = object["spec"]["http"].as_array().expect("rules");
         let rule = rules.iter().find(|rule| rule["name"] == "primary").expect("the rule");
         let side = rule["route"].as_array().into_iter().flatten().find(|to| to["destination"]["subset"] == "canary");

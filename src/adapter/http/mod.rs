@@ -129,6 +129,10 @@ impl Http {
         // Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, but never for this machine itself.
         if is_loopback(base) {
             builder = builder.no_proxy();
+            // Redirects stay at the origin, so the system's hundred and more roots are not needed here, and need not be read.
+            if base.scheme() == "http" {
+                builder = builder.tls_certs_only([]);
+            }
         }
         if let Some(path) = &options.ca_file {
             builder = builder.tls_certs_merge(read_certificates(path)?);

@@ -84,11 +84,12 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 pub(super) struct Closed;
 
+/// A page of a list.
 #[derive(Deserialize)]
-struct Page<T> {
+pub(super) struct Page<T> {
     #[serde(default)]
     metadata: PageMeta,
-    items: Option<Vec<T>>,
+    pub(super) items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -99,9 +100,10 @@ struct PageMeta {
     next: Option<String>,
 }
 
+/// A line of a watch.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]
-enum Line<T> {
+pub(super) enum Line<T> {
     Added(T),
     Modified(T),
     Deleted(T),
@@ -110,7 +112,7 @@ enum Line<T> {
 }
 
 #[derive(Deserialize)]
-struct Mark {
+pub(super) struct Mark {
     metadata: PageMeta,
 }
 

@@ -17,6 +17,7 @@ mod patch;
 mod pods;
 mod proxy;
 mod route;
+pub mod sample;
 mod scope;
 mod watch;
 mod workloads;

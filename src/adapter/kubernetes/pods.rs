@@ -15,7 +15,7 @@ const STARTING: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 
 /// Texts that many instances share, held once: versions, nodes, reasons.
 #[derive(Default)]
-struct Shared(HashSet<Arc<str>>);
+pub(super) struct Shared(HashSet<Arc<str>>);
 
 impl Shared {
     fn text(&mut self, text: &str) -> Arc<str> {
@@ -218,7 +218,7 @@ impl Follower<ReplicaSet> for ReplicaSets {
 }
 
 /// A pod as an instance.
-fn instance(pod: &Pod, track: Track, shared: &mut Shared) -> Instance {
+pub(super) fn instance(pod: &Pod, track: Track, shared: &mut Shared) -> Instance {
     let (state, reason) = state(pod);
     let image = main_container(&pod.spec.containers).map_or("", |container| container.image.as_str());
     let restarts = pod.status.container_statuses.iter().map(|status| status.restart_count).fold(0, u32::saturating_add);

@@ -10,7 +10,7 @@ use super::route;
 use super::scope::Scope;
 use super::workloads::{Deployments, Events};
 use crate::domain::backoff::Backoff;
-use crate::domain::{Failure, Refusal, Track};
+use crate::domain::{Clock, Failure, Refusal, Track};
 use crate::port::platform::PlatformUpdate;
 use futures::FutureExt as _;
 use futures::future::join_all;
@@ -87,8 +87,7 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                     told.push(PlatformUpdate::Route(route));
                 }
                 told.push(outlet.life.beat(asked, date));
-                // On the injected clock, so that a demo that runs fast beats fast; never slower than on a real one.
-                core.link.clock().real_wait(asked.boot + HEARTBEAT).clamp(Duration::from_millis(2), HEARTBEAT)
+                None
             }
             Err(failure) => {
                 // Without the right to read the route the watches still tell the truth.
@@ -97,7 +96,7 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                 }
                 let wait = backoff.after_failure(dice());
                 told.push(PlatformUpdate::Trouble { failure, part: "route", retry_in: wait });
-                wait
+                Some(wait)
             }
         };
         for update in told {
@@ -105,9 +104,39 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                 return;
             }
         }
+        let pause = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => next_beat(core.link.clock().as_ref(), asked.boot + HEARTBEAT).await,
+            }
+        };
+        tokio::select! {
+            () = pause => {}
+            () = outlet.updates.closed() => return,
+        }
+    }
+}
+
+/// Until a moment of the injected clock, so that a demo that runs fast beats fast; never longer than a beat takes on a real one.
+async fn next_beat(clock: &dyn Clock, at: Duration) {
+    let latest = tokio::time::sleep(HEARTBEAT);
+    tokio::pin!(latest);
+    let mut waited = false;
+    loop {
+        let moved = clock.moved();
+        let mut wait = clock.real_wait(at);
+        if wait.is_zero() {
+            if waited {
+                return;
+            }
+            // However fast the clock runs, requests are this far apart.
+            wait = Duration::from_millis(2);
+        }
+        waited = true;
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = outlet.updates.closed() => return,
+            () = moved => {}
+            () = &mut latest => return,
         }
     }
 }

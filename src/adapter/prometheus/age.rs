@@ -7,7 +7,7 @@
 
 use super::{Prometheus, Window};
 use crate::adapter::promql::{Data, tolerated_age};
-use crate::domain::promql::{Selector, inspect};
+use crate::domain::promql::{QueryError, Selector, inspect};
 use crate::domain::{Failure, Sample, Series};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ use tokio::sync::OnceCell;
 
 /// Most selectors of one query that are asked about.
 const MOST_SELECTORS: usize = 16;
+/// Most queries whose selectors are remembered.
+const MOST_KNOWN: usize = 256;
 /// How far an instant selector looks back by itself.
 const LOOKBACK: Duration = Duration::from_secs(300);
 
@@ -37,9 +39,25 @@ type Kept = (Duration, Arc<OnceCell<Times>>);
 #[derive(Debug, Default)]
 pub(super) struct Ages {
     kept: Mutex<HashMap<Key, Kept>>,
+    /// Selectors of queries that were asked before.
+    known: Mutex<HashMap<String, Arc<[Selector]>>>,
 }
 
 impl Ages {
+    /// The selectors of a query; each query is parsed once.
+    fn selectors(&self, query: &str) -> Result<Arc<[Selector]>, QueryError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(selectors) = known.get(query) {
+            return Ok(Arc::clone(selectors));
+        }
+        let selectors: Arc<[Selector]> = inspect(query)?.selectors.into();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(query.to_owned(), Arc::clone(&selectors));
+        Ok(selectors)
+    }
+
     /// The place for an answer; whoever finds it empty fills it, the others wait.
     fn place(&self, key: Key, boot: Duration, ttl: Duration) -> Arc<OnceCell<Times>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,8 +113,8 @@ impl Prometheus {
 
     async fn history(&self, query: &str, when: &When, count: usize) -> (History, Option<String>) {
         let unknown = |why: &str| (History(None), Some(format!("the age of its samples is not known: {why}")));
-        let selectors = match inspect(query) {
-            Ok(facts) => facts.selectors,
+        let selectors = match self.ages.selectors(query) {
+            Ok(selectors) => selectors,
             Err(error) => return unknown(&error.to_string()),
         };
         if selectors.len() > MOST_SELECTORS {

@@ -97,6 +97,17 @@ impl Drop for Sqlite {
 }
 
 impl Sqlite {
+    /// While `goes_on` says so, what is written is safe from the end of this process but not from that of the machine: for the history
+    /// of a demo, which can be made again. The first append after that is durable like any other, and makes all before it so.
+    pub async fn rehearse(&self, goes_on: Arc<dyn Fn() -> bool + Send + Sync>) -> Result<(), JournalError> {
+        self.ask(move |store| {
+            store.connection.pragma_update(None, "synchronous", "NORMAL")?;
+            store.rehearsal = Some(goes_on);
+            Ok(())
+        })
+        .await
+    }
+
     fn ask<T, E>(&self, work: impl FnOnce(&mut Store) -> Result<T, E> + Send + 'static) -> BoxFuture<'_, Result<T, E>>
     where
         T: Send + 'static,
@@ -245,6 +256,26 @@ mod tests {
         });
         // 2 is FULL.
         assert_eq!(settings.await, Ok(("wal".to_owned(), 2, 1, 2000, 1)));
+    }
+
+    #[tokio::test]
+    async fn a_rehearsal_ends_before_the_first_append_after_it() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let directory = tempfile::tempdir().unwrap();
+        let journal = journal(&directory);
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let asked = goes_on.clone();
+        journal.rehearse(Arc::new(move || asked.load(Ordering::SeqCst))).await.unwrap();
+        let synchronous = || {
+            journal.ask(|store| -> Result<i64, JournalError> {
+                Ok(store.connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+            })
+        };
+        journal.append(request(&journal, 0, &[])).await.unwrap();
+        assert_eq!(synchronous().await, Ok(1), "NORMAL while it goes on");
+        goes_on.store(false, Ordering::SeqCst);
+        journal.append(request(&journal, 1, &["x".to_owned()])).await.unwrap();
+        assert_eq!(synchronous().await, Ok(2), "FULL again");
     }
 
     #[tokio::test]

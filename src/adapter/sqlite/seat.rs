@@ -87,7 +87,7 @@ pub(super) fn epoch_of(connection: &Connection, service: &ServiceKey) -> rusqlit
 impl Store {
     /// Takes the seat with the next epoch, if it is free, ours already, or taken over on purpose.
     pub(super) fn acquire(&mut self, service: ServiceKey, run: RunId, stamp: Stamp, take_over: bool) -> Result<Lease, LeaseError> {
-        self.refuse_when_full()?;
+        self.make_ready()?;
         let since = time_text(stamp.wall).ok_or_else(|| LeaseError::Store("the clock stands outside the years 0 to 9999".to_owned()))?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let seat = seat_of(&transaction, &service)?;
@@ -118,7 +118,7 @@ impl Store {
 
     /// Shows that the holder is still there.
     pub(super) fn renew(&mut self, lease: &Lease, stamp: Stamp) -> Result<(), LeaseError> {
-        self.refuse_when_full()?;
+        self.make_ready()?;
         let renewed = time_text(stamp.wall).unwrap_or_default();
         let change = self.touch(lease, Some(&renewed))?;
         self.watch.note(&lease.service, change, stamp.boot);
@@ -127,7 +127,7 @@ impl Store {
 
     /// Frees the seat; its epoch stays.
     pub(super) fn release(&mut self, lease: &Lease) -> Result<(), LeaseError> {
-        self.refuse_when_full()?;
+        self.make_ready()?;
         self.touch(lease, None).map(|_| ())
     }
 
@@ -141,7 +141,8 @@ impl Store {
         }))
     }
 
-    fn refuse_when_full(&self) -> Result<(), LeaseError> {
+    fn make_ready(&mut self) -> Result<(), LeaseError> {
+        self.end_rehearsal()?;
         if self.disk_is_full() { Err(LeaseError::Store(FULL.to_owned())) } else { Ok(()) }
     }
 

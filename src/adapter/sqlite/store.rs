@@ -37,6 +37,8 @@ pub(super) struct Store {
     pub(super) connection: Connection,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) full_disk: Option<FullDisk>,
+    /// While it says so, appends are not forced to the disk.
+    pub(super) rehearsal: Option<FullDisk>,
     pub(super) actor: Actor,
     pub(super) session: String,
     pub(super) watch: Watch,
@@ -105,7 +107,16 @@ fn head_of(connection: &Connection, run: &RunId) -> rusqlite::Result<Verified> {
 
 impl Store {
     pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>, actor: Actor, session: String, watch: Watch) -> Self {
-        Self { connection, clock, full_disk: None, actor, session, watch, verified: HashMap::new() }
+        Self { connection, clock, full_disk: None, rehearsal: None, actor, session, watch, verified: HashMap::new() }
+    }
+
+    /// The end of a rehearsal: from now on every commit is on the disk when it answers, and with the next one all before it.
+    pub(super) fn end_rehearsal(&mut self) -> rusqlite::Result<()> {
+        if self.rehearsal.as_ref().is_some_and(|goes_on| !goes_on()) {
+            self.connection.pragma_update(None, "synchronous", "FULL")?;
+            self.rehearsal = None;
+        }
+        Ok(())
     }
 
     /// Refuses a write while the disk is simulated to be full.
@@ -118,6 +129,7 @@ impl Store {
         if self.disk_is_full() {
             return Err(AppendError::Full(FULL.to_owned()));
         }
+        self.end_rehearsal()?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let head = head_of(&transaction, &request.run)?;
         let (service, new) = match service_of(&transaction, &request.run)? {

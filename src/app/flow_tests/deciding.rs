@@ -76,13 +76,15 @@ fn a_bad_guard_is_no_go_and_holds_the_run() {
 
 #[test]
 fn a_guard_that_is_not_watched_yet_has_no_say() {
-    let mut flow = Flow::ready();
+    let mut flow = Flow::started();
     flow.errors = 0.2;
-    flow.pass(30);
-    assert_eq!(flow.model.verdict.verdict, Verdict::Go, "{:?}", flow.model.verdict);
-    flow.promote("25");
-    flow.pass(20);
-    assert_eq!(flow.model.verdict.verdict, Verdict::NoGo);
+    flow.pass(60);
+    let says = |flow: &Flow| flow.model.verdict.reasons.iter().any(|r| r.text.starts_with("error rate"));
+    assert!(!says(&flow), "{:?}", flow.model.verdict);
+    let mut watched = Flow::baking();
+    watched.errors = 0.2;
+    watched.pass(20);
+    assert!(says(&watched), "{:?}", watched.model.verdict);
 }
 
 #[test]

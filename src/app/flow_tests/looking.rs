@@ -23,15 +23,17 @@ fn instance(uid: &str) -> Instance {
 
 #[test]
 fn a_bake_counts_only_while_data_is_live() {
-    let mut flow = Flow::baking();
-    let boot_id = "boot-1".to_owned();
-    let left = |flow: &Flow| flow.state().bake_left(&flow.at, &boot_id).unwrap();
-    flow.metrics_fail = true;
+    let mut flow = Flow::ready();
+    flow.promote("25");
+    flow.pass(40);
+    assert_eq!(flow.step(), "bake-25");
+    let left = |flow: &Flow| flow.state().bake_left(&flow.at, "boot-1").unwrap();
+    flow.platform_lives = false;
     flow.pass(60);
     let before = left(&flow);
     flow.pass(300);
     assert_eq!((left(&flow), flow.step().as_str()), (before, "bake-25"));
-    flow.metrics_fail = false;
+    flow.platform_lives = true;
     flow.pass(200);
     assert_eq!(flow.step(), "shift-100");
 }

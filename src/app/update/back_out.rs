@@ -145,7 +145,7 @@ fn take_seat(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>) -> V
 }
 
 /// The seat is ours: the act is worked out again, and goes out without another question if it is what was confirmed.
-pub(super) fn seated(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>, _asked: Duration) -> Vec<Effect> {
+pub(super) fn seated(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>) -> Vec<Effect> {
     match agreed {
         Some(agreed) => {
             model.driver.agreed = Some(*agreed);
@@ -155,23 +155,29 @@ pub(super) fn seated(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed
     }
 }
 
+/// What becomes of a plan of the way back.
+pub(super) enum Settled {
+    /// It was confirmed before the seat was ours.
+    Confirmed(Vec<Effect>),
+    /// Another one was confirmed then: this one has to be shown.
+    Changed,
+    /// Nothing was confirmed beforehand.
+    Open,
+}
+
 /// Whether this plan is the one that was confirmed before the seat was ours; then it is confirmed.
-pub(super) fn settled(model: &mut Model, stamp: &Stamp, proposal: &Proposal) -> Option<Vec<Effect>> {
+pub(super) fn settled(model: &mut Model, stamp: &Stamp, proposal: &Proposal) -> Settled {
     if proposal.purpose != Purpose::BackOut {
-        return None;
+        return Settled::Open;
     }
-    let agreed = model.driver.agreed.take()?;
+    let Some(agreed) = model.driver.agreed.take() else { return Settled::Open };
     // The epoch on the object may be another by now, ours even; the weights are what was decided about.
     let relied = Relied { epoch: agreed.relied.epoch, ..proposal.plan.relies_on() };
     let same = agreed.action == proposal.plan.action && relied == agreed.relied;
     if !same || stamp.boot.saturating_sub(agreed.at) > CONFIRMATION_LIFE {
-        prompts::open(model, stamp, Ask::BackOut, Danger::L2);
-        if let Some(prompt) = &mut model.prompt {
-            prompt.error = Some("the platform changed: this is the new plan".into());
-        }
-        return None;
+        return Settled::Changed;
     }
     let (plan_hash, permit) = (proposal.plan_hash.clone(), permit(model, stamp));
     let command = Command::Confirm { plan_hash, typed: agreed.typed, shown: agreed.shown, permit };
-    Some(feed(model, stamp, Input::Command(command)))
+    Settled::Confirmed(feed(model, stamp, Input::Command(command)))
 }

@@ -51,7 +51,7 @@ fn lost(model: &Model) -> Option<String> {
     match &prompt.ask {
         Ask::Promote => {
             let shown = prompt.proposal.as_ref().map(|p| &p.plan.before);
-            blocked(model).or_else(answered).or_else(|| moved(shown?, model.picture.route.as_ref()))
+            shown.and_then(|shown| moved(shown, model.picture.route.as_ref())).or_else(|| blocked(model)).or_else(answered)
         }
         Ask::Gate { .. } => blocked(model).or_else(answered),
         Ask::Failed { .. } | Ask::Unclear { .. } | Ask::Reason { .. } => driver(model, then, &now).or_else(answered),

@@ -5,7 +5,7 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{Mode, Model, Seat};
 use super::super::prompt::{Ask, NeedsReason, Prompt, Reaction};
 use super::super::rows::items;
-use super::back_out;
+use super::back_out::{self, Settled};
 use super::ground::Ground;
 use super::run::{self, append_as_observer, feed};
 use super::script;
@@ -108,20 +108,24 @@ pub(super) fn promote(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 
 /// The engine worked a plan out.
 pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: Box<Proposal>) -> Vec<Effect> {
-    if let Some(effects) = script::proposed(model, stamp, &proposal).or_else(|| back_out::settled(model, stamp, &proposal)) {
+    if let Some(effects) = script::proposed(model, stamp, &proposal) {
+        return effects;
+    }
+    let settled = back_out::settled(model, stamp, &proposal);
+    if let Settled::Confirmed(effects) = settled {
         return effects;
     }
     let ask = if run::forward(proposal.purpose) { Ask::Promote } else { Ask::BackOut };
-    match model.prompt.as_mut().filter(|p| p.ask == ask) {
-        // The world moved while the prompt was open: what was typed for the old plan does not count for the new one.
-        Some(prompt) if prompt.proposal.as_ref().is_some_and(|p| p.plan_hash != proposal.plan_hash) => {
-            open(model, stamp, ask, Danger::L2);
-            if let Some(prompt) = &mut model.prompt {
-                prompt.error = Some("the platform changed: this is the new plan".into());
-            }
-        }
-        Some(prompt) => prompt.plan_arrived(stamp.mono),
-        None => open(model, stamp, ask, Danger::L2),
+    let prompt = model.prompt.as_mut().filter(|p| p.ask == ask);
+    let shown = prompt.as_ref().and_then(|p| p.proposal.as_ref());
+    // The world moved while the prompt was open: what was typed for the old plan does not count for the new one.
+    let changed = matches!(settled, Settled::Changed) || shown.is_some_and(|p| p.plan_hash != proposal.plan_hash);
+    match prompt {
+        Some(prompt) if !changed => prompt.plan_arrived(stamp.mono),
+        _ => open(model, stamp, ask, Danger::L2),
+    }
+    if let Some(prompt) = model.prompt.as_mut().filter(|_| changed) {
+        prompt.error = Some("the platform changed: this is the new plan".into());
     }
     // A fresh read is the newest picture.
     model.picture.route = Some(proposal.plan.before.clone());

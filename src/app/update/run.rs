@@ -379,8 +379,8 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
-    if let Some(AfterOpen::BackOut { agreed, asked }) = model.driver.after_open.take() {
-        effects.extend(back_out::seated(model, stamp, agreed, asked));
+    if let Some(AfterOpen::BackOut { agreed, .. }) = model.driver.after_open.take() {
+        effects.extend(back_out::seated(model, stamp, agreed));
     }
     effects
 }
@@ -533,13 +533,13 @@ pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: 
         back_out::previewed(model, stamp, result);
         return Vec::new();
     }
-    if let Err(failure) = &result
-        && model.driver.engine.is_some()
-    {
-        prompts::plan_failed(model, failure);
+    let failed = result.as_ref().err().filter(|_| model.driver.engine.is_some()).cloned();
+    let effects = feed(model, stamp, Input::Planned { ticket, result });
+    if let Some(failure) = failed {
+        prompts::plan_failed(model, &failure);
         script::refused(model, &failure.to_string());
     }
-    feed(model, stamp, Input::Planned { ticket, result })
+    effects
 }
 
 /// A run that only takes the canary's traffic away, for a service that has none.

@@ -215,6 +215,18 @@ impl Desk {
     }
 }
 
+impl Desk {
+    fn steps_until(&mut self, is_there: impl Fn(&Self) -> bool) {
+        for _ in 0..500 {
+            if is_there(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!("it does not come: {:#?}", self.journal);
+    }
+}
+
 fn back_out() -> Request {
     Request::BackOut { confirm: "0".into() }
 }
@@ -251,15 +263,20 @@ fn a_back_out_that_died_anywhere_is_finished_by_the_same_command() {
 fn what_was_intended_and_not_sent_is_closed_off_before_it_is_done_again() {
     let mut desk = Desk::new();
     desk.process_asks(&back_out());
-    while desk.journal.last().is_none_or(|e| e.kind != "action.intent") {
-        desk.step();
-    }
+    desk.steps_until(|desk| desk.journal.last().is_some_and(|e| e.kind == "action.intent"));
     desk.process_asks(&back_out());
-    while desk.acts == 0 {
-        desk.step();
-    }
+    desk.steps_until(|desk| desk.acts > 0);
     assert_eq!(desk.fences, 1);
     assert_eq!(desk.journal.iter().filter(|e| e.kind == "action.confirmed").count(), 2);
+}
+
+#[test]
+fn a_warning_on_the_way_is_no_refusal() {
+    let mut desk = Desk::new();
+    desk.route.trouble = Some("the weights of the rule do not add up to 100".into());
+    desk.process_asks(&back_out());
+    assert!(matches!(desk.steps(500), Some(ScriptEnd::Done(_))), "{:?}", desk.model.script_end());
+    assert_eq!(desk.acts, 1);
 }
 
 fn shift() -> Action {

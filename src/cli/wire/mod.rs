@@ -34,8 +34,8 @@ pub(super) fn prepare() {
     crate::runtime::install_panic_hook();
 }
 
-/// Says whether the journal's disk is (simulated to be) full.
-pub(super) type FullDisk = Arc<dyn Fn() -> bool + Send + Sync>;
+/// Says whether something is so: the journal's disk simulated to be full, time not yet at t = 0.
+pub(super) type IsSo = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// An environment variable.
 #[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
@@ -84,7 +84,23 @@ pub(super) fn operator(config: &Config) -> String {
 }
 
 /// Opens the journal.
-pub(super) fn journal(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<FullDisk>) -> Result<Arc<dyn Journal>, Failed> {
+pub(super) fn journal(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<IsSo>) -> Result<Arc<dyn Journal>, Failed> {
+    Ok(Arc::new(open(config, clock, full_disk)?))
+}
+
+/// Opens a demo's journal: what is written while `history` says so can be made again, and need not be forced to the disk.
+pub(super) async fn demo_journal(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    full_disk: IsSo,
+    history: IsSo,
+) -> Result<Arc<dyn Journal>, Failed> {
+    let journal = open(config, clock, Some(full_disk))?;
+    journal.rehearse(history).await.map_err(|e| Failed::new(Exit::Internal, e.to_string()))?;
+    Ok(Arc::new(journal))
+}
+
+fn open(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<IsSo>) -> Result<sqlite::Sqlite, Failed> {
     let pid = std::process::id();
     let now = clock.now();
     let settings = sqlite::Settings {
@@ -96,8 +112,7 @@ pub(super) fn journal(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<
         session: format!("{pid}-{}", now.mono.as_nanos()),
         full_disk,
     };
-    let journal = sqlite::open(settings).map_err(|e| Failed::new(Exit::Internal, e.to_string()))?;
-    Ok(Arc::new(journal))
+    sqlite::open(settings).map_err(|e| Failed::new(Exit::Internal, e.to_string()))
 }
 
 fn secret(reference: &SecretRef) -> Secret {

@@ -14,17 +14,21 @@ use axum::response::Response;
 use axum::routing::get;
 use chrono::{DateTime, SecondsFormat};
 use http::StatusCode;
-use promql_parser::parser::VectorSelector;
+use promql_parser::parser::{Expr, VectorSelector};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
+
+/// Most queries whose syntax trees are kept.
+const MOST_PARSED: usize = 256;
 
 #[derive(Clone)]
 struct Api {
     tsdb: Arc<RwLock<Tsdb>>,
     clock: Arc<dyn Clock>,
     scrape_interval: Duration,
+    parsed: Arc<Mutex<HashMap<String, Arc<Expr>>>>,
 }
 
 /// The API over `tsdb`, which may be written meanwhile. `clock` says what "now" is for queries without a time;
@@ -47,11 +51,25 @@ pub fn api(tsdb: Arc<RwLock<Tsdb>>, clock: Arc<dyn Clock>, scrape_interval: Dura
         .route("/-/healthy", get(|| async { "Prometheus Server is Healthy.\n" }))
         .route("/-/ready", get(|| async { "Prometheus Server is Ready.\n" }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
-        .layer(tower_http::compression::CompressionLayer::new())
-        .with_state(Api { tsdb, clock, scrape_interval })
+        .layer(tower_http::compression::CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest))
+        .with_state(Api { tsdb, clock, scrape_interval, parsed: Arc::default() })
 }
 
 impl Api {
+    /// A query's syntax tree; dashboards ask the same queries over and over.
+    fn parse(&self, query: &str) -> Result<Arc<Expr>, Failed> {
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(expr) = parsed.get(query) {
+            return Ok(Arc::clone(expr));
+        }
+        let expr = Arc::new(syntax::parse(query)?);
+        if parsed.len() >= MOST_PARSED {
+            parsed.clear();
+        }
+        parsed.insert(query.to_owned(), Arc::clone(&expr));
+        Ok(expr)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Tsdb> {
         self.tsdb.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,7 +97,7 @@ async fn query(State(api): State<Api>, params: Params) -> Response {
         let at = params.time_or("time", api.now())?;
         params.check_timeout()?;
         let limit = params.limit()?;
-        let expr = syntax::parse(params.get("query")).map_err(|failed| named_query(&failed))?;
+        let expr = api.parse(params.get("query")).map_err(|failed| named_query(&failed))?;
         let result = eval::instant(&api.read(), &expr, at, api.default_step())?;
         Ok(outcome(result, at, limit))
     };
@@ -91,7 +109,7 @@ async fn query_range(State(api): State<Api>, params: Params) -> Response {
         let grid = params.grid()?;
         params.check_timeout()?;
         let limit = params.limit()?;
-        let expr = syntax::parse(params.get("query"))?;
+        let expr = api.parse(params.get("query"))?;
         let result = eval::range(&api.read(), &expr, grid, api.default_step())?;
         Ok(outcome(result, grid.start, limit))
     };
