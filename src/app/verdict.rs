@@ -118,10 +118,9 @@ fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Phase::Running => {}
     }
     for (guard, known) in state.runbook.guards.iter().zip(&state.guards) {
-        if let Some((why, _)) = known.tripped.as_ref().filter(|_| guard.then != GuardThen::Warn) {
-            if known.standing || state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(guard.id.as_str())) {
-                add(Verdict::NoGo, why.clone());
-            }
+        let holds = state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(guard.id.as_str()));
+        if let Some((why, _)) = known.tripped.as_ref().filter(|_| guard.then != GuardThen::Warn && (known.standing || holds)) {
+            add(Verdict::NoGo, why.clone());
         }
     }
     if let Some(hold) = &state.hold {

@@ -145,7 +145,7 @@ fn take_seat(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>) -> V
 }
 
 /// The seat is ours: the act is worked out again, and goes out without another question if it is what was confirmed.
-pub(super) fn seated(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>, _asked: Duration) -> Vec<Effect> {
+pub(super) fn seated(model: &mut Model, stamp: &Stamp, agreed: Option<Box<Agreed>>) -> Vec<Effect> {
     match agreed {
         Some(agreed) => {
             model.driver.agreed = Some(*agreed);

@@ -379,8 +379,8 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
-    if let Some(AfterOpen::BackOut { agreed, asked }) = model.driver.after_open.take() {
-        effects.extend(back_out::seated(model, stamp, agreed, asked));
+    if let Some(AfterOpen::BackOut { agreed, .. }) = model.driver.after_open.take() {
+        effects.extend(back_out::seated(model, stamp, agreed));
     }
     effects
 }
