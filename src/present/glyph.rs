@@ -201,8 +201,12 @@ pub(super) fn spark_buckets(series: Option<&Series>, threshold: &Threshold, now:
     let missing = if stale { Bucket::Missing } else { Bucket::Before };
     let Some(series) = series else { return vec![missing; cells] };
     let Some(newest) = series.last() else { return vec![missing; cells] };
-    let end = if stale { now } else { newest.at };
-    let found = buckets(series, end, crate::app::model::Model::CHART, cells, |kept: Option<f64>, value| {
+    let chart = crate::app::model::Model::CHART;
+    // Stale is one cell of question marks at least, however wide a cell is: the newest sample never stands where now is.
+    let silence = if stale { crate::domain::time::age(now, newest.at).min(chart) } else { Duration::ZERO };
+    let silent = (silence.as_secs_f64() / chart.as_secs_f64() * cells as f64).round() as usize;
+    let silent = if stale { silent.clamp(1, cells.max(1)).min(cells) } else { 0 };
+    let found = buckets(series, newest.at, chart.saturating_sub(silence), cells - silent, |kept: Option<f64>, value| {
         let level = of_limit(threshold, value);
         Some(kept.map_or(level, |k| k.max(level)))
     });
@@ -214,7 +218,9 @@ pub(super) fn spark_buckets(series: Option<&Series>, threshold: &Threshold, now:
         None if last.is_some_and(|l| i < l) => Bucket::Gap,
         None => missing,
     };
-    found.iter().enumerate().map(bucket).collect()
+    let mut out: Vec<Bucket> = found.iter().enumerate().map(bucket).collect();
+    out.resize(cells, missing);
+    out
 }
 
 /// How much of its limit a value uses; above 1 is bad.
@@ -268,7 +274,16 @@ mod tests {
         values[6] = None;
         let cells = spark_buckets(Some(&series(values)), &threshold(), end(15), true, 15);
         let text = Glyphs { ascii: true }.spark(&cells).plain();
-        assert_eq!(text, "=====//=====???");
+        assert_eq!(text, "=====//====????");
+    }
+
+    #[test]
+    fn stale_is_seen_in_few_cells_too() {
+        for cells in 1..80 {
+            let buckets = spark_buckets(Some(&series(vec![Some(0.5); 15])), &threshold(), end(15), true, cells);
+            assert_eq!((buckets.len(), buckets.last()), (cells, Some(&Bucket::Missing)));
+        }
+        assert!(spark_buckets(Some(&series(vec![Some(0.5)])), &threshold(), end(15), true, 0).is_empty());
     }
 
     #[test]

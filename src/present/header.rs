@@ -402,7 +402,10 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
             list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]);
         }
     }
-    list.extend([hint("r", "refresh"), hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
+    if list.iter().all(|h| h.key != "r") {
+        list.push(hint("r", "refresh"));
+    }
+    list.extend([hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
     list
 }
 

@@ -120,7 +120,13 @@ fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     for (i, rule) in rules().into_iter().enumerate() {
         lines.push(Line::of(format!(" {:<6} {rule}", if i == 0 { "RULES" } else { "" })));
     }
-    lines.push(Line::of(format!(" LOST?  {0} doctor   {0} print-undo   {0} --help", sight.command())));
+    let command = sight.command();
+    let lost = if command.len() <= 12 {
+        format!(" LOST?  {command} doctor   {command} print-undo   {command} --help")
+    } else {
+        format!(" LOST?  doctor, print-undo, --help   after {command}")
+    };
+    lines.push(Line::of(lost));
     lines
 }
 

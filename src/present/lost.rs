@@ -23,7 +23,7 @@ pub(super) fn panels(sight: &Sight<'_>, area: Area) -> Vec<Panel> {
         content.push(Line::default());
     }
     let cause = cause(sight, cells.saturating_sub(8));
-    let by_hand = by_hand(sight);
+    let by_hand = by_hand(sight, cells.saturating_sub(8));
     let retries = retries(sight);
     let all = content.len() + cause.len() + by_hand.len() + 1 + retries.len();
     if all <= rows {
@@ -101,13 +101,21 @@ fn cause(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     lines
 }
 
-fn by_hand(sight: &Sight<'_>) -> Vec<Line> {
+fn by_hand(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let spec = &sight.model.spec;
-    vec![
+    let mut lines = vec![
         Line::of("IF THIS GOES ON"),
         Line::of(format!("  see for yourself   kubectl -n {} get vs {} -o yaml", spec.namespace, spec.route.virtualservice)),
-        Line::of(format!("  back out by hand   {} print-undo     (works offline)", sight.command())),
-    ]
+    ];
+    let undo = format!("{} print-undo", sight.command());
+    let one = format!("  back out by hand   {undo}     (works offline)");
+    if crate::domain::text::width(&one) <= cells {
+        lines.push(Line::of(one));
+    } else {
+        lines.push(Line::of("  back out by hand   (works offline)"));
+        lines.extend(super::line::wrap(&undo, cells.saturating_sub(4), 3).into_iter().map(|l| Line::of(format!("    {l}"))));
+    }
+    lines
 }
 
 fn retries(sight: &Sight<'_>) -> [Line; 2] {
