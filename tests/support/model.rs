@@ -327,6 +327,7 @@ pub fn run_state() -> RunState {
         driver_at: at("03:01:00"),
         doubtful: None,
         fence: None,
+        fence_owed: false,
         intended_before: None,
         intents: BTreeMap::new(),
         rollback_began: None,

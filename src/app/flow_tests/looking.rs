@@ -2,8 +2,8 @@
 
 use super::world::*;
 use crate::app::command::View;
-use crate::app::key::KeyCode;
 use crate::app::effect::Span;
+use crate::app::key::KeyCode;
 use crate::app::{Effect, Model, Msg};
 use crate::domain::*;
 
