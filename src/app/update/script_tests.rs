@@ -175,8 +175,6 @@ impl Desk {
             }
             Effect::Leave => return None,
             Effect::Query { ticket, .. } => Msg::Answered { ticket, result: Err(Failure::Unreadable { why: "no metrics here".into() }) },
-            // The seat is given up; nobody else wants it.
-            Effect::Leave => return None,
             other => panic!("{other:?} is not expected here"),
         })
     }
