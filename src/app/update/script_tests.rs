@@ -173,7 +173,6 @@ impl Desk {
                 let result = self.apply(&write);
                 Msg::Sent { ticket, result }
             }
-            Effect::Leave => return None,
             Effect::Query { ticket, .. } => Msg::Answered { ticket, result: Err(Failure::Unreadable { why: "no metrics here".into() }) },
             other => panic!("{other:?} is not expected here"),
         })
