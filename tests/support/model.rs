@@ -682,7 +682,7 @@ pub fn loading() -> Model {
     model.observed = Observed::default();
     model.gates = vec![];
     model.journal_read = false;
-    model.screen.opened = now().mono - secs(3);
+    model.screen.opened = now().mono.saturating_sub(secs(3));
     model
 }
 
