@@ -42,7 +42,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(30).measurement_time(Duration::from_secs(4));
     let page = json!({ "kind": "PodList", "metadata": { "resourceVersion": "990000" }, "items": (0..500).map(pod).collect::<Vec<_>>() })
         .to_string();
-    let lines: String = (0..50).map(|i| format!("{}\n", json!({ "type": "MODIFIED", "object": pod(i) }))).collect();
+    let lines = (0..50).map(|i| json!({ "type": "MODIFIED", "object": pod(i) }).to_string()).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(pods_of_list(page.as_bytes()).expect("a list").len(), 500);
     assert_eq!(pods_of_watch(lines.as_bytes()).expect("lines").len(), 50);
     let mut group = criterion.benchmark_group("decode");

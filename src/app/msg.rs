@@ -155,6 +155,8 @@ pub enum Msg {
         run: RunId,
         /// Even from a live driver.
         take_over: bool,
+        /// Why, where somebody else drives: it goes into the record.
+        reason: Option<String>,
     },
     /// The journal was looked into for the first time: what it has of this service was told.
     JournalRead,

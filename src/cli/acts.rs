@@ -18,7 +18,8 @@ pub(super) async fn promote(global: &Global, args: &Promote) -> Outcome {
     let Some(confirm) = args.confirm.clone() else {
         return Err(Failed::new(Exit::Refused, format!("refused: this moves traffic and needs --confirm {to} (the new canary weight)")));
     };
-    act(global, Request::Promote { to, confirm }, seat(args.take_over.is_some())).await
+    let reason = args.take_over.clone();
+    act(global, Request::Promote { to, confirm }, Needs::Seat { take_over: reason.is_some() }, reason).await
 }
 
 /// `gonogo backout --confirm 0`
@@ -26,12 +27,12 @@ pub(super) async fn backout(global: &Global, confirm: Option<String>) -> Outcome
     let Some(confirm) = confirm else {
         return Err(Failed::new(Exit::Refused, "refused: this moves traffic and needs --confirm 0 (the new canary weight)"));
     };
-    act(global, Request::BackOut { confirm }, Needs::AnySeat).await
+    act(global, Request::BackOut { confirm }, Needs::AnySeat, None).await
 }
 
 /// `gonogo hold`
 pub(super) async fn hold(global: &Global, reason: &str) -> Outcome {
-    act(global, Request::Hold { reason: reason.to_owned() }, Needs::Nothing).await
+    act(global, Request::Hold { reason: reason.to_owned() }, Needs::Nothing, None).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,8 @@ enum Needs {
     Seat { take_over: bool },
 }
 
-fn seat(take_over: bool) -> Needs {
-    Needs::Seat { take_over }
-}
-
-async fn act(global: &Global, request: Request, needs: Needs) -> Outcome {
+/// `reason`: why the seat is taken from somebody else, for the record.
+async fn act(global: &Global, request: Request, needs: Needs, reason: Option<String>) -> Outcome {
     if global.read_only || global.spectator {
         return Err(Failed::new(Exit::Refused, "refused: --read-only and --spectator hold no write credentials"));
     }
@@ -72,7 +70,7 @@ async fn act(global: &Global, request: Request, needs: Needs) -> Outcome {
                     (Needs::Seat { .. }, None) => Step::Done(Err("no run of this service is under way".to_owned())),
                     (Needs::Seat { .. } | Needs::AnySeat, Some((Seat::Following | Seat::Unattended, run))) => {
                         stage = Stage::Seat;
-                        Step::Say(Box::new(Msg::AskSeat { run, take_over }))
+                        Step::Say(Box::new(Msg::AskSeat { run, take_over, reason: reason.clone() }))
                     }
                     _ => {
                         stage = Stage::Asked;

@@ -52,7 +52,7 @@ pub(super) async fn bare(global: &Global) -> Outcome {
 /// What to do once the cockpit is connected.
 enum Then {
     Start(Box<StartRun>),
-    Resume { run: Option<String>, take_over: bool },
+    Resume { run: Option<String>, take_over: Option<String> },
 }
 
 struct StartRun {
@@ -87,7 +87,7 @@ pub(super) async fn run(global: &Global, args: &Run) -> Outcome {
 
 /// `gonogo resume [RUN]`
 pub(super) async fn resume(global: &Global, args: &Resume) -> Outcome {
-    open(global, Some(Then::Resume { run: args.run.clone(), take_over: args.take_over.is_some() })).await
+    open(global, Some(Then::Resume { run: args.run.clone(), take_over: args.take_over.clone() })).await
 }
 
 async fn open(global: &Global, then: Option<Then>) -> Outcome {
@@ -113,7 +113,7 @@ async fn open(global: &Global, then: Option<Then>) -> Outcome {
     land(core, view).await
 }
 
-async fn resume_in(core: &mut Core, wired: &Wired, run: Option<String>, take_over: bool) -> Result<(), Failed> {
+async fn resume_in(core: &mut Core, wired: &Wired, run: Option<String>, take_over: Option<String>) -> Result<(), Failed> {
     let run = super::runs::unfinished(&*wired.ports.journal, &wired.spec.key(), run).await?;
     core.take_seat(run, take_over);
     Ok(())
@@ -148,7 +148,7 @@ impl Core {
     }
 
     /// Asks for the seat.
-    fn take_seat(&mut self, run: crate::domain::RunId, take_over: bool) {
-        let _ = self.dispatch(Msg::AskSeat { run, take_over });
+    fn take_seat(&mut self, run: crate::domain::RunId, reason: Option<String>) {
+        let _ = self.dispatch(Msg::AskSeat { run, take_over: reason.is_some(), reason });
     }
 }

@@ -157,7 +157,9 @@ proptest! {
         let mut values = values;
         values[index] = worse;
         let after = threshold(&criterion(), &[series(&values)], &window);
-        prop_assert!(after.verdict() >= before.verdict(), "{before:?}\n{after:?}");
+        // Without its newest sample an answer may be whole again where it had a gap: not known becomes not long enough, which permits nothing.
+        let known_again = before.verdict() == Verdict::Unknown && !after.verdict().permits_go();
+        prop_assert!(after.verdict() >= before.verdict() || known_again, "{before:?}\n{after:?}");
     }
 
     #[test]

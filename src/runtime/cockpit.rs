@@ -246,7 +246,8 @@ impl Flight<'_> {
             }
             Event::Paste(text) => Msg::Paste(text),
             Event::Resize(width, height) => {
-                self.screen.autoresize()?;
+                // Everything again, even if the size is the one known: it may have been another in between, which cut the screen.
+                self.redraw()?;
                 Msg::Resized { width, height }
             }
             _ => return Ok(None),

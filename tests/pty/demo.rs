@@ -130,22 +130,6 @@ impl Demo {
         std::thread::sleep(LEVEL_TWO_GUARD);
     }
 
-    /// Whether the cockpit has the terminal now.
-    pub fn terminal_is_taken(&self) -> bool {
-        self.terminal.state().alternate_screen()
-    }
-
-    /// Waits until the process is stopped, as the kernel tells it.
-    pub fn wait_stopped(&self) {
-        for _ in 0..2000 {
-            if self.terminal.process_state() == Some('T') {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("not stopped but {:?}", self.terminal.process_state());
-    }
-
     /// Closes whatever is open.
     pub fn escape(&mut self) {
         self.terminal.press(ESC);

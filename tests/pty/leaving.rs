@@ -86,8 +86,8 @@ fn a_lost_terminal_ends_the_program() {
 fn ctrl_z_suspends_and_sigcont_draws_everything_again() {
     let mut demo = idle();
     demo.terminal.press(CTRL_Z);
-    demo.terminal.wait_for("the screen to be left", |_| !demo.terminal_is_taken());
-    demo.wait_stopped();
+    demo.terminal.wait_stopped();
+    assert!(!demo.terminal.state().alternate_screen());
     demo.terminal.signal(Signal::CONT);
     demo.terminal.wait_text(&["VERDICT HOLD", "1 Cockpit", "was suspended"]);
     assert!(demo.terminal.state().alternate_screen() && demo.terminal.state().bracketed_paste());

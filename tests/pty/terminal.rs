@@ -15,6 +15,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const OPENING: Duration = Duration::from_secs(240);
 /// Between two keys of a person who types fast. Keys that are closer together count as pasted.
 const KEY_GAP: Duration = Duration::from_millis(50);
+/// Between two looks at what cannot be waited for.
+const LOOK: Duration = Duration::from_millis(20);
 
 pub const ENTER: &str = "\r";
 pub const ESC: &str = "\x1b";
@@ -159,10 +161,19 @@ impl Terminal {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// The state letter of the process, as the kernel tells it.
-    pub fn process_state(&self) -> Option<char> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).ok()?;
-        stat.rsplit(") ").next()?.chars().next()
+    /// Waits until the process is stopped. The kernel tells nobody but the parent, so this looks again and again.
+    pub fn wait_stopped(&self) {
+        let state = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid.as_raw_nonzero())).ok()?;
+            stat.rsplit(") ").next()?.chars().next()
+        };
+        for _ in 0..3000 {
+            if state() == Some('T') {
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("not stopped but {:?}", state());
     }
 
     /// Takes the terminal away from under the program, as a lost connection does.

@@ -2,8 +2,9 @@
 
 use super::world::*;
 use crate::app::command::View;
+use crate::app::effect::Span;
 use crate::app::key::KeyCode;
-use crate::app::{Effect, Msg};
+use crate::app::{Effect, Model, Msg};
 use crate::domain::*;
 
 fn instance(uid: &str) -> Instance {
@@ -267,4 +268,24 @@ fn the_tour_tells_one_thing_at_a_time_and_talks_over_nothing() {
     let mut plain = Flow::new(Protection::Private, |_| {});
     plain.pass(20);
     assert!(!plain.said("row 1"));
+}
+
+#[test]
+fn without_charts_only_what_is_judged_is_asked_for() {
+    let spans = |charts: bool| {
+        let mut flow = Flow::ready();
+        flow.model.charts = charts;
+        flow.model.panels.clear();
+        flow.all.clear();
+        flow.pass(40);
+        let asked = flow.all.iter().filter_map(|effect| match effect {
+            Effect::Query { query, span: Span::Range { start, end, .. }, .. } => Some((query.contains("stable"), *end - *start)),
+            _ => None,
+        });
+        asked.collect::<Vec<_>>()
+    };
+    let chart = chrono::TimeDelta::from_std(Model::CHART).unwrap();
+    let (with, without) = (spans(true), spans(false));
+    assert!(with.iter().any(|(baseline, _)| *baseline) && with.iter().all(|(_, span)| *span >= chart), "{with:?}");
+    assert!(!without.is_empty() && without.iter().all(|(baseline, span)| !*baseline && *span < chart), "{without:?}");
 }

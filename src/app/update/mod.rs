@@ -181,7 +181,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         Msg::Requested(request) => script::requested(model, request),
         Msg::AskStart { title, lines, first } => prompts::ask_start(model, stamp, title, lines, first),
         Msg::Start { first } => vec![Effect::StartRun { first: first.clone() }],
-        Msg::AskSeat { run, take_over } => vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }],
+        Msg::AskSeat { run, take_over, reason } => {
+            model.driver.seat_reason.clone_from(reason);
+            vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
+        }
         Msg::JournalRead => {
             model.journal_read = true;
             Vec::new()

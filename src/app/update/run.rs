@@ -38,6 +38,8 @@ pub struct Driver {
     pub(super) bad_since: BTreeMap<SampleOf, DateTime<Utc>>,
     /// Since when platform conditions are good.
     pub(super) good_since: BTreeMap<SampleOf, DateTime<Utc>>,
+    /// Why the seat is taken, for the record.
+    pub(super) seat_reason: Option<String>,
     /// What to do once a run is open.
     pub(super) after_open: Option<AfterOpen>,
     /// A back-out that was confirmed before the seat was ours.
@@ -379,6 +381,10 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
+    if let Some(reason) = model.driver.seat_reason.take() {
+        let text = format!("took the seat: {reason}");
+        effects.extend(feed(model, stamp, Input::Command(Command::Note { text })));
+    }
     if let Some(AfterOpen::BackOut { agreed, .. }) = model.driver.after_open.take() {
         effects.extend(back_out::seated(model, stamp, agreed));
     }

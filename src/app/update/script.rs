@@ -274,9 +274,7 @@ fn watch(model: &mut Model, script: &Script) {
         Request::Promote { to, .. } if script.confirmed => match state.operation.as_ref().map(|o| (&o.stage, o.action.weight())) {
             Some((OpStage::Verified, weight)) if weight == *to => ScriptEnd::Done(format!("canary at {to}%")),
             // The platform is read first; only what it cannot tell stays unknown.
-            Some((OpStage::Unknown { failure, found: Some(_) }, _)) => {
-                ScriptEnd::Unknown(failure.as_ref().map_or_else(|| "outcome unknown".into(), ToString::to_string))
-            }
+            Some((OpStage::Unknown { failure, found: Some(_) }, _)) => unknown(failure.as_ref()),
             Some((OpStage::NotApplied { failure }, _)) => not_applied(failure),
             _ => return,
         },
@@ -289,12 +287,17 @@ fn watch(model: &mut Model, script: &Script) {
                 // The traffic is back; the checks of the way back go on in whoever drives.
                 Some((OpStage::Verified, false)) => ScriptEnd::Done(BACKED_OUT.into()),
                 Some((OpStage::NotApplied { failure }, false)) => not_applied(failure),
+                Some((OpStage::Unknown { failure, found: Some(_) }, false)) => unknown(failure.as_ref()),
                 _ => return,
             },
         },
         _ => return,
     };
     let _ = end(model, how);
+}
+
+fn unknown(failure: Option<&Failure>) -> ScriptEnd {
+    ScriptEnd::Unknown(failure.map_or_else(|| "outcome unknown".into(), ToString::to_string))
 }
 
 fn not_applied(failure: &Failure) -> ScriptEnd {

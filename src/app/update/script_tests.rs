@@ -279,6 +279,18 @@ fn a_warning_on_the_way_is_no_refusal() {
     assert_eq!(desk.acts, 1);
 }
 
+#[test]
+fn a_back_out_that_did_not_arrive_ends_as_unknown() {
+    let mut desk = Desk::new();
+    desk.process_asks(&back_out());
+    desk.steps_until(|desk| matches!(desk.open.front(), Some(Effect::Send { .. })));
+    let Some(Effect::Send { ticket, .. }) = desk.open.pop_front() else { panic!("a send") };
+    desk.say(Msg::Sent { ticket, result: Err(Failure::Unknown { why: "cut off".into() }) });
+    let end = desk.steps(500);
+    assert!(matches!(&end, Some(ScriptEnd::Unknown(why)) if why.contains("cut off")), "{end:?}");
+    assert_eq!((desk.acts, desk.fences), (0, 0), "nothing is sent again by itself");
+}
+
 fn shift() -> Action {
     Action::SetWeight { canary: Percent::new(50).unwrap() }
 }

@@ -40,7 +40,10 @@ impl Engine {
             };
         }
         let closing = self.state.unclear().is_some_and(Operation::may_arrive);
+        // A fence that failed is tried again before anything is sent: a new driver owes it.
+        let owed = self.state.fence_owed && !self.closed_off;
         if !closing
+            && !owed
             && self.talk_is_due()
             && let Some(proposal) = self.talk.as_ref().and_then(|t| t.proposal())
         {
