@@ -91,15 +91,14 @@ impl Demo {
 
     /// Waits until a prompt with this title takes keys.
     pub fn prompt_ready(&self, title: &str) {
-        self.terminal
-            .wait_for(&format!("the prompt {title:?} to take keys"), |screen| screen.contains(title) && !screen.contains("keys count in"));
+        self.terminal.wait_for(&format!("the prompt {title:?} to take keys"), |screen| {
+            screen.contains(title) && (screen.contains("(default)") || screen.contains("[n] cancel"))
+        });
     }
 
     /// Waits until the open prompt has its plan and takes keys.
     pub fn plan_ready(&self) {
-        self.terminal.wait_for("a plan to confirm", |screen| {
-            screen.contains("dry run") && screen.contains("NEW canary weight") && !screen.contains("keys count in")
-        });
+        self.terminal.wait_for("a plan to confirm", |screen| screen.contains("dry run") && screen.contains("Esc cancels.  Pasted text"));
     }
 
     /// Waits until no prompt is open.
@@ -125,7 +124,7 @@ impl Demo {
         self.terminal.press(ENTER);
     }
 
-    /// Waits out the time in which a prompt of level two ignores keys, where the screen is too small to say so.
+    /// Waits out the time in which a prompt ignores keys, where the screen does not say that it is over.
     pub fn wait_guard(&self) {
         std::thread::sleep(LEVEL_TWO_GUARD);
     }

@@ -107,7 +107,7 @@ fn a_lost_platform_keeps_the_last_picture_with_its_age_and_tells_the_way_by_hand
 
 #[test]
 fn an_expired_login_is_asked_for_and_recovers_without_a_restart() {
-    let mut demo = ready_with(&["platform:auth-expired@2+60"], "4");
+    let mut demo = ready_with(&["platform:auth-expired@2+15"], "1");
     demo.terminal.wait_text(&["the platform wants a login"]);
     // A guard that could not see has held the run. That is for a person to release; everything else is as before.
     demo.terminal.wait_text(&["VERDICT HOLD", "LIVE k8s"]);

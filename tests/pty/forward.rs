@@ -1,7 +1,7 @@
 //! Going forward, by keys alone.
 
 use super::demo::Demo;
-use super::terminal::ENTER;
+use super::terminal::{ENTER, OPENING};
 
 /// What the closing checklist asks, in its order, and good answers.
 const CLOSING: [(&str, &str); 5] = [
@@ -14,7 +14,7 @@ const CLOSING: [(&str, &str); 5] = [
 
 #[test]
 fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
-    let mut demo = Demo::open("ready-50", &["--speed", "20"]);
+    let mut demo = Demo::open("ready-50", &["--speed", "12"]);
     demo.terminal.wait_text(&["VERDICT GO"]);
     demo.arm();
     demo.promote("50");
@@ -22,7 +22,8 @@ fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
     assert_eq!(demo.weights(), [50]);
 
     // Two minutes of checks and a quarter of an hour of baking, at speed.
-    demo.terminal.wait_text(&["VERDICT GO", "50% -> 100%"]);
+    let next = |screen: &str| screen.contains("VERDICT GO") && screen.contains("50% -> 100%");
+    demo.terminal.wait_within(OPENING, "the next decision", next);
     // A quarter of an hour without a key disarms.
     demo.terminal.wait_text(&["OBSERVE"]);
     demo.arm();
@@ -34,7 +35,7 @@ fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
     for (challenge, answer) in CLOSING {
         demo.terminal.type_keys("D");
         demo.terminal.wait_text(&["ANSWER AN ITEM", challenge]);
-        demo.prompt_ready("ANSWER AN ITEM");
+        demo.wait_guard();
         demo.terminal.type_keys(answer);
         demo.terminal.press(ENTER);
         demo.terminal.wait_for("the prompt to close", |screen| !screen.contains("ANSWER AN ITEM"));
