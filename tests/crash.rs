@@ -273,7 +273,7 @@ fn an_act_before_its_intent_is_noticed() {
     let mut command = world.command(BACK_OUT.args);
     // The fifth append: start, step, plan, confirmation, intent.
     command.env("FAILPOINTS", "journal::forgets=4*off->1*return->off").env("GONOGO_CRASH", "platform::after_send:1");
-    assert_eq!(world.output(command).point(), Some("platform::after_send"));
+    assert_eq!(World::output(command).point(), Some("platform::after_send"));
     let why = world.seen().check(BACK_OUT.before).unwrap_err();
     assert!(why.contains("without a durable intent"), "{why}");
 }

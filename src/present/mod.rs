@@ -7,11 +7,13 @@ mod checklist;
 mod cockpit;
 mod compact;
 mod events;
+mod evidence;
 mod frame;
 mod gates;
 mod glyph;
 mod header;
 mod help;
+mod hints;
 mod instances;
 mod line;
 mod lost;
@@ -77,8 +79,8 @@ fn fixed_rows(sight: &Sight<'_>, frame: &mut Frame) -> Area {
         row(top, fill, line);
         top += 1;
     }
-    row(height - 2, Role::Primary, header::hints(sight));
-    row(height - 1, Role::Primary, header::message(sight));
+    row(height - 2, Role::Primary, hints::hints(sight));
+    row(height - 1, Role::Primary, hints::message(sight));
     Area { x: 0, y: top, width, height: height.saturating_sub(top + 2) }
 }
 

@@ -196,10 +196,10 @@ impl World {
         if let Some(wish) = crash {
             command.env("GONOGO_CRASH", wish);
         }
-        self.output(command)
+        Self::output(command)
     }
 
-    pub(crate) fn output(&self, mut command: Command) -> Ended {
+    pub(crate) fn output(mut command: Command) -> Ended {
         let output = command.stdin(Stdio::null()).output().expect("the program");
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Ended { code: output.status.code(), said }

@@ -96,7 +96,7 @@ fn stale_metrics_show_in_six_places_at_once() {
 #[test]
 fn a_lost_platform_keeps_the_last_picture_with_its_age_and_tells_the_way_by_hand() {
     let mut demo = ready_with(&["platform:lost@5"], "8");
-    demo.terminal.wait_text(&["DISCONNECTED", "LAST KNOWN", "NOT LIVE", "NO DATA", "was 25%", "print-undo"]);
+    demo.terminal.wait_text(&["DISCONNECTED", "LAST KNOWN", "NOT LIVE", "LOST k8s", "was 25%", "print-undo"]);
     demo.terminal.type_keys("B");
     demo.terminal.wait_text(&["print-undo"]);
     demo.terminal.wait_for("why it cannot be sent", |screen| screen.contains("cannot be"));

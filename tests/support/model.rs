@@ -11,7 +11,6 @@ use gonogo::runbook::plan::*;
 use gonogo::runbook::record::{Event, SendOutcome, TargetRecord};
 use gonogo::runbook::state::*;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub fn secs(n: u64) -> Duration {
@@ -300,40 +299,18 @@ pub fn run_state() -> RunState {
         }),
         ..StepState::default()
     };
-    RunState {
-        run: "checkout-api-20260314-1".into(),
-        hash: "3f2a1c9d77aa0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899a".into(),
-        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
-        head: 12,
-        head_hash: String::new(),
-        epoch: Epoch(7),
-        driver: mira(),
-        released: false,
-        phase: Phase::Running,
-        end_reason: None,
-        hold: None,
-        rollback: vec![StepState::default()],
-        rollback_plan: book.rollback.steps.clone(),
-        guards: vec![GuardState::default(); book.guards.len()],
-        operation: None,
-        in_force: vec!["to-5".into(), "to-25".into()],
-        intended: Some(percent(25)),
-        shifted_at: Some(at("03:01:00")),
-        landed: Some((true, "24.6% of 24720 requests".into())),
-        auto_back_out: false,
-        restarts_at_start: 0,
-        configured_at_start: Some(percent(0)),
-        started: at("02:55:00"),
-        driver_at: at("03:01:00"),
-        doubtful: None,
-        fence: None,
-        intended_before: None,
-        intents: BTreeMap::new(),
-        rollback_began: None,
-        ended: None,
-        runbook: Arc::new(book),
-        steps,
-    }
+    // Begun as every run is, then moved to where the pictures are taken.
+    let mut state = RunState::begin(&entries()[0]).unwrap();
+    state.hash = "3f2a1c9d77aa0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566778899a".into();
+    state.head = 12;
+    state.in_force = vec!["to-5".into(), "to-25".into()];
+    state.intended = Some(percent(25));
+    state.shifted_at = Some(at("03:01:00"));
+    state.landed = Some((true, "24.6% of 24720 requests".into()));
+    state.started = at("02:55:00");
+    state.driver_at = at("03:01:00");
+    state.steps = steps;
+    state
 }
 
 /// A chained journal of these events.
@@ -705,7 +682,7 @@ pub fn loading() -> Model {
     model.observed = Observed::default();
     model.gates = vec![];
     model.journal_read = false;
-    model.screen.opened = now().mono - secs(3);
+    model.screen.opened = now().mono.saturating_sub(secs(3));
     model
 }
 

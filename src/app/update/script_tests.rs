@@ -173,10 +173,7 @@ impl Desk {
                 let result = self.apply(&write);
                 Msg::Sent { ticket, result }
             }
-            Effect::Leave => return None,
             Effect::Query { ticket, .. } => Msg::Answered { ticket, result: Err(Failure::Unreadable { why: "no metrics here".into() }) },
-            // The seat is given up; nobody else wants it.
-            Effect::Leave => return None,
             other => panic!("{other:?} is not expected here"),
         })
     }

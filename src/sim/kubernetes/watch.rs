@@ -5,6 +5,8 @@ use super::read::{Selection, Shape};
 use super::resources::Target;
 use super::status::Status;
 use super::store::{Change, ChangeKind, Since};
+use crate::domain::Clock as _;
+use crate::sim::clock::SimClock;
 use axum::body::Body;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::stream;
@@ -18,6 +20,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Simulated time between bookmarks, as in a real server.
 const BOOKMARK: Duration = Duration::from_secs(60);
+/// How often to look whether a clock that was moved by hand runs by now.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a watch lives that names no timeout.
 const DEFAULT_TIMEOUT: u64 = 45 * 60;
 
@@ -29,7 +33,8 @@ struct Watch {
     changed: watch::Receiver<u64>,
     version: u64,
     bookmarks: bool,
-    next_bookmark: Instant,
+    /// On the simulated boot clock: time that is moved by hand brings bookmarks as well, or watches would look dead in it.
+    next_bookmark: Duration,
     until: Instant,
     first: Option<Bytes>,
     over: bool,
@@ -74,7 +79,7 @@ pub(crate) fn open(api: &Arc<Api>, target: Target, query: &HashMap<String, Strin
     let timeout = query.get("timeoutSeconds").and_then(|t| t.parse().ok()).filter(|t| *t > 0).unwrap_or(DEFAULT_TIMEOUT);
     let now = now();
     let watch = Watch {
-        next_bookmark: now + api.clock.real(BOOKMARK),
+        next_bookmark: api.clock.now().boot + BOOKMARK,
         until: now + api.clock.real(Duration::from_secs(timeout)),
         bookmarks: is_true("allowWatchBookmarks"),
         first: (!first.is_empty()).then(|| first.freeze()),
@@ -97,6 +102,23 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Until simulated time is there, whether it runs or is moved by hand.
+async fn reached(clock: &SimClock, boot: Duration) {
+    loop {
+        let moved = clock.moved();
+        let left = boot.saturating_sub(clock.now().boot);
+        if left.is_zero() {
+            return;
+        }
+        // Time that is moved by hand wakes by moving, and by beginning to run at the latest.
+        let wait = if clock.is_live() { clock.real(left) } else { LOOK };
+        tokio::select! {
+            () = moved => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
 impl Watch {
     /// The next lines to send; `None` when the watch is over.
     async fn next(&mut self) -> Option<Bytes> {
@@ -108,6 +130,7 @@ impl Watch {
         }
         loop {
             self.changed.borrow_and_update();
+            let clock = Arc::clone(&self.api.clock);
             let lines = self.pending();
             if !lines.is_empty() {
                 return Some(lines);
@@ -118,8 +141,8 @@ impl Watch {
                         return None;
                     }
                 }
-                () = sleep_until(self.next_bookmark), if self.bookmarks => {
-                    self.next_bookmark = now() + self.api.clock.real(BOOKMARK);
+                () = reached(&clock, self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = clock.now().boot + BOOKMARK;
                     if let Some(bookmark) = self.bookmark() {
                         return Some(bookmark);
                     }
