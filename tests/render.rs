@@ -1,6 +1,8 @@
 //! The screens, as a person sees them: text and styles at five sizes, in every state.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs, unreachable_pub)]
+// Hand-built moments lie well after the origin; pictures are large.
+#![allow(clippy::large_stack_arrays, clippy::unchecked_time_subtraction)]
 
 #[path = "support/model.rs"]
 mod model;
