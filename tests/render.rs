@@ -1,6 +1,14 @@
 //! The screens, as a person sees them: text and styles at five sizes, in every state.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_imports,
+    missing_docs,
+    unreachable_pub,
+    clippy::large_stack_arrays
+)]
 
 #[path = "support/model.rs"]
 mod model;
