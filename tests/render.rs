@@ -1,6 +1,8 @@
 //! The screens, as a person sees them: text and styles at five sizes, in every state.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs, unreachable_pub)]
+// Hand-built moments lie well after the origin; pictures are large.
+#![allow(clippy::large_stack_arrays, clippy::unchecked_time_subtraction)]
 
 #[path = "support/model.rs"]
 mod model;
@@ -132,7 +134,7 @@ fn views_of_a_release() {
 }
 
 fn asking(mut model: Model, ask: Ask, level: Danger) -> Model {
-    let mut prompt = Prompt::new(ask, level, now().mono - secs(3));
+    let mut prompt = Prompt::new(ask, level, now().mono.saturating_sub(secs(3)));
     if prompt.is_typed() {
         let (purpose, to) = if prompt.ask == Ask::Promote { (Purpose::Forward, 50) } else { (Purpose::BackOut, 0) };
         prompt.proposal = Some(proposal(purpose, 25, to));
@@ -157,7 +159,7 @@ fn prompts_that_move_traffic() {
     prompt_of(&mut wrong).error = Some("you typed 5: the new canary weight is 50".into());
     snap_at("prompt.promote-wrong", &wrong, &[(80, 24), (60, 15), (30, 6)]);
     let mut young = asking(ready(), Ask::Promote, Danger::L2);
-    prompt_of(&mut young).opened = now().mono - Duration::from_millis(200);
+    prompt_of(&mut young).opened = now().mono.saturating_sub(Duration::from_millis(200));
     prompt_of(&mut young).proposal = None;
     snap_at("prompt.promote-reading", &young, &[(80, 24)]);
     snap("prompt.back-out", &asking(no_go(), Ask::BackOut, Danger::L2));

@@ -57,7 +57,7 @@ fn spec() -> ServiceSpec {
 
 /// Instance number `index`; a quarter are canaries.
 pub fn instance(index: u32, restarts: u32) -> Instance {
-    let (track, version) = if index % 4 == 0 { (Track::Canary, "v2.42.0") } else { (Track::Baseline, "v2.41.3") };
+    let (track, version) = if index.is_multiple_of(4) { (Track::Canary, "v2.42.0") } else { (Track::Baseline, "v2.41.3") };
     Instance {
         uid: format!("8a1f4c6e-0000-4000-8000-{index:012}").into(),
         name: format!("checkout-{track}-6f9c7d5b84-{index:05}").into(),

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{events, gates, instances, run, traffic};
+use super::{events, gates, instances, operation, run, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Op, Probe, Track, Verdict};
@@ -205,7 +205,7 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
         }
         _ => {}
     }
-    if let Some(op) = run::operation_line(sight) {
+    if let Some(op) = operation::operation_line(sight) {
         return Line::of(" ").then(op);
     }
     let Some((step, known)) = state.current() else {
@@ -262,7 +262,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         return vec![Line::of(" next  nothing goes forward on the way back")];
     }
     let failed = run.state.current().is_some_and(|(_, s)| matches!(s.phase, StepPhase::Failed | StepPhase::Inconclusive));
-    if failed || run::is_unclear(sight) {
+    if failed || operation::is_unclear(sight) {
         return vec![Line::of(" next  ").word(Role::HintKey, "D").text("  decide; nothing goes on before")];
     }
     if let Some((i, step)) = sight.next().filter(|(i, s)| matches!(s.kind, StepKind::Manual(_)) && Some(*i) == sight.place()) {

@@ -44,7 +44,7 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
 
 fn now_line(sight: &Sight<'_>, cells: usize) -> Line {
     let Some(run) = sight.run() else { return Line::of(" nothing is being released") };
-    if let Some(op) = super::run::operation_line(sight) {
+    if let Some(op) = super::operation::operation_line(sight) {
         return Line::of(" ").then(op);
     }
     let place = sight.progress().unwrap_or_else(|| run.state.phase.word().to_owned());

@@ -116,7 +116,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
 /// What `D` would ask about.
 fn decision(sight: &Sight<'_>) -> Option<&'static str> {
     let (step, known) = sight.run()?.state.current()?;
-    if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) || super::run::is_unclear(sight) {
+    if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) || super::operation::is_unclear(sight) {
         return Some("decide");
     }
     matches!(step.kind, StepKind::Manual(_)).then_some("answer")

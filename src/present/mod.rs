@@ -18,10 +18,12 @@ mod instances;
 mod line;
 mod lost;
 mod metrics;
+mod operation;
 mod prompt;
 mod run;
 mod sight;
 mod status;
+mod step;
 mod timeline;
 mod traffic;
 

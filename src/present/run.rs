@@ -3,15 +3,15 @@
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::instances::window;
-use super::line::{Line, Role, pad, wrap};
-use super::sight::{Sight, short_span};
+use super::line::{Line, Role};
+use super::sight::Sight;
+use super::step::{self, Shown};
 use super::{cockpit, events, gates};
 use crate::app::model::RunView;
-use crate::domain::text::{clock, span};
-use crate::domain::{Confirm, Outcome, Probe};
-use crate::runbook::plan::{Choice, Item, ManualMode, OnNoData, Step, StepKind, Undo, When};
-use crate::runbook::record::Found;
-use crate::runbook::state::{OpStage, Operation, Phase, StepPhase, StepState};
+use crate::domain::text::span;
+use crate::domain::{Confirm, Probe};
+use crate::runbook::plan::{Step, StepKind, Undo};
+use crate::runbook::state::{Phase, StepPhase, StepState};
 
 /// The sign of a step's state.
 pub(super) fn sign(sight: &Sight<'_>, phase: StepPhase) -> (Role, &'static str) {
@@ -26,7 +26,8 @@ pub(super) fn sign(sight: &Sight<'_>, phase: StepPhase) -> (Role, &'static str) 
     }
 }
 
-fn word(phase: StepPhase) -> &'static str {
+/// The word for a step's state.
+pub(super) fn word(phase: StepPhase) -> &'static str {
     match phase {
         StepPhase::Pending => "",
         StepPhase::Active => "NOW",
@@ -162,7 +163,8 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     panels.push(list.with(lines));
     let shown = chosen.or_else(|| here(run)).or_else(|| sight.place()).unwrap_or(0);
     if let Some((number, step, known)) = steps.get(shown) {
-        panels.push(detail(sight, body, run, number, step, *known, here(run) == Some(shown)));
+        let shown = Shown { run, number, step, known: *known, is_here: here(run) == Some(shown) };
+        panels.push(step::detail(sight, body, &shown));
     } else {
         panels.push(Panel::new(body, Line::of("STEP"), Line::default()).close());
     }
@@ -192,284 +194,6 @@ fn gate_panel(sight: &Sight<'_>, area: Area) -> Panel {
     lines.truncate(room.saturating_sub(1));
     lines.push(Line::of(overall).fit(cells));
     panel.with(lines)
-}
-
-fn detail(sight: &Sight<'_>, area: Area, run: &RunView, number: &str, step: &Step, known: Option<&StepState>, is_here: bool) -> Panel {
-    let entered = known.and_then(|s| s.entered).map_or_else(Line::default, |at| {
-        let again = known.map_or(0, |s| s.attempts);
-        let again = if again > 1 { format!(" (attempt {again})") } else { String::new() };
-        Line::of(format!("entered {}{again}", sight.time(at).trim_end()))
-    });
-    let panel = Panel::new(area, Line::of(format!("STEP {number} {}", step.title)), entered).close();
-    let cells = panel.inner_width();
-    let mut lines = Vec::new();
-    if sight.model.screen.source {
-        lines.extend(exact(sight, run, step, cells));
-    }
-    let operation = run.state.operation.as_ref().filter(|op| op.step == step.id);
-    if let Some(op) = operation {
-        lines.extend(operation_lines(sight, run, op, cells));
-    }
-    let default = StepState::default();
-    let known = known.unwrap_or(&default);
-    lines.extend(kind_lines(sight, run, step, known, is_here, cells));
-    if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) {
-        lines.push(
-            Line::of(" ")
-                .mark(Role::Bad, sight.glyphs.bad())
-                .word(Role::Bad, format!(" {}", word(known.phase)))
-                .text(format!(": {}", known.why)),
-        );
-        let offer: Vec<String> = step.on_failure.offer.iter().map(|c| choice(*c).to_owned()).collect();
-        lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offer.join(", "))));
-    } else if !known.why.is_empty() {
-        lines.push(Line::of(format!(" {:<11} {}", word(known.phase), known.why)));
-    }
-    lines.extend(frame_lines(step, known, sight));
-    if !step.doc.is_empty() {
-        lines.push(Line::default());
-        lines.extend(wrap(&step.doc, cells.saturating_sub(2), 8).into_iter().map(|l| Line::of(format!(" {l}"))));
-    }
-    panel.with(lines.into_iter().map(|l| l.fit(cells)).collect())
-}
-
-fn choice(choice: Choice) -> &'static str {
-    match choice {
-        Choice::Retry => "retry",
-        Choice::Skip => "skip",
-        Choice::BackOut => "back out",
-        Choice::Abort => "abort",
-    }
-}
-
-fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, is_here: bool, cells: usize) -> Vec<Line> {
-    match &step.kind {
-        StepKind::Wait { duration } => match sight.bake_of(run, step, known) {
-            Some(_) if is_here => vec![cockpit::bake_line(sight, cells)],
-            Some(bake) => vec![Line::of(format!(" bake        {} of {}", clock(bake.done()), clock(*duration)))],
-            None => vec![Line::of(format!(" bake        {} of live data without a hold", short_span(*duration)))],
-        },
-        StepKind::Check(check) => {
-            let how = if check.all { "all of" } else { "any of" };
-            let mut lines = vec![Line::of(format!(" exit when   {how}:"))];
-            for condition in &check.conditions {
-                let hold = if condition.hold.is_zero() { String::new() } else { format!(" for {}", short_span(condition.hold)) };
-                let blind = match condition.on_no_data {
-                    OnNoData::Wait => "",
-                    OnNoData::Fail => ", no data fails",
-                    OnNoData::Pass => ", no data passes",
-                };
-                let outcome = known.conditions.get(&condition.id);
-                let (role, sign, found) = match outcome {
-                    Some((outcome, shown)) => {
-                        (Role::of(outcome.verdict()), outcome_sign(sight, *outcome), format!("{} {shown}", outcome_word(*outcome)))
-                    }
-                    None => (Role::Primary, ".", "not asked yet".into()),
-                };
-                let what = format!("{} {}{hold}{blind}", condition.id, condition.probe.describe());
-                lines.push(Line::of("   ").mark(role, sign).text(format!(" {} {found}", pad(&what, (cells / 2).min(48)))));
-                if sight.model.screen.source
-                    && let Probe::Promql(threshold) = &condition.probe
-                {
-                    lines.extend(wrap(&threshold.query, cells.saturating_sub(6), 3).into_iter().map(|l| Line::of(format!("     {l}"))));
-                }
-            }
-            lines
-        }
-        StepKind::Manual(manual) => {
-            let mode = match manual.mode {
-                ManualMode::ReadDo => "read one, do it, answer it",
-                ManualMode::DoConfirm => "do all, then confirm each",
-            };
-            let good = known.answers.values().filter(|a| a.ok).count();
-            let mut lines = vec![Line::of(format!(" items       {good} of {} answered   {mode}   (6 shows them)", manual.items.len()))];
-            lines.extend(manual.items.iter().enumerate().map(|(i, item)| item_line(sight, i, item, known)));
-            lines
-        }
-        StepKind::Do(action) => vec![
-            Line::of(format!(" does        {action}, the rest to the baseline")),
-            Line::of(format!(
-                " confirm     {}",
-                confirm(step.confirm, &action.consequence(), run.state.runbook.position(&step.id).is_some())
-            )),
-        ],
-        StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
-    }
-}
-
-fn item_line(sight: &Sight<'_>, index: usize, item: &Item, known: &StepState) -> Line {
-    let (role, sign) = match known.answers.get(&index) {
-        Some(answer) if answer.ok => (Role::Ok, sight.glyphs.ok()),
-        Some(_) => (Role::Bad, sight.glyphs.bad()),
-        None => (Role::Primary, "."),
-    };
-    Line::of("   ").mark(role, sign).text(format!(" {} {}", index + 1, item.challenge))
-}
-
-fn confirm(confirm: Confirm, consequence: &str, forward: bool) -> String {
-    let key = if forward { "P" } else { "B" };
-    match confirm {
-        Confirm::None => "none: it acts by itself".into(),
-        Confirm::Yes => format!("{key}, then y"),
-        Confirm::Consequence => format!("{key}, then type {consequence}"),
-        Confirm::Override => "override: service@environment, a reason, a second person".into(),
-    }
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Holding => "HOLDING",
-        Outcome::Fail => "FAIL",
-        Outcome::NoData => "NO DATA",
-        Outcome::Stale => "STALE",
-        Outcome::Error => "ERROR",
-    }
-}
-
-fn outcome_sign(sight: &Sight<'_>, outcome: Outcome) -> &'static str {
-    sight.glyphs.verdict(outcome.verdict())
-}
-
-/// Condition of entry, time, undo, what happens on failure.
-fn frame_lines(step: &Step, known: &StepState, sight: &Sight<'_>) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if let Some(when) = &step.when {
-        lines.push(Line::of(format!(" entered if  {}", condition(when))));
-    }
-    if let Some(timeout) = step.timeout {
-        let left = known.entered.filter(|_| known.phase == StepPhase::Active);
-        let left = left.map_or_else(String::new, |at| format!(", {} left", span(timeout.saturating_sub(sight.age(at)))));
-        lines.push(Line::of(format!(" time        {}{left} (holds do not count)", short_span(timeout))));
-    }
-    let undo = match &step.undo {
-        Undo::None => "nothing needed".to_owned(),
-        Undo::Action(action) => action.to_string(),
-        Undo::Irreversible => "IRREVERSIBLE: this step cannot be taken back".into(),
-    };
-    lines.push(Line::of(" if it fails ").word(Role::HintKey, "B").text(format!("  canary -> 0%   undo of this step: {undo}")));
-    lines
-}
-
-fn condition(when: &When) -> String {
-    let list = |all: &[When], word: &str| all.iter().map(condition).collect::<Vec<_>>().join(word);
-    match when {
-        When::Done(step) => format!("{step} passed"),
-        When::Reached(step) => format!("{step} was begun"),
-        When::And(all) => list(all, " and "),
-        When::Or(any) => format!("({})", list(any, " or ")),
-        When::Not(inner) => format!("not {}", condition(inner)),
-    }
-}
-
-/// The exact call behind the step, when it was worked out.
-fn exact(sight: &Sight<'_>, run: &RunView, step: &Step, cells: usize) -> Vec<Line> {
-    let proposal = sight.model.prompt.as_ref().and_then(|p| p.proposal.as_ref()).filter(|p| p.step == step.id);
-    let mut lines = Vec::new();
-    match proposal {
-        Some(proposal) => {
-            for part in proposal.plan.request.lines() {
-                lines.extend(wrap(part, cells.saturating_sub(2), 6).into_iter().map(|l| Line::of(format!(" {l}"))));
-            }
-        }
-        None if matches!(step.kind, StepKind::Do(_)) => {
-            lines.push(Line::of(" call        P works it out and shows it (Tab), without sending anything"));
-        }
-        None => {}
-    }
-    lines.push(Line::of(format!(
-        " runbook     {} v{} sha256 {}",
-        run.state.runbook.id,
-        run.state.runbook.version,
-        run.state.hash.get(..12).unwrap_or_default()
-    )));
-    lines
-}
-
-/// The operation in flight in one line, when it is what matters now.
-pub(super) fn operation_line(sight: &Sight<'_>) -> Option<Line> {
-    let run = sight.run()?;
-    let op = run.state.operation.as_ref()?;
-    let what = if op.fence { "fence (no change of weights)".to_owned() } else { op.action.to_string() };
-    match &op.stage {
-        OpStage::Unknown { failure, found } => {
-            let why = failure.as_ref().map_or_else(String::new, |f| format!(": {f}"));
-            let line = Line::default().mark(Role::Unknown, "?").word(Role::Unknown, " OUTCOME UNKNOWN").text(format!(" of {what}"));
-            Some(line.text(format!("{}   D decides", found.map_or(why, |f| format!(": {}", found_words(f))))))
-        }
-        OpStage::Intent => Some(Line::of(format!("{what}: sent, waiting for the answer"))),
-        OpStage::Accepted => Some(Line::of(format!("{what}: accepted, waiting to see it on the platform"))),
-        OpStage::Confirmed { .. } => {
-            Some(Line::of(format!("{what}: confirmed, {}", run.doing.as_deref().unwrap_or("re-reading the platform"))))
-        }
-        OpStage::Planned | OpStage::NotApplied { .. } | OpStage::Verified | OpStage::Void => None,
-    }
-}
-
-/// Whether nobody knows what became of the latest operation.
-pub(super) fn is_unclear(sight: &Sight<'_>) -> bool {
-    let operation = sight.run().and_then(|r| r.state.operation.as_ref());
-    operation.is_some_and(|op| matches!(op.stage, OpStage::Unknown { .. }))
-}
-
-/// What reading the platform said, for people.
-pub(super) fn found_words(found: Found) -> &'static str {
-    match found {
-        Found::Applied => "the platform shows our change: it was applied",
-        Found::AppliedThenChanged => "our change was applied, then somebody else changed it",
-        Found::NotYet => "not applied so far; a late write may still come",
-        Found::Never => "not applied, and it can never be any more",
-        Found::DoneByOther => "somebody else set it as wanted",
-        Found::Drifted => "somebody else changed it to something else",
-    }
-}
-
-fn operation_lines(sight: &Sight<'_>, run: &RunView, op: &Operation, cells: usize) -> Vec<Line> {
-    let attempt = if op.attempt > 1 { format!(" attempt {}", op.attempt) } else { String::new() };
-    let at = |at: Option<chrono::DateTime<chrono::Utc>>| at.map_or_else(String::new, |t| format!(" {}", sight.time(t).trim_end()));
-    let mut lines = Vec::new();
-    let stage = match &op.stage {
-        OpStage::Planned => Line::of("shown, not confirmed"),
-        OpStage::Confirmed { seq } => {
-            Line::of(format!("confirmed (entry {seq}), {}", run.doing.as_deref().unwrap_or("re-reading the platform")))
-        }
-        OpStage::Intent => Line::of(format!("sent{}: no answer yet", at(op.intent_at))),
-        OpStage::Accepted => Line::of(format!("accepted{}: waiting to see it on the platform", at(op.accepted_at))),
-        OpStage::Verified => Line::default().mark(Role::Ok, sight.glyphs.ok()).text(format!(" in force{}", at(op.verified_at))),
-        OpStage::Void => Line::of("not sent: the confirmation became void"),
-        OpStage::NotApplied { failure } => {
-            Line::default().mark(Role::Bad, sight.glyphs.bad()).text(format!(" certainly not applied: {failure}"))
-        }
-        OpStage::Unknown { .. } => Line::default().mark(Role::Unknown, "?").word(Role::Unknown, " OUTCOME UNKNOWN").text(at(op.intent_at)),
-    };
-    lines.push(Line::of(format!(" operation   {}{attempt}: ", op.action)).then(stage));
-    if let OpStage::Unknown { failure, found } = &op.stage {
-        if let Some(failure) = failure {
-            lines
-                .extend(wrap(&failure.to_string(), cells.saturating_sub(15), 2).into_iter().map(|l| Line::of(format!("             {l}"))));
-        }
-        match found {
-            Some(found) => {
-                let seen = op.seen.as_ref().map_or_else(String::new, |s| format!(" ({s})"));
-                let text = format!("{}{seen}", found_words(*found));
-                let parts = wrap(&text, cells.saturating_sub(15), 2);
-                lines.extend(
-                    parts.into_iter().enumerate().map(|(i, l)| Line::of(format!(" {:<11} {l}", if i == 0 { "found" } else { "" }))),
-                );
-                lines.push(Line::of(" decide      ").word(Role::HintKey, "D").text(format!("  {}", offered(*found))));
-            }
-            None => lines.push(Line::of(" found       not read yet; nothing is sent again by itself")),
-        }
-    }
-    lines
-}
-
-fn offered(found: Found) -> &'static str {
-    match found {
-        Found::Applied => "nothing to decide: it is verified next",
-        Found::NotYet | Found::Never => "redo it behind a fence, or back out",
-        Found::AppliedThenChanged | Found::DoneByOther | Found::Drifted => "adopt what is there, redo it behind a fence, or back out",
-    }
 }
 
 /// The last row's text in this view.

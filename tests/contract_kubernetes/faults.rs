@@ -142,7 +142,8 @@ async fn an_ended_login_says_what_to_renew_and_recovers_without_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_none_are_named_and_nothing_is_sent_on_them() {
-    let kinds: [(&str, &str, fn(&Failure) -> bool); 6] = [
+    type IsRight = fn(&Failure) -> bool;
+    let kinds: [(&str, &str, IsRight); 6] = [
         ("html", "HTML page", |failure| matches!(failure, Failure::Unreadable { .. })),
         ("huge", "larger than", |failure| matches!(failure, Failure::Unreadable { .. })),
         ("http-500", "prevented the request", |failure| matches!(failure, Failure::Unknown { .. })),

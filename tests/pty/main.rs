@@ -3,7 +3,9 @@
 //! Every test opens its own demo (simulator and cockpit in one process) in a folder of its own, on a terminal of its own. Nothing waits
 //! for a time to pass: [`terminal::Terminal::wait_for`] is woken by every byte that the program draws.
 #![cfg(all(unix, feature = "shell", feature = "sim"))]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// A test's own buffers and helpers.
+#![allow(clippy::large_stack_arrays, clippy::unused_self, clippy::match_wild_err_arm)]
 
 mod back_out;
 mod demo;

@@ -174,6 +174,8 @@ impl Desk {
                 Msg::Sent { ticket, result }
             }
             Effect::Query { ticket, .. } => Msg::Answered { ticket, result: Err(Failure::Unreadable { why: "no metrics here".into() }) },
+            // The seat is given up; nobody else wants it.
+            Effect::Leave => return None,
             other => panic!("{other:?} is not expected here"),
         })
     }
