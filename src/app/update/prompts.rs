@@ -180,7 +180,8 @@ pub(super) fn plan_failed(model: &mut Model, failure: &Failure) {
 /// There is no plan to confirm, and why.
 pub(super) fn unplanned(model: &mut Model, why: &str) {
     if let Some(prompt) = model.prompt.as_mut().filter(|p| p.is_typed()) {
-        prompt.error = Some(format!("cannot be planned: {why}; by hand: gonogo print-undo"));
+        // The way by hand comes first: a narrow prompt cuts the end.
+        prompt.error = Some(format!("cannot be planned, by hand: gonogo print-undo; {why}"));
     }
 }
 
