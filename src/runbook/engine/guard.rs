@@ -7,7 +7,6 @@ use crate::domain::{Finding, Op, Outcome, Probe};
 use crate::runbook::io::{Level, SampleOf};
 use crate::runbook::plan::{Guard, GuardBlind, GuardThen};
 use crate::runbook::record::Event;
-use crate::runbook::state::StepPhase;
 use std::time::Duration;
 
 /// Why a hold cannot be released yet.
@@ -34,21 +33,7 @@ impl Engine {
     /// Places of the guards that are watched now.
     pub(super) fn watched_guards(&self) -> impl Iterator<Item = usize> {
         let running = self.running();
-        self.state.runbook.guards.iter().enumerate().filter(move |(_, g)| running && self.is_watched(g)).map(|(i, _)| i)
-    }
-
-    fn is_watched(&self, guard: &Guard) -> bool {
-        let place = |id: &Option<crate::domain::StepId>| id.as_ref().map(|id| self.state.runbook.position(id));
-        let reached = match place(&guard.from) {
-            None => true,
-            Some(None) => false,
-            Some(Some(from)) => self.state.steps.iter().skip(from).any(|s| s.phase != StepPhase::Pending),
-        };
-        let over = match place(&guard.until) {
-            None | Some(None) => false,
-            Some(Some(until)) => self.state.steps.iter().take(until + 1).all(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped)),
-        };
-        reached && !over
+        self.state.runbook.guards.iter().enumerate().filter(move |(_, g)| running && self.state.watches(g)).map(|(i, _)| i)
     }
 
     pub(super) fn guard_found(&mut self, turn: &mut Turn, index: usize, finding: &Finding) {
