@@ -19,7 +19,7 @@ fn back_out_from(view: char) -> Demo {
 fn no_go_is_backed_out_and_the_record_tells_it() {
     let mut demo = back_out_from('1');
     // The act is in the story once it was verified; then the way back goes on to look at the baseline.
-    demo.terminal.wait_for("the baseline to be checked", |screen| screen.contains("back 2/2"));
+    demo.terminal.wait_for("the baseline to be checked", |screen| screen.contains("this run is over"));
     let story = demo.story();
     for part in ["guard error-rate", "typed 0", "verified", "backed out"] {
         assert!(story.contains(part), "{part:?} in\n{story}");

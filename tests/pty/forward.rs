@@ -29,7 +29,7 @@ fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
     demo.arm();
     demo.promote("100");
     demo.terminal.type_keys("6");
-    demo.terminal.wait_text(&["Errors on the dashboard, percent", "checklist: 5 open"]);
+    demo.terminal.wait_text(&["Errors on the dashboard, percent", "CANARY 100%", "step 14/14"]);
     assert_eq!(demo.weights(), [50, 100]);
 
     for (challenge, answer) in CLOSING {
