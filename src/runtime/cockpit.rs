@@ -69,12 +69,20 @@ enum Wake {
     Timer,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldOf {
+    Prompt(Duration),
+    Filter,
+}
+
 struct Flight<'a> {
     core: &'a mut Core,
     view: View,
     screen: Screen,
     input: Input,
     field: TextField,
+    /// What the text field is for: a prompt by the moment it opened, or the filter.
+    field_of: Option<FieldOf>,
     dirty: bool,
     urgent: bool,
     title: String,
@@ -93,6 +101,7 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
         screen,
         input: Input::start()?,
         field: TextField::single_line(""),
+        field_of: None,
         dirty: true,
         urgent: true,
         title: String::new(),
@@ -241,6 +250,7 @@ impl Flight<'_> {
                 },
             },
             Event::Paste(text) if self.takes_text() => {
+                self.renew_field();
                 self.field.paste(&text);
                 Msg::TextChanged(self.field.text())
             }
@@ -252,18 +262,29 @@ impl Flight<'_> {
             }
             _ => return Ok(None),
         };
-        let had_field = self.takes_text();
         let effects = self.core.dispatch_at(stamp, msg);
-        if !had_field && self.takes_text() {
-            let filter = if self.core.model.screen.filtering { self.core.model.screen.filter.clone() } else { String::new() };
-            self.field = TextField::single_line(&filter);
-        }
         self.obey(effects)
     }
 
     fn takes_text(&self) -> bool {
         self.core.model.screen.filtering && self.core.model.prompt.is_none()
             || self.core.model.prompt.as_ref().is_some_and(|p| p.is_text() && p.guard_left(self.core.now().mono).is_zero())
+    }
+
+    /// A field that was filled for something else is empty for this.
+    fn renew_field(&mut self) {
+        let model = &self.core.model;
+        let wanted = match &model.prompt {
+            Some(prompt) => FieldOf::Prompt(prompt.opened),
+            None => FieldOf::Filter,
+        };
+        if self.field_of != Some(wanted) {
+            let text = if wanted == FieldOf::Filter { model.screen.filter.as_str() } else { "" };
+            self.field = TextField::single_line(text);
+            self.field_of = Some(wanted);
+        } else if wanted == FieldOf::Filter && model.screen.filter.is_empty() {
+            self.field = TextField::single_line("");
+        }
     }
 
     /// Keys of a text area stay there, except those that close it.
@@ -273,6 +294,7 @@ impl Flight<'_> {
         if closes || !self.takes_text() {
             return None;
         }
+        self.renew_field();
         self.field.key(ui::input::key_of(key)?);
         Some(self.field.text())
     }
