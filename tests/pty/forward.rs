@@ -43,7 +43,7 @@ fn ready_50_is_promoted_to_50_and_to_100_and_closed() {
         let taken = |screen: &str| screen.contains(&answered) || screen.contains("5 of 5") || screen.contains("completed");
         demo.terminal.wait_for("the answer to be taken", |screen| !screen.contains("ANSWER AN ITEM") && taken(screen));
     }
-    demo.terminal.wait_text(&["completed"]);
+    demo.terminal.wait_text(&["COMPLETED 100%"]);
     demo.terminal.type_keys("q");
     assert_eq!(demo.terminal.exit_code(), 0);
     assert_eq!(demo.calls().len(), 2, "one act each, and nothing else was written");
