@@ -336,3 +336,7 @@ fn stale_manifest(object: &Value) -> Option<String> {
     let says = says.map_or_else(|| "something else".to_owned(), |version| format!("version {version}"));
     Some(format!("the manifest that was applied last says {says}: the next kubectl apply brings that"))
 }
+
+#[cfg(test)]
+#[path = "deployment_tests.rs"]
+mod tests;
