@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) store: Store,
     pub(crate) now: Now,
     pub(crate) rng: Rng,
+    /// Identifiers come from a stream of their own, so that one more Event moves no Pod.
+    ids: Rng,
     pub(crate) pods: HashMap<Key, Pod>,
     /// Pods of each ReplicaSet, by its uid.
     pub(crate) sets: HashMap<Arc<str>, BTreeSet<Key>>,
@@ -60,6 +62,7 @@ impl Cluster {
             store: Store::new(),
             now,
             rng: Rng::new(seed, 0x6b38),
+            ids: Rng::new(seed, 0x6b39),
             pods: HashMap::new(),
             sets: HashMap::new(),
             queued: HashSet::new(),
@@ -111,10 +114,12 @@ impl Cluster {
     }
 
     /// A fresh object's bookkeeping.
-    pub(crate) fn stamp(&mut self, value: &mut Value, created: &str) {
-        value["metadata"]["uid"] = Value::from(self.rng.uuid());
+    pub(crate) fn stamp(&mut self, kind: Kind, value: &mut Value, created: &str) {
+        value["metadata"]["uid"] = Value::from(self.ids.uuid());
         value["metadata"]["creationTimestamp"] = Value::from(created);
-        value["metadata"]["generation"] = Value::from(1);
+        if kind.resource().has_generation() {
+            value["metadata"]["generation"] = Value::from(1);
+        }
     }
 
     /// Says something about an object, as Kubernetes Events do. A repeat raises the count of the Event that is there.
@@ -136,7 +141,7 @@ impl Cluster {
         }
         let mut event = json!({
             "apiVersion": "v1", "kind": "Event",
-            "metadata": { "name": format!("{name}.{}", self.rng.suffix(16)), "namespace": namespace },
+            "metadata": { "name": format!("{name}.{}", self.ids.suffix(16)), "namespace": namespace },
             "involvedObject": {
                 "apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": namespace,
                 "uid": about["metadata"]["uid"], "resourceVersion": about["metadata"]["resourceVersion"],
@@ -145,7 +150,7 @@ impl Cluster {
             "firstTimestamp": time, "lastTimestamp": time, "eventTime": null,
             "source": { "component": component }, "reportingComponent": component, "reportingInstance": "",
         });
-        self.stamp(&mut event, &time);
+        self.stamp(Kind::Event, &mut event, &time);
         let stored = self.store.put(Kind::Event, event);
         self.events.push_back(stored.key.clone());
         if self.events.len() > EVENTS

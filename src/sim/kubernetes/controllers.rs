@@ -1,6 +1,7 @@
 //! The Deployment controller: ReplicaSets by template, rolling updates, status.
 
 use super::cluster::{Cluster, Job, count, text};
+use super::defaults;
 use super::managed::{self, Writer};
 use super::objects;
 use super::resources::Kind;
@@ -59,10 +60,13 @@ fn template_hash(template: &Value) -> String {
 impl Cluster {
     /// Stores an object that has been there since a time.
     pub(crate) fn seat(&mut self, kind: Kind, mut value: Value, since: &str) -> Key {
-        if kind == Kind::Deployment {
-            objects::default_deployment(&mut value);
+        let name = text(&value["metadata"]["name"]).to_owned();
+        let status = value["status"].clone();
+        defaults::complete(kind, &name, &mut value);
+        if !status.is_null() {
+            value["status"] = status;
         }
-        self.stamp(&mut value, since);
+        self.stamp(kind, &mut value, since);
         let api_version = text(&value["apiVersion"]).to_owned();
         let paths = managed::changed(&Value::Null, &value);
         let writer = Writer { manager: "helm", api_version: &api_version, subresource: None, time: since };
@@ -186,7 +190,7 @@ impl Cluster {
             "status": { "replicas": 0 },
         });
         let created = self.now.text();
-        self.stamp(&mut set, &created);
+        self.stamp(Kind::ReplicaSet, &mut set, &created);
         let stored = self.store.put(Kind::ReplicaSet, set);
         Set { at: stored.key.clone(), uid: Arc::clone(&stored.uid), revision, wanted: 0, hash: hash.to_owned() }
     }

@@ -54,7 +54,7 @@ impl Cluster {
         let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
         let mut pod = objects::pod(set, &name);
         let created = self.now.text();
-        self.stamp(&mut pod, &created);
+        self.stamp(Kind::Pod, &mut pod, &created);
         let set_uid: Arc<str> = Arc::from(text(&set["metadata"]["uid"]));
         let stored = self.store.put(Kind::Pod, pod);
         let at = stored.key.clone();

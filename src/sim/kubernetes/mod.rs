@@ -3,7 +3,11 @@
 pub(crate) mod api;
 mod cluster;
 mod controllers;
+mod create;
+mod defaults;
+mod delete;
 mod discovery;
+mod events;
 mod kubelet;
 mod managed;
 mod objects;
@@ -13,6 +17,8 @@ mod resources;
 mod review;
 mod status;
 mod store;
+mod table;
+mod validate;
 mod watch;
 mod write;
 

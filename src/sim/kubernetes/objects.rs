@@ -45,7 +45,7 @@ pub(crate) fn pod(set: &Value, name: &str) -> Value {
     if !template["metadata"]["annotations"].is_null() {
         metadata["annotations"] = template["metadata"]["annotations"].clone();
     }
-    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "phase": "Pending", "qosClass": "Burstable" } })
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "phase": "Pending", "qosClass": quality(&template["spec"]) } })
 }
 
 /// A controlling owner reference.
@@ -54,6 +54,21 @@ pub(crate) fn owner(of: &Value) -> Value {
         "apiVersion": of["apiVersion"], "kind": of["kind"], "name": of["metadata"]["name"], "uid": of["metadata"]["uid"],
         "controller": true, "blockOwnerDeletion": true,
     })
+}
+
+/// The class by which Pods are evicted.
+pub(crate) fn quality(spec: &Value) -> &'static str {
+    let containers = || spec["containers"].as_array().into_iter().flatten();
+    let set = |what: &str| containers().any(|c| c["resources"][what].as_object().is_some_and(|all| !all.is_empty()));
+    let equal = containers().all(|c| {
+        let (requests, limits) = (&c["resources"]["requests"], &c["resources"]["limits"]);
+        ["cpu", "memory"].iter().all(|name| !limits[*name].is_null() && requests[*name] == limits[*name])
+    });
+    match (set("requests") || set("limits"), equal) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
 }
 
 fn image(pod: &Value) -> Value {
@@ -142,42 +157,4 @@ pub(crate) fn namespace(name: &str) -> Value {
         "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
         "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" },
     })
-}
-
-/// Fills in what the API server fills in for a Deployment.
-pub(crate) fn default_deployment(deployment: &mut Value) {
-    let spec = &mut deployment["spec"];
-    let mut default = |field: &str, value: Value| {
-        if spec[field].is_null() {
-            spec[field] = value;
-        }
-    };
-    default("replicas", json!(1));
-    default("revisionHistoryLimit", json!(10));
-    default("progressDeadlineSeconds", json!(600));
-    default("strategy", json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": "25%", "maxUnavailable": "25%" } }));
-    let template = &mut spec["template"]["spec"];
-    for (field, value) in [
-        ("restartPolicy", json!("Always")),
-        ("terminationGracePeriodSeconds", json!(30)),
-        ("dnsPolicy", json!("ClusterFirst")),
-        ("schedulerName", json!("default-scheduler")),
-        ("securityContext", json!({})),
-    ] {
-        if template[field].is_null() {
-            template[field] = value;
-        }
-    }
-    for container in template["containers"].as_array_mut().into_iter().flatten() {
-        for (field, value) in [
-            ("imagePullPolicy", json!("IfNotPresent")),
-            ("resources", json!({})),
-            ("terminationMessagePath", json!("/dev/termination-log")),
-            ("terminationMessagePolicy", json!("File")),
-        ] {
-            if container[field].is_null() {
-                container[field] = value;
-            }
-        }
-    }
 }
