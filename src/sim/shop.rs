@@ -32,6 +32,11 @@ impl Sizes {
             Some(total) => Self { baseline: total - (total / 4).max(1), canary: (total / 4).max(1) },
         }
     }
+
+    /// Nodes for all of it, over three zones: six, or one for every 60 Pods.
+    fn nodes(self) -> usize {
+        ((self.baseline + self.canary) as usize).div_ceil(60).next_multiple_of(3).max(6)
+    }
 }
 
 pub(crate) fn canary_key() -> Key {
@@ -142,6 +147,10 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
         cluster.seat(Kind::Crd, definition(kind), &since);
     }
+    for index in 0..sizes.nodes() {
+        cluster.seat(Kind::Node, super::kubernetes::node(index), &since);
+    }
+    cluster.learn_nodes();
     cluster.seat(Kind::Service, service(), &since);
     cluster.seat(Kind::DestinationRule, subsets(), &since);
     cluster.seat(Kind::VirtualService, route(), &since);

@@ -39,7 +39,11 @@ impl Cluster {
                 return Err(Status::not_found(Kind::Namespace.resource(), &namespace));
             };
             if !found.value()["metadata"]["deletionTimestamp"].is_null() {
-                return Err(Status::forbidden(resource, Some(&namespace), &name, "create"));
+                let message = format!(
+                    "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+                    resource.qualified()
+                );
+                return Err(Status::refused(resource, &name, message));
             }
             object["metadata"]["namespace"] = json!(namespace);
         }
@@ -54,6 +58,9 @@ impl Cluster {
         object["apiVersion"] = json!(resource.kind.resource().api_version(resource.kind.resource().versions[0]));
         defaults::complete(resource.kind, &name, &mut object);
         validate(resource, &name, &object)?;
+        if resource.kind == Kind::Pod {
+            self.quota_allows(&namespace, &name, &object["spec"]).map_err(|why| Status::refused(resource, &name, why))?;
+        }
         let time = self.now.text();
         self.stamp(resource.kind, &mut object, &time);
         let writer = Writer { manager: write.manager, api_version: text(&write.body["apiVersion"]), subresource: None, time: &time };
@@ -62,10 +69,6 @@ impl Cluster {
         if !write.dry_run {
             let stored = self.store.put(resource.kind, object);
             object = stored.value();
-            if resource.kind == Kind::Pod {
-                let version = stored.labels.get("version").cloned().unwrap_or_default();
-                self.adopt(&at, &stored.uid, None, &version);
-            }
             self.noticed(resource.kind, &at);
         }
         Ok((StatusCode::CREATED, object))

@@ -1,6 +1,7 @@
 //! Deletion, and what goes with its owner.
 
 use super::cluster::{Cluster, Job, count};
+use super::pods::SetPods;
 use super::resources::Kind;
 use super::status::Status;
 use super::store::Key;
@@ -41,34 +42,62 @@ impl Cluster {
                 let shown = self.delete_namespace(&at);
                 return Ok((StatusCode::OK, shown));
             }
-            Kind::Deployment => self.delete_deployment(&at, &object.uid),
-            Kind::ReplicaSet => self.delete_set(&at, &object.uid),
+            Kind::Deployment => self.delete_deployment(&at, &object.uid, orphans(&write.body)),
+            Kind::ReplicaSet => self.delete_set(&at, &object.uid, orphans(&write.body)),
             kind => {
                 self.store.remove(kind, &at);
             }
         }
+        match resource.kind {
+            Kind::Node => self.learn_nodes(),
+            Kind::ResourceQuota => self.learn_quotas(),
+            _ => {}
+        }
         Ok((StatusCode::OK, done))
     }
 
-    fn delete_deployment(&mut self, at: &Key, uid: &Arc<str>) {
+    fn delete_deployment(&mut self, at: &Key, uid: &Arc<str>, orphan: bool) {
         self.store.remove(Kind::Deployment, at);
-        let sets: Vec<(Key, Arc<str>)> = self
-            .store
-            .objects(Kind::ReplicaSet)
-            .iter()
-            .filter(|(set, object)| set.0 == at.0 && object.value()["metadata"]["ownerReferences"][0]["uid"] == **uid)
-            .map(|(set, object)| (set.clone(), Arc::clone(&object.uid)))
-            .collect();
-        for (set, uid) in sets {
-            self.delete_set(&set, &uid);
+        let owned = |set: &SetPods| set.owner.as_ref().is_some_and(|owner| owner.kind == "Deployment" && owner.key == *at);
+        let sets: Vec<(Arc<str>, Key)> =
+            self.sets.iter().filter(|(_, s)| owned(s)).map(|(uid, s)| (Arc::clone(uid), s.at.clone())).collect();
+        for (set, at) in sets {
+            let of = self.store.get(Kind::ReplicaSet, &at).map(|object| object.value());
+            if of.is_none_or(|of| of["metadata"]["ownerReferences"][0]["uid"] != **uid) {
+                continue;
+            }
+            if orphan {
+                self.disown(Kind::ReplicaSet, &at);
+                self.know_set(&at);
+            } else {
+                self.delete_set(&at, &set, false);
+            }
         }
     }
 
-    fn delete_set(&mut self, at: &Key, uid: &Arc<str>) {
+    fn delete_set(&mut self, at: &Key, uid: &Arc<str>, orphan: bool) {
         self.store.remove(Kind::ReplicaSet, at);
-        for pod in self.sets.remove(uid).unwrap_or_default() {
-            self.stop_pod(&pod);
+        let Some(set) = self.sets.get(uid).cloned() else { return };
+        for pod in &set.pods {
+            if orphan {
+                self.assign(pod, None);
+                self.disown(Kind::Pod, pod);
+            } else {
+                self.stop_pod(pod);
+            }
         }
+        self.sets.remove(uid);
+        if let Some(owner) = set.owner.filter(|owner| owner.kind == "Deployment") {
+            self.enqueue(owner.key);
+        }
+    }
+
+    fn disown(&mut self, kind: Kind, at: &Key) {
+        self.update(kind, at, |object| {
+            if let Some(metadata) = object["metadata"].as_object_mut() {
+                metadata.remove("ownerReferences");
+            }
+        });
     }
 
     fn delete_namespace(&mut self, at: &Key) -> Value {
@@ -81,14 +110,20 @@ impl Cluster {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.resource().namespaced) {
             let inside: Vec<Key> = self.store.objects(kind).keys().filter(|at| at.0 == name).cloned().collect();
             for at in inside {
-                if kind == Kind::Pod {
-                    self.remove_pod(&at);
-                } else {
-                    self.store.remove(kind, &at);
+                let removed = self.store.remove(kind, &at);
+                match kind {
+                    Kind::Pod => self.forget_pod(&at),
+                    Kind::ReplicaSet => drop(removed.and_then(|set| self.sets.remove(&set.uid))),
+                    _ => {}
                 }
             }
         }
         self.plan(1000, Job::NamespaceGone(name));
         self.store.get(Kind::Namespace, at).map_or(Value::Null, |namespace| namespace.value())
     }
+}
+
+/// Whether what it owns is to stay.
+fn orphans(options: &Value) -> bool {
+    options["propagationPolicy"] == "Orphan" || options["orphanDependents"] == true
 }

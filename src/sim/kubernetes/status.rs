@@ -116,6 +116,11 @@ impl Status {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
+    /// Forbidden for a reason that is not a missing right: a quota, a namespace that goes.
+    pub(crate) fn refused(resource: &Resource, name: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
+    }
+
     /// A watch or a list of a version that is no longer known.
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)

@@ -4,6 +4,7 @@ use super::cluster::{Cluster, count, text};
 use super::defaults;
 use super::managed::{self, Writer};
 use super::patch::{self, Unpatchable};
+use super::pods::Pod;
 use super::resources::{Kind, Resource, Target};
 use super::status::Status;
 use super::store::{Key, key};
@@ -199,10 +200,33 @@ impl Cluster {
         Ok(())
     }
 
-    /// Wakes the controllers that care.
+    /// Wakes the controllers that care about a write.
     pub(crate) fn noticed(&mut self, kind: Kind, at: &Key) {
-        if kind == Kind::Deployment {
-            self.enqueue(at.clone());
+        match kind {
+            Kind::Deployment => self.enqueue(at.clone()),
+            Kind::ReplicaSet => {
+                self.know_set(at);
+                self.wake_owner(at);
+            }
+            Kind::Pod if self.pods.contains_key(at) => self.pod_edited(at),
+            Kind::Pod => {
+                if let Some(object) = self.store.get(kind, at) {
+                    let pod = Pod::new(&object.uid, &object.value(), &object.labels, self.now.t);
+                    self.adopt(at, pod);
+                }
+            }
+            Kind::Node => self.learn_nodes(),
+            Kind::ResourceQuota => self.learn_quotas(),
+            _ => {}
+        }
+    }
+
+    /// A ReplicaSet that somebody else changed is put right by its Deployment.
+    fn wake_owner(&mut self, set: &Key) {
+        let Some(object) = self.store.get(Kind::ReplicaSet, set) else { return };
+        let owner = self.sets.get(&object.uid).and_then(|set| set.owner.clone());
+        if let Some(owner) = owner.filter(|owner| owner.kind == "Deployment") {
+            self.enqueue(owner.key);
         }
     }
 }
