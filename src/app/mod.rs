@@ -5,6 +5,7 @@ pub mod effect;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod flow_tests;
+mod failing;
 mod gates;
 pub mod instances;
 pub mod key;

@@ -37,6 +37,9 @@ const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let mut reasons = Vec::new();
     sources(model, now, &mut reasons);
+    if model.platform.freshness(now.wall).usable() {
+        reasons.extend(super::failing::reasons(model));
+    }
     for gate in model.gates.iter().filter(|g| g.counts) {
         let verdict = gate.verdict();
         if verdict != Verdict::Go {

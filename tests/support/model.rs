@@ -103,6 +103,7 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         held: secs(120),
         bad: Duration::ZERO,
         why: format!("{} of 60 samples good", if good { 60 } else { 52 }),
+        lasting: false,
     };
     let mut line = wandering(value, spread, newest);
     *line.values.last_mut().unwrap() = Some(value);
@@ -147,6 +148,7 @@ pub fn gates() -> Vec<Gate> {
                 held: secs(0),
                 bad: secs(0),
                 why: "3 of 3 ready".into(),
+                lasting: false,
             },
             baseline: None,
             series: None,
