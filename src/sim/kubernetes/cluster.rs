@@ -50,6 +50,8 @@ pub(crate) struct Cluster {
     /// Deployments with a reconcile already due.
     pub(crate) queued: HashSet<Key>,
     pub(crate) crashes: Crashes,
+    /// Pods are as large as those of real clusters: for load tests.
+    pub(crate) full_size: bool,
     events: VecDeque<Key>,
     due: Vec<(i64, Job)>,
 }
@@ -64,6 +66,7 @@ impl Cluster {
             sets: HashMap::new(),
             queued: HashSet::new(),
             crashes: Crashes::default(),
+            full_size: false,
             events: VecDeque::new(),
             due: Vec::new(),
         }

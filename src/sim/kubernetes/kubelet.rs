@@ -53,6 +53,9 @@ impl Cluster {
     pub(crate) fn create_pod(&mut self, set: &Value, deployment: &Key) {
         let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
         let mut pod = objects::pod(set, &name);
+        if self.full_size {
+            super::full_size::fill_out(&mut pod);
+        }
         let created = self.now.text();
         self.stamp(&mut pod, &created);
         let set_uid: Arc<str> = Arc::from(text(&set["metadata"]["uid"]));

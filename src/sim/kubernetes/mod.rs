@@ -4,6 +4,7 @@ pub(crate) mod api;
 mod cluster;
 mod controllers;
 mod discovery;
+mod full_size;
 mod kubelet;
 mod managed;
 mod objects;
