@@ -13,6 +13,7 @@ mod life;
 mod link;
 mod login;
 mod objects;
+mod page;
 mod patch;
 mod pods;
 mod proxy;

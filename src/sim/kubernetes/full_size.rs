@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
 /// Variables that an injector adds to the first container.
-const VARIABLES: usize = 22;
+const VARIABLES: usize = 19;
 
 /// What is the same in all Pods.
 struct Parts {
