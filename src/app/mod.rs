@@ -13,6 +13,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod split;
 mod tour;
 pub mod update;
 pub mod verdict;

@@ -22,6 +22,7 @@ mod patch;
 mod pods;
 mod proxy;
 mod revisions;
+mod rolling;
 pub mod sample;
 mod scope;
 mod watch;
