@@ -65,7 +65,7 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
         Some(path) => Some(Calls::create(path).map_err(|cause| SimError::file(path, cause))?),
         None => None,
     };
-    let prelude = options.scene.script().prelude;
+    let prelude = options.script().prelude;
     let clock = Arc::new(SimClock::new(options.seed, options.speed, options.freeze_clock, prelude, machine_now()));
     let board = Arc::new(Switchboard::new(options.seed));
     let tsdb = Arc::new(RwLock::new(Tsdb::new()));
@@ -77,7 +77,7 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     let (platform, platform_address) = bind(options.listen).await?;
     let (backend, backend_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
     let endpoints =
-        Endpoints::new(format!("https://{platform_address}"), format!("http://{backend_address}"), identity.ca_pem, board.token());
+        Endpoints::new(format!("https://{platform_address}"), format!("http://{backend_address}"), identity.ca_pem, board.token(), options.routing);
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
