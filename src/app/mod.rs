@@ -14,6 +14,7 @@ pub mod msg;
 pub mod prompt;
 pub mod rows;
 mod split;
+pub mod single;
 mod tour;
 pub mod update;
 pub mod verdict;
