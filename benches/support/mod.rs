@@ -52,6 +52,7 @@ fn spec() -> ServiceSpec {
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         gates: vec![],
+        with: vec![],
     }
 }
 

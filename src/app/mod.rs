@@ -12,6 +12,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+pub mod targets;
 mod tour;
 pub mod update;
 pub mod verdict;

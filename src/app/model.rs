@@ -354,6 +354,10 @@ pub struct Model {
     pub mode: Mode,
     /// Boot clock of the last key: idle cockpits disarm.
     pub last_key: Duration,
+    /// Other services that are shown beside it, in the order of the configuration.
+    pub targets: Vec<super::targets::Target>,
+    /// Another service that what is said now is about.
+    pub about: Option<String>,
     /// The platform connection.
     pub platform: SourceHealth,
     /// The metrics connection.

@@ -43,6 +43,13 @@ pub enum Msg {
         /// For people: `asleep 14m02s`.
         what: String,
     },
+    /// The platform of another service changed; coalesced.
+    TargetPlatform {
+        /// Name of the service.
+        target: String,
+        /// In order.
+        updates: Vec<PlatformUpdate>,
+    },
     /// The platform changed; coalesced.
     Platform(Vec<PlatformUpdate>),
     /// The metrics backend answered.

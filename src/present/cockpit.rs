@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{events, gates, instances, operation, run, traffic};
+use super::{events, gates, instances, operation, run, targets, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Track, Verdict};
@@ -16,6 +16,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let wide = sight.tier >= Tier::Medium;
     let mut panels = Vec::new();
     panels.push(split(sight, body.take_top(if wide { 3 } else { 2 })));
+    let others = targets::rows(sight, false);
+    if others > 0 && body.height > others + 8 {
+        panels.push(targets::panel(sight, body.take_top(others)));
+    }
     match sight.tier {
         Tier::Large => large(sight, body, &mut panels),
         Tier::Medium => medium(sight, body, &mut panels),

@@ -24,6 +24,7 @@ mod run;
 mod sight;
 mod status;
 mod step;
+mod targets;
 mod timeline;
 mod traffic;
 

@@ -65,6 +65,7 @@ impl Rig {
             },
             requests: String::new(),
             gates: vec![],
+            with: vec![],
         }
     }
 

@@ -236,6 +236,7 @@ impl Place {
             },
             requests: String::new(),
             gates: vec![],
+            with: vec![],
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) fn spec() -> ServiceSpec {
         },
         requests: String::new(),
         gates: vec![],
+        with: vec![],
     }
 }
 

@@ -32,6 +32,11 @@ const AWAY: Duration = Duration::from_secs(30);
 /// The heartbeat of a platform watch.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The connection of a service's platform, before it answered.
+pub(super) fn platform_health(spec: &ServiceSpec) -> SourceHealth {
+    SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT)
+}
+
 impl Model {
     /// A cockpit that knows its service and nothing else yet.
     #[must_use]
@@ -43,13 +48,15 @@ impl Model {
         } else {
             Mode::Observe
         };
-        let platform = SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT);
+        let platform = platform_health(&spec);
         let metrics = SourceHealth::new(spec.metrics.clone(), "prom", spec.scrape_interval);
         Self {
             spec,
             options,
             mode,
             last_key: now.boot,
+            targets: vec![],
+            about: None,
             platform,
             metrics,
             picture: Picture::default(),
@@ -87,7 +94,8 @@ impl Model {
 
     /// Tells the operator.
     pub(super) fn say(&mut self, level: Level, text: &str) {
-        let text = clean_bounded(text, 300);
+        let about = self.about.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+        let text = clean_bounded(&format!("{about}{text}"), 300);
         if self.messages.back().is_some_and(|m| m.text == text && m.level == level) {
             if let Some(last) = self.messages.back_mut() {
                 last.at = self.now.wall;
@@ -155,6 +163,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Woke { what } => observe::woke(model, stamp, what),
+        Msg::TargetPlatform { target, updates } => {
+            observe::target(model, stamp, target, updates);
+            Vec::new()
+        }
         Msg::Platform(updates) => {
             observe::platform(model, stamp, updates);
             Vec::new()
