@@ -1,6 +1,7 @@
 //! The vocabulary. Names nothing else of ours and nothing of the outside world.
 
 pub mod action;
+pub mod alert;
 pub mod backoff;
 pub mod canonical;
 pub mod criterion;
