@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{AlertsSpec, Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -21,16 +21,15 @@ pub(super) fn read(
     let mut names: Vec<String> = vec![];
     let mut services = vec![];
     for table in top.tables("service", "[[service]]") {
-        if let Some(alerts_name) = table.text("alerts") {
-            alerts.find(&table, &alerts_name);
-        }
+        let watched = table.text("alerts").and_then(|name| alerts.find(&table, &name));
         if let Some(name) = table.required_name("name") {
             if names.contains(&name.value) {
                 table.source().report("duplicate-name", name.span, format!("a second [[service]] is named {:?}", name.value), None);
             }
             names.push(name.value);
         }
-        services.extend(service(&table, platforms, metrics));
+        let alerts = watched.map(|c| AlertsSpec { source: c.name.as_str().into(), matchers: c.matchers.clone() });
+        services.extend(service(&table, platforms, metrics).map(|spec| ServiceSpec { alerts, ..spec }));
         table.finish();
     }
     services
@@ -66,6 +65,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         protection: platform.protection,
         metrics: connection.name.as_str().into(),
         scrape_interval: connection.scrape_interval,
+        alerts: None,
         baseline,
         canary,
         route: route?,
