@@ -188,6 +188,37 @@ pub struct SilenceDraft {
     pub comment: String,
 }
 
+/// An act on an alerts source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "act")]
+pub enum AlertAct {
+    /// Make a silence.
+    Silence {
+        /// Which.
+        draft: SilenceDraft,
+    },
+    /// End one, as it was seen.
+    Expire {
+        /// Which.
+        seen: Silence,
+    },
+}
+
+impl AlertAct {
+    /// What it does, for people: `silence CheckoutP99High for 30m`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Silence { draft } => {
+                let name = draft.matchers.iter().find(|m| m.name == "alertname").map_or("alerts", |m| m.value.as_str());
+                let minutes = (draft.ends_at - draft.starts_at).num_minutes();
+                format!("silence {name} for {minutes}m")
+            }
+            Self::Expire { seen } => format!("end silence {} of {}", seen.id.get(..8).unwrap_or(&seen.id), seen.created_by),
+        }
+    }
+}
+
 /// What marks a silence as made by one operation of a run: `gonogo <run> <op>`.
 #[must_use]
 pub fn stamp(run: &str, op: &str) -> String {

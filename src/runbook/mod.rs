@@ -10,6 +10,7 @@ pub mod pin;
 pub mod plan;
 mod question;
 pub mod record;
+pub mod side;
 pub mod rules;
 pub mod state;
 pub mod story;
