@@ -17,7 +17,8 @@ pub struct Endpoints {
     pub prometheus_url: String,
     /// The Alertmanager API, `http://127.0.0.1:…`.
     pub alertmanager_url: String,
-    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics, alerts}}`; the counts are since the start.
+    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics, alerts}, asked}`; the counts are
+    /// since the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
     pub clock_url: String,
     /// The authority that signed the API's certificate, PEM.
     pub ca_pem: String,

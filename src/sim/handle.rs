@@ -133,6 +133,7 @@ fn clock_route(clock: &Arc<SimClock>, board: &Arc<Switchboard>) -> Router {
             "requests": {
                 "platform": board.asked(Face::Platform), "metrics": board.asked(Face::Metrics), "alerts": board.asked(Face::Alerts),
             },
+            "asked": board.tally.json(),
         });
         async move { Json(body) }
     };

@@ -19,6 +19,7 @@ mod rng;
 mod scene;
 mod shop;
 mod switchboard;
+mod tally;
 mod tls;
 mod traffic;
 mod world;

@@ -41,6 +41,8 @@ pub(crate) struct Switchboard {
     /// By face, in the order of [`Face::ALL`].
     cuts: [watch::Sender<u64>; 3],
     asked: [AtomicU64; 3],
+    /// Requests and bytes by what was asked for.
+    pub(crate) tally: super::tally::Tally,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,6 +58,7 @@ impl Switchboard {
             token: Mutex::new(token),
             cuts: [(); 3].map(|()| watch::Sender::new(0)),
             asked: Default::default(),
+            tally: super::tally::Tally::default(),
         }
     }
 

@@ -114,6 +114,7 @@ impl World {
             pictures: VecDeque::new(),
             late_alerts: VecDeque::new(),
         };
+        world.cluster.full_size = options.instances.is_some();
         shop::furnish(&mut world.cluster, sizes);
         world.collect();
         let zero = world.clock.wall_at(0);
