@@ -1,5 +1,6 @@
 //! The Elm core: the only place where state changes.
 
+pub mod alerts;
 pub mod command;
 pub mod effect;
 #[cfg(test)]

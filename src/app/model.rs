@@ -1,5 +1,6 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
+use super::alerts::AlertBoard;
 use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
@@ -362,6 +363,8 @@ pub struct Model {
     pub platform: SourceHealth,
     /// The metrics connection.
     pub metrics: SourceHealth,
+    /// The alerts connection and what it told; `None`: the service has none.
+    pub alerts: Option<AlertBoard>,
     /// What the platform shows.
     pub picture: Picture,
     /// Expressions, by text.

@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{AlertsSpec, Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -22,9 +22,7 @@ pub(super) fn read(
     let mut services = vec![];
     let mut with = vec![];
     for table in top.tables("service", "[[service]]") {
-        if let Some(alerts_name) = table.text("alerts") {
-            alerts.find(&table, &alerts_name);
-        }
+        let watched = table.text("alerts").and_then(|name| alerts.find(&table, &name));
         if let Some(name) = table.required_name("name") {
             if names.contains(&name.value) {
                 table.source().report("duplicate-name", name.span, format!("a second [[service]] is named {:?}", name.value), None);
@@ -32,9 +30,10 @@ pub(super) fn read(
             names.push(name.value);
         }
         let others = table.texts("with");
+        let alerts = watched.map(|c| AlertsSpec { source: c.name.as_str().into(), matchers: c.matchers.clone() });
         if let Some(service) = service(&table, platforms, metrics) {
             with.push((services.len(), table.source(), others));
-            services.push(service);
+            services.push(ServiceSpec { alerts, ..service });
         }
         table.finish();
     }
@@ -113,6 +112,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         protection: platform.protection,
         metrics: connection.name.as_str().into(),
         scrape_interval: connection.scrape_interval,
+        alerts: None,
         baseline,
         canary,
         route: route?,

@@ -7,7 +7,7 @@ use super::mailbox::Mailbox;
 use crate::app::targets::Target;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
-use crate::port::{Journal, Metrics, Platform};
+use crate::port::{Alerts, Journal, Metrics, Platform};
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Ports {
     pub targets: Vec<(ServiceSpec, Arc<dyn Platform>)>,
     /// The metrics backend.
     pub metrics: Arc<dyn Metrics>,
+    /// The alerts source, where the service has one.
+    pub alerts: Option<Arc<dyn Alerts>>,
     /// The record.
     pub journal: Arc<dyn Journal>,
     /// Time.

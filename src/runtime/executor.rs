@@ -2,6 +2,7 @@
 
 use super::core::Ports;
 use super::journal::{Ask, SeatProof};
+use super::side;
 use crate::app::effect::Span;
 use crate::app::msg::MetricsAnswer;
 use crate::app::{Effect, Msg};
@@ -128,6 +129,22 @@ impl Executor {
                     };
                     Msg::Answered { ticket, result }
                 });
+            }
+            Effect::ReadAlerts { ticket } => {
+                let alerts = self.ports.alerts.clone();
+                self.spawn(async move { Msg::AlertsRead { ticket, result: side::read(alerts).await } });
+            }
+            Effect::ReadRules { ticket } => {
+                let metrics = self.ports.metrics.clone();
+                self.spawn(async move { Msg::RulesRead { ticket, result: metrics.alert_rules().await } });
+            }
+            Effect::SendSide { ticket, act, stamp, .. } => {
+                let (ports, proof) = (self.ports.clone(), self.proof.clone());
+                self.spawn(async move { Msg::SideSent { ticket, result: side::send(&ports, &proof, act, stamp).await } });
+            }
+            Effect::FindSide { ticket, act, stamp } => {
+                let alerts = self.ports.alerts.clone();
+                self.spawn(async move { Msg::SideFound { ticket, result: side::find(alerts, act, stamp).await } });
             }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}

@@ -57,6 +57,7 @@ pub fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
         with: vec![],
     }
@@ -526,6 +527,7 @@ pub fn baking() -> Model {
     Model {
         targets: vec![],
         about: None,
+        alerts: None,
         spec: spec(),
         options: Options {
             operator: "mira".into(),

@@ -29,6 +29,7 @@ pub(super) fn spec() -> ServiceSpec {
             canary_subset: "canary".to_owned(),
         },
         requests: String::new(),
+        alerts: None,
         gates: vec![],
         with: vec![],
     }

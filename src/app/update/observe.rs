@@ -123,6 +123,9 @@ pub(super) fn no_future(model: &mut Model, stamp: &Stamp) {
     let clamp = |at: &mut Option<DateTime<Utc>>| *at = at.map(|at| at.min(now));
     clamp(&mut model.platform.newest);
     clamp(&mut model.metrics.newest);
+    if let Some(board) = &mut model.alerts {
+        clamp(&mut board.source.newest);
+    }
     model.panels.values_mut().for_each(|p| clamp(&mut p.newest));
     if let Some(share) = &mut model.observed.share {
         share.newest = share.newest.min(now);
@@ -136,6 +139,9 @@ pub(super) fn woke(model: &mut Model, stamp: &Stamp, what: &str) -> Vec<Effect> 
         panel.due = stamp.boot;
     }
     model.observed.due = stamp.boot;
+    if let Some(board) = &mut model.alerts {
+        board.ask_now(stamp.boot);
+    }
     let mut effects = run::feed(model, stamp, Input::ClockJumped { what: what.to_owned() });
     effects.push(Effect::Refresh);
     effects

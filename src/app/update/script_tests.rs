@@ -32,6 +32,7 @@ fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "requests".into(),
+        alerts: None,
         gates: vec![],
         with: vec![],
     }
