@@ -207,7 +207,7 @@ impl World {
     /// A write of another client inside the simulated world.
     fn act(&mut self, path: &str, verb: Verb, body: &Value, manager: &str) {
         let Some(target) = Target::parse(path) else { return };
-        let write = Write { target: &target, verb, body, manager, dry_run: false };
+        let write = Write { target: &target, verb, body, manager, dry_run: false, force: false };
         if let Err(status) = self.write(&write) {
             tracing::debug!(?status, path, "an act inside the simulation was refused");
         }

@@ -1,6 +1,7 @@
 //! The simulated Kubernetes: an API server with its watch cache, and small controllers behind it.
 
 pub(crate) mod api;
+mod apply;
 mod cluster;
 mod conditions;
 mod create;
@@ -9,6 +10,7 @@ mod delete;
 mod deployment;
 mod discovery;
 mod events;
+mod fields;
 mod kubelet;
 mod managed;
 mod objects;
@@ -22,6 +24,7 @@ mod resources;
 mod review;
 mod rolling;
 mod scheduler;
+mod schema;
 mod status;
 mod store;
 mod table;

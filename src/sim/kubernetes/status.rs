@@ -87,6 +87,20 @@ impl Status {
             .about(resource, name)
     }
 
+    /// Server-side apply of fields that others own.
+    pub(crate) fn apply_conflict(message: String, causes: Value) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message).causes(causes)
+    }
+
+    /// Parameters that do not fit the patch.
+    pub(crate) fn bad_options(field: &str, why: &str) -> Self {
+        let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {field}: {why}");
+        let reason = if why.starts_with("Required") { "FieldValueRequired" } else { "FieldValueForbidden" };
+        let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        status.details = json!({ "group": "meta.k8s.io", "kind": "PatchOptions" });
+        status.causes(json!([{ "reason": reason, "message": why, "field": field }]))
+    }
+
     /// A JSON patch that does not apply, a failed `test` included. The real server says no more than this.
     pub(crate) fn patch_does_not_apply() -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "the server rejected our request due to an error in our request")
