@@ -7,7 +7,7 @@ use super::resources::{Kind, Target};
 use super::review::{Question, namespace_from_protobuf};
 use super::status::Status;
 use super::write::{Answer, Verb, Write};
-use super::{discovery, watch};
+use super::{discovery, openapi, watch};
 use crate::sim::calls::{Call, CallKind, CallResult, Calls};
 use crate::sim::clock::SimClock;
 use crate::sim::fault::FaultKind;
@@ -126,6 +126,9 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     if asked.path.starts_with("/apis/authorization.k8s.io/v1/") || asked.path.starts_with("/apis/authentication.k8s.io/v1/") {
         return review(&api, asked).await.unwrap_or_else(IntoResponse::into_response);
     }
+    if let Some(path) = asked.path.strip_prefix("/apis/metrics.k8s.io/v1beta1/") {
+        return usage(&api, path, &asked).unwrap_or_else(IntoResponse::into_response);
+    }
     let Some(target) = Target::parse(&asked.path) else { return Status::no_such_path().into_response() };
     let answer = match (asked.method.clone(), target.name.is_some()) {
         (Method::GET, _) if asked.flag("watch") => watch_stream(&api, target, &asked),
@@ -157,6 +160,8 @@ fn discover(path: &str, accept: &str) -> Option<Response> {
             let kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
             return Some(([(CONTENT_TYPE, kind)], discovery::aggregated(parts[0] == "api").to_string()).into_response());
         }
+        ["openapi", "v3"] => openapi::index(),
+        ["openapi", "v3", ..] => openapi::document(&parts[2..].join("/"))?,
         ["api"] => discovery::core_versions(),
         ["apis"] => discovery::group_list(),
         ["api", version] => discovery::resource_list("", version)?,
@@ -165,6 +170,18 @@ fn discover(path: &str, accept: &str) -> Option<Response> {
         _ => return None,
     };
     Some(Json(body).into_response())
+}
+
+/// What Pods and Nodes use.
+fn usage(api: &Api, path: &str, asked: &Asked) -> Result<Response, Status> {
+    if asked.method != Method::GET {
+        return Err(Status::method_not_allowed());
+    }
+    let selection = Selection::by_labels(&asked.query)?;
+    let path: Vec<&str> = path.split('/').collect();
+    let found = api.world().cluster.usage_api(&path, &|labels| selection.takes_labels(labels));
+    let name = path.last().copied().unwrap_or("");
+    found.map(|body| Json(body).into_response()).ok_or_else(|| Status::no_usage(name))
 }
 
 /// Access reviews and who-am-I.

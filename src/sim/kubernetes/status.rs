@@ -39,6 +39,11 @@ impl Status {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)
     }
 
+    /// No metrics of a Pod or Node.
+    pub(crate) fn no_usage(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("podmetrics.metrics.k8s.io \"{name}\" not found"))
+    }
+
     pub(crate) fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
     }

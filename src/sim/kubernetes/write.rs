@@ -225,7 +225,19 @@ impl Cluster {
     /// Wakes the controllers that care about a write.
     pub(crate) fn noticed(&mut self, kind: Kind, at: &Key) {
         match kind {
-            Kind::Deployment => self.enqueue(at.clone()),
+            Kind::Deployment => {
+                self.enqueue(at.clone());
+                self.learn_load(at);
+                self.touch_budgets(&at.0);
+            }
+            Kind::Service => {
+                self.learn_service(at);
+                self.touch_routes();
+            }
+            Kind::Pdb => self.learn_budgets(&at.0),
+            Kind::Hpa => self.learn_autoscaler(at),
+            Kind::Gateway => self.program_gateway(at),
+            Kind::HttpRoute => self.touch_route(at),
             Kind::ReplicaSet => {
                 self.know_set(at);
                 self.wake_owner(at);
