@@ -1,5 +1,6 @@
 //! The simulated Kubernetes: an API server with its watch cache, and small controllers behind it.
 
+mod admission;
 pub(crate) mod api;
 mod apply;
 mod autoscaler;
