@@ -15,6 +15,7 @@ mod discovery;
 mod endpoints;
 mod events;
 mod fields;
+mod full_size;
 mod gateway;
 mod kubelet;
 mod managed;
