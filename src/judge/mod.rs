@@ -1,5 +1,6 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;
