@@ -5,6 +5,7 @@ mod cluster;
 mod controllers;
 mod discovery;
 mod kubelet;
+mod logs;
 mod managed;
 mod objects;
 mod patch;
