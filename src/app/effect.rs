@@ -26,13 +26,19 @@ pub enum Effect {
     Plan {
         /// Comes back with the answer.
         ticket: Ticket,
+        /// The service it is for; the cockpit's own when absent.
+        target: Option<String>,
         /// What.
         action: Action,
     },
-    /// Read the route now.
-    ReadRoute {
+    /// Read what an action changes, now.
+    Read {
         /// Comes back with the answer.
         ticket: Ticket,
+        /// The service it is for; the cockpit's own when absent.
+        target: Option<String>,
+        /// The action, with every part fixed.
+        action: Action,
     },
     /// Send one write, once.
     Send {

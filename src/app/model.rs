@@ -218,8 +218,8 @@ pub struct RunView {
 pub struct ActFeedback {
     /// `canary 25% -> 50%`.
     pub what: String,
-    /// The weight asked for.
-    pub weight: Percent,
+    /// The weight asked for, where it was about that.
+    pub weight: Option<Percent>,
     /// When it was sent (wall).
     pub sent: Option<DateTime<Utc>>,
     /// How long the platform took to accept.

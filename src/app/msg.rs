@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::update::Request;
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, Route, RunId, Series, Stamp, Ticket};
+use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
 use crate::runbook::io::{AppendRefusal, Command};
 use chrono::{DateTime, Utc};
 
@@ -105,12 +105,12 @@ pub enum Msg {
         /// The plan.
         result: Result<Box<ActionPlan>, Failure>,
     },
-    /// The route was read.
-    RouteRead {
+    /// What an action changes was read.
+    SubjectRead {
         /// Of the request.
         ticket: Ticket,
         /// What is there.
-        result: Result<Box<Route>, Failure>,
+        result: Result<Box<Subject>, Failure>,
     },
     /// A write was answered, or not.
     Sent {

@@ -77,7 +77,8 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         return;
     }
     let Some(route) = &model.picture.route else {
-        let text = format!("virtualservice/{} does not exist", model.spec.route.virtualservice);
+        let Some(object) = model.spec.route.object() else { return };
+        let text = format!("{object} does not exist");
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };

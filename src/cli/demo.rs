@@ -220,7 +220,7 @@ impl ScriptedOperator {
                 }
             }
             Some(Question::Act { action, .. }) => match self.promotions.front() {
-                Some((at, to)) if now >= *at && action.weight() == *to => {
+                Some((at, to)) if now >= *at && action.weight() == Some(*to) => {
                     let (confirm, to) = (to.to_string(), *to);
                     if model.blocked.iter().all(|b| b.starts_with("OBSERVE")) {
                         self.promotions.pop_front();

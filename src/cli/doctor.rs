@@ -120,11 +120,11 @@ async fn connected(wired: &Wired, report: &mut Report) {
     for (right, what) in [
         (Right::Watch, "list and watch workloads and instances"),
         (Right::ReadRoute, "read the route"),
-        (Right::WriteRoute, "change the route"),
+        (Right::Act(wired.spec.route.way_back().kind()), "change what it takes to go back"),
     ] {
         match wired.kubernetes.may(right).await {
             Ok(Preflight::Accepted) => report.add("rights", Mark::Ok, what),
-            Ok(Preflight::Refused { why }) if right == Right::WriteRoute => {
+            Ok(Preflight::Refused { why }) if matches!(right, Right::Act(_)) => {
                 report.add("rights", Mark::Warn, format!("{what}: no ({why}); fine for watching, promote and back-out will be refused"));
             }
             Ok(Preflight::Refused { why }) => report.bad("rights", Exit::Refused, format!("{what}: no ({why})")),
@@ -133,7 +133,8 @@ async fn connected(wired: &Wired, report: &mut Report) {
         }
     }
     match wired.kubernetes.read_route().await {
-        Ok(route) => match &route.trouble {
+        Ok(None) => report.add("route", Mark::Ok, "nothing splits traffic: it follows the instances that are ready"),
+        Ok(Some(route)) => match &route.trouble {
             Some(trouble) => report.bad("route", Exit::Refused, trouble.clone()),
             None => {
                 let share = route.canary_share().map_or_else(|| "?".into(), |s| format!("{s:.0}%"));

@@ -4,7 +4,7 @@ use super::args::{Global, Plan};
 use super::exit::{Exit, Failed, Outcome};
 use super::wire;
 use crate::domain::text::span;
-use crate::domain::{ActionPlan, Failure, Preflight};
+use crate::domain::{Action, ActionKind, ActionPlan, Failure, Preflight};
 use crate::port::{Platform as _, Right};
 use crate::runbook::{Runbook, Step, StepKind, Undo};
 use std::time::Duration;
@@ -25,16 +25,21 @@ pub(super) async fn plan(global: &Global, args: &Plan) -> Outcome {
         Some((_, action)) => Some(wired.kubernetes.plan(action.clone()).await.map_err(failed)?),
         None => None,
     };
-    let right = wired.kubernetes.may(Right::WriteRoute).await.map_err(failed)?;
+    let mut rights = Vec::new();
+    for kind in kinds(&ready.runbook) {
+        rights.push((kind, wired.kubernetes.may(Right::Act(kind)).await.map_err(failed)?));
+    }
     let changes = real.as_ref().is_some_and(|p| !p.is_noop());
     if global.json {
         let document = serde_json::json!({
-            "schema": "gonogo.plan/v1", "runbook": ready.runbook.id, "hash": ready.hash, "first": real, "right": right, "changes": changes,
+            "schema": "gonogo.plan/v1", "runbook": ready.runbook.id, "hash": ready.hash, "first": real,
+            "rights": rights.iter().map(|(kind, answer)| serde_json::json!({"action": kind, "answer": answer})).collect::<Vec<_>>(),
+            "changes": changes,
             "shortest_s": shortest(&ready.runbook).as_secs(), "longest_s": longest(&ready.runbook).map(|d| d.as_secs()),
         });
         super::print(&document.to_string());
     } else {
-        show(&ready.runbook, &ready.hash, real.as_ref(), &right);
+        show(&ready.runbook, &ready.hash, real.as_ref(), &rights);
     }
     Ok(if args.exit_code && changes { Exit::WouldChange } else { Exit::Done })
 }
@@ -49,10 +54,10 @@ fn failed(failure: Failure) -> Failed {
     Failed::new(exit, failure.to_string())
 }
 
-fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, right: &Preflight) {
+fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, rights: &[(ActionKind, Preflight)]) {
     super::print(&format!("plan of {} v{}   hash {}", runbook.id, runbook.version, hash.get(..12).unwrap_or_default()));
     super::print(&format!("target  {} on {} ({})\n", runbook.target.service, runbook.target.platform, runbook.target.environment));
-    let mut weight = real.map(|p| p.before.canary_share().map_or_else(|| "?".to_owned(), |s| format!("{s:.0}%")));
+    let mut weight = real.and_then(|p| p.before.route.as_ref()).map(|route| route.shown());
     let mut first = true;
     for (i, step) in runbook.steps.iter().enumerate() {
         super::print(&format!("{:>3} {:<7} {:<44} {}", i + 1, step.kind.word(), step.title, asks(step)));
@@ -65,10 +70,12 @@ fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, right: &Prefli
                     super::print("             no change: the platform is already there");
                 }
                 super::print(&format!("             dry run: {}", preflight(&real.dry_run)));
-            } else if let Some(weight) = &weight {
-                super::print(&format!("             predicted: canary {weight} -> {}% (worked out anew before it runs)", action.weight()));
+            } else if let (Some(weight), Action::SetWeight { canary }) = (&weight, action) {
+                super::print(&format!("             predicted: canary {weight} -> {canary}% (worked out anew before it runs)"));
+            } else {
+                super::print(&format!("             predicted: {action} (worked out anew before it runs)"));
             }
-            weight = Some(format!("{}%", action.weight()));
+            weight = action.weight().map(|weight| format!("{weight}%")).or(weight);
             first = false;
         }
     }
@@ -76,7 +83,10 @@ fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, right: &Prefli
     for step in &runbook.rollback.steps {
         super::print(&format!("    {:<7} {}", step.kind.word(), step.title));
     }
-    super::print(&format!("\nrights  change the route: {}", preflight(right)));
+    super::print("");
+    for (kind, answer) in rights {
+        super::print(&format!("rights  {}: {}", kind.word(), preflight(answer)));
+    }
     let end = longest(runbook).map_or_else(|| "no end: a step has no timeout or waits for people".to_owned(), span);
     super::print(&format!("time    at least {}, at most {end} without people", span(shortest(runbook))));
     let point = runbook.steps.iter().find(|s| s.undo == Undo::Irreversible);
@@ -86,6 +96,14 @@ fn show(runbook: &Runbook, hash: &str, real: Option<&ActionPlan>, right: &Prefli
     for guard in &runbook.guards {
         super::print(&format!("guard   {}: good is {}", guard.id, guard.probe.describe()));
     }
+}
+
+/// The kinds of action that the runbook has, forward and on the way back.
+fn kinds(runbook: &Runbook) -> std::collections::BTreeSet<ActionKind> {
+    let steps = runbook.steps.iter().chain(&runbook.rollback.steps);
+    let forward = steps.clone().filter_map(|step| if let StepKind::Do(action) = &step.kind { Some(action.kind()) } else { None });
+    let back = steps.filter_map(|step| if let Undo::Action(action) = &step.undo { Some(action.kind()) } else { None });
+    forward.chain(back).collect()
 }
 
 fn preflight(answer: &Preflight) -> String {

@@ -3,7 +3,6 @@
 use super::args::Global;
 use super::exit::{Exit, Failed, Outcome};
 use super::wire;
-use crate::domain::{Action, Percent};
 use crate::port::Platform as _;
 use crate::runbook::state::RunState;
 
@@ -22,7 +21,7 @@ pub(super) async fn print_undo(global: &Global, run: Option<&str>) -> Outcome {
         Err(_) => None,
     };
     let last = state.as_ref().and_then(|s| s.operation.as_ref()).and_then(|o| o.before.as_deref());
-    let commands = wired.kubernetes.by_hand(&Action::SetWeight { canary: Percent::ZERO }, last);
+    let commands = wired.kubernetes.by_hand(&wired.spec.route.way_back(), last);
     if global.json {
         super::print(&serde_json::json!({ "schema": "gonogo.undo/v1", "commands": commands }).to_string());
         return Ok(Exit::Done);

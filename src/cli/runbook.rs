@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failed};
 use super::wire;
-use crate::domain::{Protection, ServiceSpec, Severity};
+use crate::domain::{ActionKind, Protection, ServiceSpec, Severity};
 use crate::runbook::{Context, Runbook};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +52,7 @@ pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &Servic
         scrape_interval: Some(spec.scrape_interval),
         platforms: Some(vec![spec.platform.to_string()]),
         services: Some(vec![spec.name.clone()]),
+        way_back: Some(spec.route.way_back()).filter(|action| action.kind() != ActionKind::SetWeight),
     };
     let loaded = crate::runbook::load(name, text, &values, &context);
     for warning in loaded.diagnostics.iter().filter(|d| d.severity == Severity::Warning) {

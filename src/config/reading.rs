@@ -312,20 +312,6 @@ impl<'s, 't> Table<'s, 't> {
         pairs
     }
 
-    /// Reports keys that exist in the format, but not in this version of the program.
-    pub(super) fn not_yet(&self, keys: &[&'static str], instead: &str) {
-        for key in keys {
-            if self.has(key) {
-                let span = self.key_span(key);
-                self.source.report("not-supported", span, format!("`{key}` is not supported yet"), Some(instead));
-            }
-        }
-    }
-
-    fn key_span(&self, key: &str) -> Span {
-        self.entries.iter().find(|(k, _)| k.get_ref() == key).map_or(self.span(), |(k, _)| k.span())
-    }
-
     /// Reports every key that nobody asked for.
     pub(super) fn finish(self) {
         let mut known = self.known.into_inner();

@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{Labels, Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -41,9 +41,25 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
     let platform = table.required_text("platform").and_then(|name| platforms.find(table, &name));
     let connection = table.required_text("metrics").and_then(|name| metrics.find(table, &name));
     let namespace = table.required_name("namespace");
-    let baseline = table.required_table("baseline", "baseline").and_then(track);
-    let canary = table.required_table("canary", "canary").and_then(track);
-    let route = table.required_table("route", "route").and_then(route);
+    let route = match table.table("route", "route") {
+        Some(table) => route(table),
+        None => Some(RouteSpec::Rolling),
+    };
+    // Where one object runs both versions, that object is named once, and metrics may not tell the versions apart.
+    let one = route.as_ref().is_some_and(RouteSpec::is_one_workload);
+    let rollout = match &route {
+        Some(RouteSpec::Rollout { name }) => Some(name.clone()),
+        _ => None,
+    };
+    let canary = table.required_table("canary", "canary").and_then(|table| track(table, one, rollout.as_deref()));
+    let baseline = match table.table("baseline", "baseline") {
+        None if one => canary.as_ref().map(|canary| TrackSpec { deployment: canary.deployment.clone(), labels: Labels::new() }),
+        None => {
+            table.missing("baseline");
+            None
+        }
+        Some(table) => track(table, one, rollout.as_deref().or(canary.as_ref().map(|canary| canary.deployment.as_str()))),
+    };
     let requests = requests(table);
     let gates = gates(table);
     let (baseline, canary) = (baseline?, canary?);
@@ -52,7 +68,10 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         let message = "the labels of baseline and canary do not tell them apart".into();
         table.source().report("labels", table.span(), message, Some("give each a label of its own, such as { version = \"canary\" }"));
     }
-    if baseline.deployment == canary.deployment {
+    if baseline.deployment != canary.deployment && one {
+        let message = format!("one object runs both versions, and it cannot be both {:?} and {:?}", baseline.deployment, canary.deployment);
+        table.source().report("tracks", table.span(), message, Some("leave `baseline` out, or give it labels alone"));
+    } else if baseline.deployment == canary.deployment && !one {
         let message = format!("baseline and canary are the same deployment {:?}", canary.deployment);
         table.source().report("tracks", table.span(), message, None);
     }
@@ -74,9 +93,18 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
     })
 }
 
-fn track(table: Table<'_, '_>) -> Option<TrackSpec> {
-    let deployment = table.required_name("deployment");
-    let labels = table.required_table("labels", "labels").map(|t| (t.span(), t.text_pairs()));
+/// One side. `one`: one object runs both versions, which `known` names where it is said elsewhere.
+fn track(table: Table<'_, '_>, one: bool, known: Option<&str>) -> Option<TrackSpec> {
+    let deployment = match (table.text("deployment"), known) {
+        (None, Some(known)) => Some(known.to_owned()),
+        _ => table.required_name("deployment").map(|name| name.value),
+    };
+    let labels = if one { table.table("labels", "labels") } else { table.required_table("labels", "labels") };
+    if one && labels.is_none() {
+        table.finish();
+        return Some(TrackSpec { deployment: deployment?, labels: Labels::new() });
+    }
+    let labels = labels.map(|t| (t.span(), t.text_pairs()));
     if let Some((span, _)) = labels.as_ref().filter(|(_, pairs)| pairs.is_empty()) {
         table.source().report(
             "labels",
@@ -87,11 +115,66 @@ fn track(table: Table<'_, '_>) -> Option<TrackSpec> {
     }
     table.finish();
     let labels = labels?.1;
-    Some(TrackSpec { deployment: deployment?.value, labels: labels.into_iter().collect() })
+    Some(TrackSpec { deployment: deployment?, labels: labels.into_iter().collect() })
 }
 
+/// Keys that say what splits traffic: exactly one is given.
+const ROUTES: [&str; 5] = ["virtualservice", "httproute", "ingress", "selector", "rollout"];
+
 fn route(table: Table<'_, '_>) -> Option<RouteSpec> {
-    table.not_yet(&["httproute", "ingress", "rollout", "selector"], "so far there is `virtualservice`");
+    let given: Vec<&str> = ROUTES.into_iter().filter(|key| table.get(key).is_some()).collect();
+    match given.as_slice() {
+        ["httproute"] => http_route(table),
+        ["ingress"] => {
+            let name = table.required_name("ingress");
+            table.finish();
+            Some(RouteSpec::Ingress { name: name?.value })
+        }
+        ["selector"] => selector(table),
+        ["rollout"] => {
+            let name = table.required_name("rollout");
+            table.finish();
+            Some(RouteSpec::Rollout { name: name?.value })
+        }
+        ["virtualservice"] | [] => virtual_service(table),
+        [first, second, ..] => {
+            let message = format!("`route` is one thing, and this one is `{first}` and `{second}`");
+            table.source().report("route", table.span(), message, None);
+            None
+        }
+        [_] => None,
+    }
+}
+
+fn http_route(table: Table<'_, '_>) -> Option<RouteSpec> {
+    let name = table.required_name("httproute");
+    let rule = table.text("rule").map(|t| t.value);
+    let (baseline, canary) = (table.required_name("baseline_service"), table.required_name("canary_service"));
+    if let Some((one, _)) = canary.as_ref().zip(baseline.as_ref()).filter(|(c, b)| c.value == b.value) {
+        table.source().report("tracks", one.span.clone(), format!("both services are {:?}", one.value), None);
+    }
+    table.finish();
+    Some(RouteSpec::HttpRoute { name: name?.value, rule, baseline: baseline?.value, canary: canary?.value })
+}
+
+/// The selector of a Service: the labels of each side have the same keys, so that a switch replaces all of them.
+fn selector(table: Table<'_, '_>) -> Option<RouteSpec> {
+    let service = table.required_name("selector");
+    let pairs = |key: &'static str| table.required_table(key, key).map(|t| t.text_pairs().into_iter().collect::<Labels>());
+    let (baseline, canary) = (pairs("baseline"), pairs("canary"));
+    if let Some((b, c)) = baseline.as_ref().zip(canary.as_ref()) {
+        if b.is_empty() || c.is_empty() || b.keys().ne(c.keys()) {
+            let message = "`baseline` and `canary` must have the same label keys, at least one".to_owned();
+            table.source().report("tracks", table.span(), message, Some("baseline = { version = \"blue\" }, canary = { version = \"green\" }"));
+        } else if b == c {
+            table.source().report("tracks", table.span(), "both sides have the same labels".to_owned(), None);
+        }
+    }
+    table.finish();
+    Some(RouteSpec::Selector { service: service?.value, baseline: baseline?, canary: canary? })
+}
+
+fn virtual_service(table: Table<'_, '_>) -> Option<RouteSpec> {
     let virtualservice = table.required_name("virtualservice");
     let http = table.text("http").map(|t| t.value);
     let (baseline_subset, canary_subset) = (table.required_name("baseline_subset"), table.required_name("canary_subset"));
@@ -99,8 +182,8 @@ fn route(table: Table<'_, '_>) -> Option<RouteSpec> {
         table.source().report("tracks", one.span.clone(), format!("both subsets are {:?}", one.value), None);
     }
     table.finish();
-    Some(RouteSpec {
-        virtualservice: virtualservice?.value,
+    Some(RouteSpec::VirtualService {
+        name: virtualservice?.value,
         http,
         baseline_subset: baseline_subset?.value,
         canary_subset: canary_subset?.value,

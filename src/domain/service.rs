@@ -1,9 +1,12 @@
 //! A service as the configuration describes it.
 
+use super::action::Action;
 use super::criterion::Threshold;
 use super::danger::Protection;
 use super::ids::SourceId;
 use super::series::Labels;
+use super::traffic::Percent;
+use super::workload::Track;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -25,23 +28,90 @@ impl std::fmt::Display for ServiceKey {
 /// One side of the release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrackSpec {
-    /// Name of the Deployment.
+    /// Name of the Deployment; of the Rollout, where the split is a Rollout's. Both sides name the same one where one object runs both.
     pub deployment: String,
-    /// How metrics name this side.
+    /// How metrics name this side; empty where metrics do not tell the sides apart.
     pub labels: Labels,
 }
 
-/// Where the traffic is split.
+/// Where the traffic is split, and by what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteSpec {
-    /// Name of the VirtualService.
-    pub virtualservice: String,
-    /// Name of its http rule; the only rule without a match when absent.
-    pub http: Option<String>,
-    /// Subset of the baseline.
-    pub baseline_subset: String,
-    /// Subset of the canary.
-    pub canary_subset: String,
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum RouteSpec {
+    /// Weights of an Istio VirtualService.
+    VirtualService {
+        /// Name of the VirtualService.
+        name: String,
+        /// Name of its http rule; the only rule without a match when absent.
+        http: Option<String>,
+        /// Subset of the baseline.
+        baseline_subset: String,
+        /// Subset of the canary.
+        canary_subset: String,
+    },
+    /// Weights of a Gateway API HTTPRoute.
+    HttpRoute {
+        /// Name of the HTTPRoute.
+        name: String,
+        /// Name of its rule; the only rule that sends to both Services when absent.
+        rule: Option<String>,
+        /// Service of the baseline.
+        baseline: String,
+        /// Service of the canary.
+        canary: String,
+    },
+    /// Canary annotations of an ingress-nginx Ingress.
+    Ingress {
+        /// Name of the canary's Ingress.
+        name: String,
+    },
+    /// The selector of a Service: all or nothing.
+    Selector {
+        /// Name of the Service.
+        service: String,
+        /// Selector labels that pick the baseline.
+        baseline: Labels,
+        /// Selector labels that pick the canary.
+        canary: Labels,
+    },
+    /// An Argo Rollout, which moves the traffic by itself.
+    Rollout {
+        /// Name of the Rollout.
+        name: String,
+    },
+    /// Nothing splits traffic: instances of one Deployment are replaced a few at a time, and traffic follows them.
+    Rolling,
+}
+
+impl RouteSpec {
+    /// The object that splits traffic: `virtualservice/checkout`; `None` where nothing does.
+    #[must_use]
+    pub fn object(&self) -> Option<String> {
+        match self {
+            Self::VirtualService { name, .. } => Some(format!("virtualservice/{name}")),
+            Self::HttpRoute { name, .. } => Some(format!("httproute/{name}")),
+            Self::Ingress { name } => Some(format!("ingress/{name}")),
+            Self::Selector { service, .. } => Some(format!("service/{service}")),
+            Self::Rollout { name } => Some(format!("rollout/{name}")),
+            Self::Rolling => None,
+        }
+    }
+
+    /// What sends everything back to the version that served before.
+    #[must_use]
+    pub fn way_back(&self) -> Action {
+        match self {
+            Self::Rolling => Action::Undo { track: Track::Canary, revision: None, kept_by: None },
+            Self::Rollout { .. } => Action::AbortRollout { revision: None },
+            _ => Action::SetWeight { canary: Percent::ZERO },
+        }
+    }
+
+    /// Whether one object runs both versions.
+    #[must_use]
+    pub fn is_one_workload(&self) -> bool {
+        matches!(self, Self::Rollout { .. } | Self::Rolling)
+    }
 }
 
 /// A gate of the service itself, watched with and without a run.

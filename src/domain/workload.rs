@@ -64,6 +64,50 @@ pub struct Workload {
     pub paused: bool,
     /// Why the rollout cannot proceed, in the platform's words.
     pub trouble: Option<String>,
+    /// How far the rollout of the version asked for is, by the platform's own rules.
+    pub rollout: RolloutStatus,
+}
+
+/// How far a workload has come with the version it is asked to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "status")]
+pub enum RolloutStatus {
+    /// All of it runs, and nothing else.
+    Complete,
+    /// Under way.
+    Waiting {
+        /// For what: `2 of 3 new instances are ready`.
+        why: String,
+    },
+    /// It will not proceed by itself.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Workload {
+    /// How far the rollout is, from the counts alone, in the order in which `kubectl rollout status` looks at a Deployment.
+    ///
+    /// * `replicas`: instances that exist, old ones too.
+    /// * `failed`: the platform gave up on it, in its words.
+    #[must_use]
+    pub fn status_of(&self, replicas: u32, failed: Option<&str>) -> RolloutStatus {
+        let waiting = |why: String| RolloutStatus::Waiting { why };
+        if !self.observed_latest {
+            waiting("the platform has not taken up the latest change".to_owned())
+        } else if let Some(why) = failed {
+            RolloutStatus::Failed { why: why.to_owned() }
+        } else if self.updated < self.desired {
+            waiting(format!("{} of {} instances run version {}", self.updated, self.desired, self.version))
+        } else if replicas > self.updated {
+            waiting(format!("{} old instances are being removed", replicas - self.updated))
+        } else if self.available < self.updated {
+            waiting(format!("{} of {} new instances are available", self.available, self.updated))
+        } else {
+            RolloutStatus::Complete
+        }
+    }
 }
 
 /// The state of one instance, as a person would say it.

@@ -8,4 +8,4 @@ pub mod platform;
 pub use journal::{Append, AppendError, Journal, JournalError, Lease, LeaseError, RunHead};
 pub use logs::Logs;
 pub use metrics::{Answer, Metrics};
-pub use platform::{Capability, Platform, PlatformUpdate, Right};
+pub use platform::{Platform, PlatformUpdate, Right};

@@ -1,18 +1,9 @@
 //! The platform that runs the service.
 
 pub use crate::domain::PlatformUpdate;
-use crate::domain::{Accepted, Action, ActionPlan, Failure, Preflight, Route, SourceId, Write};
+use crate::domain::{Accepted, Action, ActionKind, ActionPlan, Failure, Preflight, Route, SourceId, Subject, Write};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-
-/// Something a platform can do. What it cannot do is absent, never an error at the last moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Capability {
-    /// Traffic shares can be read.
-    ReadWeight,
-    /// Traffic shares can be set.
-    SetWeight,
-}
 
 /// A right that can be asked for beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +12,8 @@ pub enum Right {
     Watch,
     /// Read the route.
     ReadRoute,
-    /// Change the route.
-    WriteRoute,
+    /// Do this kind of action.
+    Act(ActionKind),
 }
 
 /// A platform, scoped to one service.
@@ -30,14 +21,17 @@ pub trait Platform: Send + Sync {
     /// Name of the connection.
     fn source(&self) -> SourceId;
 
-    /// What it can do.
-    fn capabilities(&self) -> Vec<Capability>;
+    /// What can be done to this service. What cannot is absent, never an error at the last moment; nothing is there that only reads.
+    fn capabilities(&self) -> Vec<ActionKind>;
 
     /// Everything that concerns the service, for ever: reconnects by itself with back-off and tells of trouble in between.
     fn watch(&self) -> BoxStream<'static, PlatformUpdate>;
 
-    /// The route as configured, read now, past every cache.
-    fn read_route(&self) -> BoxFuture<'_, Result<Route, Failure>>;
+    /// The route as configured, read now, past every cache. `None` where nothing splits traffic.
+    fn read_route(&self) -> BoxFuture<'_, Result<Option<Route>, Failure>>;
+
+    /// What an action changes, read now, past every cache. Parts that the action leaves open are read as they would be fixed now.
+    fn read(&self, action: &Action) -> BoxFuture<'_, Result<Subject, Failure>>;
 
     /// Works an action out against what is there now, with the platform's dry run and the access review. Changes nothing.
     fn plan(&self, action: Action) -> BoxFuture<'_, Result<ActionPlan, Failure>>;
@@ -49,6 +43,6 @@ pub trait Platform: Send + Sync {
     /// Asks whether our login has a right.
     fn may(&self, right: Right) -> BoxFuture<'_, Result<Preflight, Failure>>;
 
-    /// How to set this weight by hand with the platform's own client, one command a line. Works offline.
-    fn by_hand(&self, action: &Action, last_known: Option<&Route>) -> Vec<String>;
+    /// How to do this by hand with the platform's own client, one command a line. Works offline.
+    fn by_hand(&self, action: &Action, last_known: Option<&Subject>) -> Vec<String>;
 }

@@ -7,7 +7,7 @@ use super::sight::Sight;
 use super::{events, gates, instances, operation, run, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
-use crate::domain::{Op, Probe, Track, Verdict};
+use crate::domain::{Action, Op, Probe, Track, Verdict};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Phase, StepPhase};
 
@@ -273,7 +273,10 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         |(i, step)| match &step.kind {
             StepKind::Do(action) => {
                 let from = sight.model.configured().map_or_else(|| "?".into(), super::sight::percent);
-                format!("{} decision {from} -> {}%", i + 1, action.weight())
+                match action {
+                    Action::SetWeight { canary } => format!("{} decision {from} -> {canary}%", i + 1),
+                    other => format!("{} decision {other}", i + 1),
+                }
             }
             StepKind::Manual(_) => format!("{} checklist (6, then D): {}", i + 1, step.title),
             _ => format!("{} {}", i + 1, step.title),

@@ -2,10 +2,10 @@
 
 use super::gates;
 use super::line::{Line, Role, pad, wrap};
-use super::sight::{Sight, percent};
+use super::sight::Sight;
 use crate::app::prompt::Prompt;
 use crate::domain::text::{clock, span};
-use crate::domain::{DiffLine, Preflight, SourceHealth, Track, Verdict};
+use crate::domain::{Action, DiffLine, Percent, Preflight, SourceHealth, Track, Verdict};
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::{StepKind, Undo};
 use std::time::Duration;
@@ -34,13 +34,18 @@ pub(super) fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<L
     }
     let arrow = sight.glyphs.arrow();
     let model = sight.model;
-    let weight = proposal.plan.action.weight();
-    let from = proposal.plan.before.canary_share().map_or_else(|| "?".into(), percent);
+    let action = &proposal.plan.action;
+    let from = proposal.plan.before.shown.clone();
+    let weight = action.weight().unwrap_or(Percent::ZERO);
     let rates = model.observed.rps.map_or_else(String::new, |rps| {
         let version = sight.version(Track::Canary);
         format!(", about {:.0} of {rps:.0} rps to {version}", rps * f64::from(weight.get()) / 100.0)
     });
-    let mut lines = field("traffic", &format!("{from} {arrow} {weight}% canary{rates}"), cells);
+    let mut lines = match action {
+        Action::SetWeight { .. } => field("traffic", &format!("{from} {arrow} {weight}% canary{rates}"), cells),
+        other => field("change", &format!("{}: {from} {arrow} {}", proposal.plan.before.object, other.wanted()), cells),
+    };
+    lines.extend(proposal.plan.warnings.iter().flat_map(|warning| field("mind", warning, cells)));
     lines.extend(field("gates", &gates::summary(sight), cells));
     lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
     if let Some(bake) = sight.baking() {

@@ -7,7 +7,7 @@ use super::line::{Line, Role, pad, wrap};
 use super::sight::{Sight, percent};
 use crate::app::model::Mode;
 use crate::app::prompt::{Ask, NeedsReason, Prompt};
-use crate::domain::Danger;
+use crate::domain::{Action, Danger};
 use crate::domain::text::width;
 use crate::runbook::plan::Choice;
 use std::time::Duration;
@@ -100,9 +100,34 @@ fn arrange(content: Content, room: usize, narrow: bool) -> Vec<Line> {
 fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
     let arrow = sight.glyphs.arrow();
     let now = sight.model.configured().map_or_else(|| "?".into(), percent);
-    let then = prompt.proposal.as_ref().map_or_else(|| "?".into(), |p| format!("{}%", p.plan.action.weight()));
-    let text = match &prompt.ask {
-        Ask::Promote => format!("PROMOTE CANARY {now} {arrow} {then}"),
+    let text = match (&prompt.ask, prompt.proposal.as_ref().map(|p| &p.plan.action)) {
+        (Ask::Promote | Ask::BackOut, Some(action)) if !matches!(action, Action::SetWeight { .. }) => wanted(&prompt.ask, action),
+        (ask, action) => asked(ask, action, &now, arrow),
+    };
+    let role = match prompt.level {
+        Danger::L0 => Role::Primary,
+        Danger::L1 => Role::DangerL1,
+        Danger::L2 => Role::DangerL2,
+        Danger::L3 => Role::DangerL3,
+    };
+    if matches!(prompt.ask, Ask::Blocked { .. }) {
+        return Line::default().word(Role::Focus, text);
+    }
+    Line::default().word(role, prompt.level.word()).text("  ").word(Role::Focus, text)
+}
+
+/// What is asked about an act that sets no weight.
+fn wanted(ask: &Ask, action: &Action) -> String {
+    let way = if matches!(ask, Ask::BackOut) { "BACK OUT  " } else { "" };
+    format!("{way}{}", action.to_string().to_uppercase())
+}
+
+fn asked(ask: &Ask, action: Option<&Action>, now: &str, arrow: &str) -> String {
+    match ask {
+        Ask::Promote => {
+            let then = action.and_then(Action::weight).map_or_else(|| "?".into(), |weight| format!("{weight}%"));
+            format!("PROMOTE CANARY {now} {arrow} {then}")
+        }
         Ask::BackOut => format!("BACK OUT  canary {now} {arrow} 0%"),
         Ask::Blocked { what, .. } => format!("{} IS OFF", what.to_uppercase()),
         Ask::Arm => "ARM THIS COCKPIT".into(),
@@ -120,17 +145,7 @@ fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
         Ask::Resume { run, .. } => format!("TAKE THE SEAT OF {run}"),
         Ask::Quit => "LEAVE WHILE DRIVING".into(),
         Ask::Memo => "MEMO".into(),
-    };
-    let role = match prompt.level {
-        Danger::L0 => Role::Primary,
-        Danger::L1 => Role::DangerL1,
-        Danger::L2 => Role::DangerL2,
-        Danger::L3 => Role::DangerL3,
-    };
-    if matches!(prompt.ask, Ask::Blocked { .. }) {
-        return Line::default().word(Role::Focus, text);
     }
-    Line::default().word(role, prompt.level.word()).text("  ").word(Role::Focus, text)
 }
 
 fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {

@@ -5,7 +5,7 @@ use super::sight::{Sight, percent};
 use super::{Viewport, gates};
 use crate::app::model::{Model, RunView, Seat};
 use crate::domain::text::{clock, span};
-use crate::domain::{Freshness, Percent, Probe, SourceHealth, Stamp, Track};
+use crate::domain::{Action, Freshness, Percent, Probe, SourceHealth, Stamp, Track};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Question, StepPhase};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -82,7 +82,8 @@ fn next_what(sight: &Sight<'_>) -> String {
     sight.next().map_or_else(
         || "nothing waits for a person".to_owned(),
         |(_, step)| match &step.kind {
-            StepKind::Do(action) => format!("P promote to {}%", action.weight()),
+            StepKind::Do(Action::SetWeight { canary }) => format!("P promote to {canary}%"),
+            StepKind::Do(action) => format!("P {action}"),
             StepKind::Gate => format!("P decision: {}", step.title),
             _ => format!("D checklist: {}", step.title),
         },
@@ -196,7 +197,7 @@ fn run(sight: &Sight<'_>) -> Value {
         json!({"id": step.id.as_str(), "title": step.title, "kind": step.kind.word(), "failed": matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive), "why": known.why})
     });
     let question = state.question().map(|question| match question {
-        Question::Act { step, action } => json!({"kind": "act", "step": step.as_str(), "weight": action.weight().get()}),
+        Question::Act { step, action } => json!({"kind": "act", "step": step.as_str(), "action": action.to_string(), "weight": action.weight().map(Percent::get)}),
         Question::Gate { step } => json!({"kind": "gate", "step": step.as_str()}),
         Question::Items { step, open } => json!({"kind": "items", "step": step.as_str(), "open": open}),
         Question::Failed { step, why, offer } => json!({"kind": "failed", "step": step.as_str(), "why": why, "offer": offer}),

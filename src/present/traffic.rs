@@ -29,12 +29,14 @@ pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
 /// Why there is no split to show.
 fn no_route(sight: &Sight<'_>) -> String {
     let model = sight.model;
-    let name = &model.spec.route.virtualservice;
+    let Some(name) = model.spec.route.object() else {
+        return "nothing splits traffic here: it follows the instances that are ready".to_owned();
+    };
     match (&model.picture.route, model.picture.route_read, &model.platform.trouble) {
-        (Some(_), ..) => format!("the weights of virtualservice/{name} add up to nothing"),
-        (None, true, _) => format!("virtualservice/{name} does not exist in {}: traffic is not split here", model.spec.namespace),
-        (None, false, Some(why)) => format!("cannot read virtualservice/{name}: {why}"),
-        (None, false, None) => format!("waiting for virtualservice/{name}{}", sight.waited_words()),
+        (Some(_), ..) => format!("the weights of {name} add up to nothing"),
+        (None, true, _) => format!("{name} does not exist in {}: traffic is not split here", model.spec.namespace),
+        (None, false, Some(why)) => format!("cannot read {name}: {why}"),
+        (None, false, None) => format!("waiting for {name}{}", sight.waited_words()),
     }
 }
 
@@ -198,7 +200,8 @@ pub(super) fn plan_lines(sight: &Sight<'_>, bar: usize) -> Vec<Line> {
             here = Some(lines.len());
         }
         let note = format!("{when}  {}", bakes.join(", "));
-        lines.push(plan_line(sight, u32::from(action.weight().get()), bar, phase, &note));
+        let Some(weight) = action.weight() else { continue };
+        lines.push(plan_line(sight, u32::from(weight.get()), bar, phase, &note));
     }
     if let Some(here) = here
         && !run.state.phase.is_final()

@@ -6,7 +6,7 @@ use super::record::{Event, Found, SendOutcome, TargetRecord};
 use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, OpStage, Operation, Phase, RunState, StepPhase, StepState};
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Failure, Percent, Relied, StepId};
+use crate::domain::{Failure, Percent, StepId};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -300,7 +300,7 @@ impl RunState {
         self.put_in_force(id);
         let adopted = self.operation.as_ref().is_some_and(|op| op.step == *id && op.stage == OpStage::Verified);
         if !adopted {
-            self.intended = Some(action.weight());
+            self.intended = action.weight().or(self.intended);
         }
         self.doubtful = self.doubtful.take().filter(|op| op.step != *id);
         if let Some(op) = self.operation.as_mut().filter(|op| op.step == *id && op.stage != OpStage::Verified) {
@@ -349,7 +349,7 @@ impl RunState {
     fn fold_action(&mut self, event: Event, entry: &Entry) {
         let at = entry.time.store;
         match event {
-            Event::ActionPlanned { op, step, action, plan_hash, before } => {
+            Event::ActionPlanned { op, step, action, plan_hash, before, .. } => {
                 let running = self.phase == Phase::Running;
                 if self.operation.as_ref().is_some_and(|op| if running { op.is_open() } else { op.may_arrive() }) {
                     self.doubtful = self.operation.take();
@@ -379,7 +379,7 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = Some(weight);
+                    self.intended = weight.or(self.intended);
                     self.shifted_at = Some(at);
                     self.landed = None;
                 }
@@ -391,7 +391,7 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = weight;
+                    self.intended = weight.or(self.intended.filter(|_| found.action.weight().is_none()));
                     self.shifted_at = Some(at);
                     self.landed = None;
                 }
@@ -417,7 +417,7 @@ impl RunState {
         intent.fence = fence;
         intent.attempt = attempt;
         intent.epoch = Some(epoch);
-        intent.relied = Some(Relied::of(&before));
+        intent.relied = Some(before.relied());
         intent.before = Some(before);
         intent.stage = OpStage::Intent;
         intent.intent_at = Some(at);
@@ -430,7 +430,7 @@ impl RunState {
         intent.put_in_force = self.put_in_force(&step);
         self.intents.insert(step, attempt);
         self.intended_before = self.intended;
-        self.intended = Some(action.weight());
+        self.intended = action.weight().or(self.intended);
         self.operation = Some(intent);
     }
 
@@ -441,7 +441,8 @@ impl RunState {
         if matches!(outcome, SendOutcome::Accepted { .. }) {
             found.accepted_at = Some(at);
             // Our epoch is on the object: whatever tests an older one is refused there.
-            self.fence_owed &= found.epoch != Some(self.epoch);
+            let stamped = found.before.as_ref().is_none_or(|before| before.stamped);
+            self.fence_owed &= !stamped || found.epoch != Some(self.epoch);
         }
         if matches!(outcome, SendOutcome::NotApplied { .. }) && !found.fence {
             self.was_never_applied(op);

@@ -2,7 +2,7 @@
 
 use super::plan::Choice;
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Accepted, Action, ActionPlan, Confirm, Epoch, Failure, Finding, OpId, Route, StepId, Ticket, Verdict, Write};
+use crate::domain::{Accepted, Action, ActionPlan, Confirm, Epoch, Failure, Finding, OpId, StepId, Subject, Ticket, Verdict, Write};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -40,12 +40,12 @@ pub enum Input {
         /// The plan.
         result: Result<Box<ActionPlan>, Failure>,
     },
-    /// The route was read.
+    /// What an action changes was read.
     Read {
         /// Of the request.
         ticket: Ticket,
         /// What is there.
-        result: Result<Box<Route>, Failure>,
+        result: Result<Box<Subject>, Failure>,
     },
     /// A write was answered, or not.
     Sent {
@@ -225,13 +225,19 @@ pub enum Output {
     Plan {
         /// Comes back with the answer.
         ticket: Ticket,
+        /// The service it is for; the run's own when absent.
+        target: Option<String>,
         /// What.
         action: Action,
     },
-    /// Read the route now.
+    /// Read what an action changes, now.
     Read {
         /// Comes back with the answer.
         ticket: Ticket,
+        /// The service it is for; the run's own when absent.
+        target: Option<String>,
+        /// The action, with every part fixed.
+        action: Action,
     },
     /// Send one write. Only ever after its intent is durable.
     Send {
@@ -343,7 +349,7 @@ impl Proposal {
             (Confirm::None, _) => None,
             (Confirm::Yes, _) => Some("y".to_owned()),
             (Confirm::Consequence | Confirm::Override, Purpose::BackOut) => Some("0".to_owned()),
-            (Confirm::Consequence | Confirm::Override, Purpose::Forward) => Some(self.plan.action.consequence()),
+            (Confirm::Consequence | Confirm::Override, Purpose::Forward) => Some(self.plan.consequence.clone()),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::parse::draft::{ConditionDraft, Draft, Given, KindDraft, RollbackDraft
 use super::parse::report::Report;
 use super::parse::{self, Values};
 use super::plan::{Check, Condition, Manual, Rollback, Runbook, Step, StepKind, Undo};
-use crate::domain::{Confirm, Diagnostic, canonical};
+use crate::domain::{Action, Confirm, Diagnostic, canonical};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,12 +20,14 @@ pub struct Context {
     pub platforms: Option<Vec<String>>,
     /// Names of the configured services, where they are to be checked.
     pub services: Option<Vec<String>>,
+    /// What sends everything back on the service, by how it splits its traffic.
+    pub way_back: Option<Action>,
 }
 
 impl Default for Context {
     /// The strictest reading: production, of an unknown configuration.
     fn default() -> Self {
-        Self { protected: true, scrape_interval: None, platforms: None, services: None }
+        Self { protected: true, scrape_interval: None, platforms: None, services: None, way_back: None }
     }
 }
 
@@ -59,12 +61,12 @@ fn read(file_name: &str, text: &str, values: Values<'_>, context: &Context) -> (
     if let Some(draft) = &draft {
         check::all(draft, context, &mut report);
     }
-    let runbook = if report.has_errors() { None } else { draft.and_then(resolve) };
+    let runbook = if report.has_errors() { None } else { draft.and_then(|draft| resolve(draft, context)) };
     (runbook, report.finish())
 }
 
 /// The plan of a file in which nothing is wrong.
-fn resolve(draft: Draft) -> Option<Runbook> {
+fn resolve(draft: Draft, context: &Context) -> Option<Runbook> {
     Some(Runbook {
         id: draft.id?,
         version: draft.version?,
@@ -75,15 +77,16 @@ fn resolve(draft: Draft) -> Option<Runbook> {
         target: draft.target?,
         guards: draft.guards.into_iter().map(|draft| draft.guard).collect::<Option<_>>()?,
         steps: draft.steps.into_iter().map(|draft| step(draft, Confirm::Consequence)).collect::<Option<_>>()?,
-        rollback: rollback(draft.rollback)?,
+        rollback: rollback(draft.rollback, context)?,
     })
 }
 
-fn rollback(draft: Option<RollbackDraft>) -> Option<Rollback> {
-    let Some(draft) = draft else { return Some(Rollback { confirm: Confirm::Consequence, steps: Vec::new() }) };
+fn rollback(draft: Option<RollbackDraft>, context: &Context) -> Option<Rollback> {
+    let last_resort = context.way_back.clone();
+    let Some(draft) = draft else { return Some(Rollback { confirm: Confirm::Consequence, steps: Vec::new(), last_resort }) };
     // The way back is confirmed once, when it is entered.
     let steps = draft.steps.into_iter().map(|draft| step(draft, Confirm::None)).collect::<Option<_>>()?;
-    Some(Rollback { confirm: draft.confirm, steps })
+    Some(Rollback { confirm: draft.confirm, steps, last_resort })
 }
 
 /// `usual`: what a change asks for when the file does not say.
@@ -115,6 +118,7 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
         doc: draft.doc,
         when: draft.when.value().map(|when| when.value.when.clone()),
         timeout: draft.timeout.value().map(|timeout| timeout.value),
+        target: None,
         confirm,
         undo,
         on_failure: draft.on_failure,

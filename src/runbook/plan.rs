@@ -48,6 +48,9 @@ pub struct Rollback {
     pub confirm: Confirm,
     /// In order.
     pub steps: Vec<Step>,
+    /// What sends everything back where nothing else would: by how the service splits its traffic. All weight off the canary when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_resort: Option<Action>,
 }
 
 /// One step.
@@ -64,6 +67,9 @@ pub struct Step {
     /// How long it may take, without holds.
     #[serde(with = "millis::optional")]
     pub timeout: Option<Duration>,
+    /// The service it acts on, of those that the runbook releases; the first one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// What must be typed before it acts.
     pub confirm: Confirm,
     /// What takes it back.

@@ -4,7 +4,7 @@
 
 use super::plan::Choice;
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, Route, StepId};
+use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, StepId, Subject};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -211,6 +211,9 @@ pub enum Event {
         plan_hash: String,
         /// What the plan relies on.
         before: Relied,
+        /// How it was, short, for people.
+        #[serde(default)]
+        shown: String,
     },
     /// A person confirmed that plan.
     #[serde(rename = "action.confirmed")]
@@ -253,8 +256,8 @@ pub enum Event {
         plan_hash: String,
         /// `seq` of the confirmation it rests on; `None` for what needs none (`confirm: none`, automatic back-out, fence).
         confirmed: Option<u64>,
-        /// The route as re-read just before.
-        before: Box<Route>,
+        /// What it changes, as re-read just before.
+        before: Box<Subject>,
         /// Time the platform has, in milliseconds.
         deadline_ms: u64,
     },
@@ -284,8 +287,8 @@ pub enum Event {
     ActionVerified {
         /// The operation.
         op: OpId,
-        /// The canary's share as read back.
-        weight: Percent,
+        /// The canary's share that was asked for, where it was about that.
+        weight: Option<Percent>,
         /// From intent to here, in milliseconds.
         took_ms: u64,
     },

@@ -3,7 +3,7 @@
 use super::plan::{Choice, Runbook};
 use super::record::{Found, SendOutcome, TargetRecord};
 use crate::domain::record::Actor;
-use crate::domain::{Action, Epoch, Failure, OpId, Outcome, Percent, Relied, Route, RunId, StepId};
+use crate::domain::{Action, Epoch, Failure, OpId, Outcome, Percent, Relied, RunId, StepId, Subject};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -191,8 +191,8 @@ pub struct Operation {
     pub plan_hash: String,
     /// What the plan relies on.
     pub relied: Option<Relied>,
-    /// The route as re-read before the intent.
-    pub before: Option<Box<Route>>,
+    /// What it changes, as re-read before the intent.
+    pub before: Option<Box<Subject>>,
     /// Where it stands.
     pub stage: OpStage,
     /// Store time of its intent.

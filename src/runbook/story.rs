@@ -260,12 +260,9 @@ impl Teller {
 
     fn tell_act(&mut self, event: Event) -> Told {
         match event {
-            Event::ActionPlanned { op, action, before, .. } => {
+            Event::ActionPlanned { op, action, shown, .. } => {
                 self.quiet.insert(step_of(&op));
-                let sum = before.canary + before.baseline + before.others;
-                let from = (sum > 0 && before.others == 0).then(|| before.canary * 100 / sum);
-                let from = from.map_or_else(|| "?".to_owned(), |p| format!("{p}%"));
-                self.plans.insert(op, (action, from));
+                self.plans.insert(op, (action, shown));
                 None
             }
             Event::ActionConfirmed { op, typed, .. } => {
@@ -311,7 +308,10 @@ impl Teller {
         let verb = if self.turned_back { "back out" } else { "promote" };
         let Some((action, from)) = self.plans.get(op) else { return op.to_string() };
         let typed = self.typed.get(op).map(|t| format!(", typed {t}")).unwrap_or_default();
-        format!("{verb} {from} -> {}%{typed}", action.weight())
+        match action {
+            Action::SetWeight { canary } => format!("{verb} {from} -> {canary}%{typed}"),
+            other => format!("{other}, was {from}{typed}"),
+        }
     }
 }
 

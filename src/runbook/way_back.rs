@@ -39,8 +39,8 @@ impl RunState {
         }
         let acts = steps.iter().any(|s| matches!(s.kind, StepKind::Do(_)) && s.when.as_ref().is_none_or(|w| self.holds(w)));
         if !acts {
-            let zero = Action::SetWeight { canary: Percent::ZERO };
-            steps.insert(0, self.made_up(BACK_OUT, "Take all traffic off the canary".into(), zero));
+            let action = self.runbook.rollback.last_resort.clone().unwrap_or(Action::SetWeight { canary: Percent::ZERO });
+            steps.insert(0, self.made_up(BACK_OUT, "Take all traffic off the canary".into(), action));
         }
         self.rollback = vec![StepState::default(); steps.len()];
         self.rollback_plan = steps;
@@ -49,7 +49,9 @@ impl RunState {
     fn undo_of(&self, id: &StepId) -> Option<Step> {
         let step = self.runbook.step(id)?;
         let Undo::Action(action) = &step.undo else { return None };
-        Some(self.made_up(&format!("undo-{id}"), format!("Take back: {}", step.title), action.clone()))
+        let mut undo = self.made_up(&format!("undo-{id}"), format!("Take back: {}", step.title), action.clone());
+        undo.target.clone_from(&step.target);
+        Some(undo)
     }
 
     fn made_up(&self, id: &str, title: String, action: Action) -> Step {
@@ -63,6 +65,7 @@ impl RunState {
             doc: String::new(),
             when: None,
             timeout: None,
+            target: None,
             confirm: Confirm::None,
             undo: Undo::None,
             on_failure: OnFailure::default(),

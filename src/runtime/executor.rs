@@ -83,13 +83,13 @@ impl Executor {
             Effect::StartRun { first } => self.ask(Ask::Start { first }),
             Effect::TakeSeat { run, take_over } => self.ask(Ask::Take { run, take_over }),
             Effect::Leave => self.ask(Ask::Leave { done: tokio::sync::oneshot::channel().0 }),
-            Effect::Plan { ticket, action } => {
+            Effect::Plan { ticket, action, .. } => {
                 let platform = self.ports.platform.clone();
                 self.spawn(async move { Msg::Planned { ticket, result: platform.plan(action).await.map(Box::new) } });
             }
-            Effect::ReadRoute { ticket } => {
+            Effect::Read { ticket, action, .. } => {
                 let platform = self.ports.platform.clone();
-                self.spawn(async move { Msg::RouteRead { ticket, result: platform.read_route().await.map(Box::new) } });
+                self.spawn(async move { Msg::SubjectRead { ticket, result: platform.read(&action).await.map(Box::new) } });
             }
             Effect::Send { ticket, write, .. } => {
                 let (ports, proof) = (self.ports.clone(), self.proof.clone());

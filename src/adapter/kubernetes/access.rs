@@ -2,8 +2,9 @@
 
 use super::Core;
 use super::link::{Ask, Link};
+use super::mechanism::Place;
 use crate::domain::text::clean_bounded;
-use crate::domain::{Failure, Preflight};
+use crate::domain::{ActionKind, Failure, Preflight};
 use crate::port::platform::Right;
 use futures::future::try_join_all;
 use serde::Deserialize;
@@ -23,6 +24,7 @@ pub(super) struct Wanted<'a> {
     verb: &'static str,
     group: &'static str,
     resource: &'static str,
+    subresource: Option<&'static str>,
     name: Option<&'a str>,
 }
 
@@ -57,25 +59,25 @@ struct UserInfo {
     groups: Vec<String>,
 }
 
-/// The right to patch the route.
-pub(super) fn patch_route(core: &Core) -> Wanted<'_> {
-    route("patch", core)
+/// The right to patch an object, or one of its subresources.
+pub(super) fn patch_right<'a>(place: &'a Place, subresource: Option<&'static str>) -> Wanted<'a> {
+    Wanted { subresource, ..on("patch", place) }
 }
 
-fn route<'a>(verb: &'static str, core: &'a Core) -> Wanted<'a> {
-    Wanted { verb, group: "networking.istio.io", resource: "virtualservices", name: Some(&core.spec.route.virtualservice) }
+fn on<'a>(verb: &'static str, place: &'a Place) -> Wanted<'a> {
+    Wanted { verb, group: place.group, resource: place.resource, subresource: None, name: Some(&place.name) }
 }
 
-fn wanted(right: Right, core: &Core) -> Vec<Wanted<'_>> {
-    let any = |verb, group, resource| Wanted { verb, group, resource, name: None };
+fn wanted<'a>(right: Right, core: &'a Core, route: &'a Place) -> Vec<Wanted<'a>> {
+    let any = |verb, group, resource| Wanted { verb, group, resource, subresource: None, name: None };
     match right {
-        Right::WriteRoute => vec![patch_route(core)],
-        Right::ReadRoute => ["get", "list", "watch"].map(|verb| route(verb, core)).into(),
+        Right::Act(kind) => core.rights_of(kind, route),
+        Right::ReadRoute => ["get", "list", "watch"].map(|verb| on(verb, route)).into(),
         Right::Watch => {
             let mut all = Vec::new();
             for deployment in [&core.spec.canary.deployment, &core.spec.baseline.deployment] {
                 for verb in ["list", "watch"] {
-                    all.push(Wanted { verb, group: "apps", resource: "deployments", name: Some(deployment) });
+                    all.push(Wanted { verb, group: "apps", resource: "deployments", subresource: None, name: Some(deployment) });
                 }
             }
             for (group, resource) in [("apps", "replicasets"), ("", "pods"), ("", "events")] {
@@ -86,9 +88,19 @@ fn wanted(right: Right, core: &Core) -> Vec<Wanted<'_>> {
     }
 }
 
+impl Core {
+    fn rights_of<'a>(&'a self, kind: ActionKind, route: &'a Place) -> Vec<Wanted<'a>> {
+        match kind {
+            ActionKind::SetWeight => vec![patch_right(route, None)],
+            _ => vec![],
+        }
+    }
+}
+
 /// Asks for every part of a right; the answer names all that is missing.
 pub(super) async fn may(core: &Core, right: Right) -> Result<Preflight, Failure> {
-    let wanted = wanted(right, core);
+    let (mechanism, _) = core.beat();
+    let wanted = wanted(right, core, mechanism.place());
     let answers = try_join_all(wanted.iter().map(|one| review(core, one))).await?;
     let mut missing = Vec::new();
     for answer in answers {
@@ -107,10 +119,13 @@ pub(super) async fn may(core: &Core, right: Right) -> Result<Preflight, Failure>
 
 /// Asks for one right.
 pub(super) async fn review(core: &Core, wanted: &Wanted<'_>) -> Result<Preflight, Failure> {
-    let Wanted { verb, group, resource, name } = wanted;
+    let Wanted { verb, group, resource, subresource, name } = wanted;
     let namespace = &core.spec.namespace;
     let what = format!("ask whether we may {verb} {resource} in {namespace}");
     let mut attributes = json!({"namespace": namespace, "verb": verb, "group": group, "resource": resource});
+    if let Some(subresource) = subresource {
+        attributes["subresource"] = json!(subresource);
+    }
     if let Some(name) = name {
         attributes["name"] = json!(name);
     }
@@ -121,11 +136,12 @@ pub(super) async fn review(core: &Core, wanted: &Wanted<'_>) -> Result<Preflight
     if review.status.allowed {
         return Ok(Preflight::Accepted);
     }
+    let below = subresource.map(|name| format!("/{name}")).unwrap_or_default();
     let object = name.map(|name| format!("/{name}")).unwrap_or_default();
     let group = if group.is_empty() { String::new() } else { format!(".{group}") };
     let said = [review.status.reason, review.status.evaluation_error].into_iter().flatten().find(|text| !text.is_empty());
     let said = said.map(|text| format!(" ({})", clean_bounded(&text, 160))).unwrap_or_default();
-    Ok(Preflight::Refused { why: format!("no right to {verb} {resource}{group}{object} in namespace {namespace}{said}") })
+    Ok(Preflight::Refused { why: format!("no right to {verb} {resource}{below}{group}{object} in namespace {namespace}{said}") })
 }
 
 /// Asks who we are.

@@ -1,45 +1,92 @@
 //! The same change by kubectl, for when the cockpit cannot.
 
 use super::Core;
-use super::route::Spot;
-use crate::domain::{Action, Route};
+use super::mechanism::{Look, Mechanism};
+use super::mesh::Names;
+use crate::domain::{Action, RouteSpec, Subject, Track};
+use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
-/// Commands, one a line. The patch tests the rule's name and both subsets, so that with a wrong place nothing moves.
-pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Route>) -> Vec<String> {
-    let route = &core.spec.route;
+/// Commands, one a line. Works offline, from what was read last.
+pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Subject>) -> Vec<String> {
     let kubectl = kubectl(core);
-    let target = format!("virtualservices.networking.istio.io {}", word(&route.virtualservice));
-    let get = format!("{kubectl} get {target} -o yaml");
-    let remembered = core.remembered(last_known);
-    let (canary, sum) = match last_known.or(remembered.as_ref().map(|(route, _)| route)) {
-        Some(known) => (known.relative(action.weight()), if known.sum() == 0 { 100 } else { known.sum() - known.others }),
-        None => (u32::from(action.weight().get()), 100),
+    let workload = |track: Track| {
+        let spec = if track == Track::Canary { &core.spec.canary } else { &core.spec.baseline };
+        let kind = if matches!(core.spec.route, RouteSpec::Rollout { .. }) { "rollouts.argoproj.io" } else { "deployment" };
+        format!("{kind}/{}", word(&spec.deployment))
     };
-    let baseline = sum.saturating_sub(canary);
-    if let Some((_, spot)) = remembered {
-        return vec![format!("{kubectl} patch {target} --type=json -p {}", word(&patch(core, &spot, canary, baseline).to_string())), get];
+    let rollouts = |verb: &str| vec![format!("kubectl argo rollouts {verb} {} -n {}", word(&core.spec.canary.deployment), word(&core.spec.namespace))];
+    let rollout = |verb: &str, track: Track| vec![format!("{kubectl} rollout {verb} {}", workload(track))];
+    match action {
+        Action::SetWeight { .. } => weight(core, action, last_known),
+        Action::SetImage { track, container, image } => {
+            let container = container.as_deref().unwrap_or("*");
+            vec![format!("{kubectl} set image {} {}", workload(*track), word(&format!("{container}={image}")))]
+        }
+        Action::Scale { track, replicas } => vec![format!("{kubectl} scale {} --replicas={replicas}", workload(*track))],
+        Action::Restart { track, at } => match at {
+            Some(at) => {
+                let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+                let patch = json!({"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": at}}}}});
+                vec![format!("{kubectl} patch {} --type=merge -p {}", workload(*track), word(&patch.to_string()))]
+            }
+            None => rollout("restart", *track),
+        },
+        Action::Undo { track, revision, .. } if matches!(core.spec.route, RouteSpec::Rollout { .. }) => {
+            let _ = track;
+            rollouts(&format!("undo{}", revision.map(|number| format!(" --to-revision={number}")).unwrap_or_default()))
+        }
+        Action::Undo { track, revision, .. } => {
+            let to = revision.map(|number| format!(" --to-revision={number}")).unwrap_or_default();
+            vec![format!("{kubectl} rollout undo {}{to}", workload(*track)), format!("{kubectl} rollout status {}", workload(*track))]
+        }
+        Action::Pause { .. } if matches!(core.spec.route, RouteSpec::Rollout { .. }) => rollouts("pause"),
+        Action::Pause { track } => rollout("pause", *track),
+        Action::Resume { track } => rollout("resume", *track),
+        Action::Promote { full, .. } => rollouts(if *full { "promote --full" } else { "promote" }),
+        Action::AbortRollout { .. } => rollouts("abort"),
+        Action::RetryRollout { .. } => rollouts("retry rollout"),
+        Action::HelmRollback { release, revision } => {
+            let to = revision.map(|number| format!(" {number}")).unwrap_or_default();
+            vec![format!("helm rollback -n {} {}{to}", word(&core.spec.namespace), word(release))]
+        }
     }
-    // The place of the rule is not known here: let jq find it by name and subsets.
-    let rule = match &route.http {
-        Some(name) => format!(".spec.http[] | select(.name == {})", json!(name)),
-        None => ".spec.http[] | select((.match // []) == [])".to_owned(),
-    };
-    let set =
-        |subset: &str, weight: u32| format!("({rule} | .route[] | select(.destination.subset == {}) | .weight) = {weight}", json!(subset));
-    let program = format!("{} | {}", set(&route.canary_subset, canary), set(&route.baseline_subset, baseline));
-    vec![format!("{kubectl} get {target} -o json | jq {} | {kubectl} replace -f -", word(&program)), get]
 }
 
-fn patch(core: &Core, spot: &Spot, canary: u32, baseline: u32) -> Value {
-    let rule = format!("/spec/http/{}", spot.rule);
-    let mut patch: Vec<Value> = spot.name.iter().map(|name| json!({"op": "test", "path": format!("{rule}/name"), "value": name})).collect();
-    let sides = [(spot.canary, &core.spec.route.canary_subset, canary), (spot.baseline, &core.spec.route.baseline_subset, baseline)];
-    for (at, subset, _) in sides {
-        patch.push(json!({"op": "test", "path": format!("{rule}/route/{at}/destination/subset"), "value": subset}));
+/// A change of weights. The patch tests the rule's name and both sides, so that with a wrong place nothing moves.
+fn weight(core: &Core, action: &Action, last_known: Option<&Subject>) -> Vec<String> {
+    let kubectl = kubectl(core);
+    let (mechanism, _) = core.beat();
+    let place = mechanism.place();
+    let resource = if place.group.is_empty() { place.resource.to_owned() } else { format!("{}.{}", place.resource, place.group) };
+    let target = format!("{resource} {}", word(&place.name));
+    let get = format!("{kubectl} get {target} -o yaml");
+    let object = format!("{}/{}", place.kind.to_lowercase(), place.name);
+    if let Some(look) = core.remembered(&object, last_known) {
+        let patch = patch(mechanism.as_ref(), &look, action);
+        return vec![format!("{kubectl} patch {target} --type=json -p {}", word(&patch.to_string())), get];
     }
-    // `add` sets a member whether or not it is there.
-    patch.extend(sides.map(|(at, _, weight)| json!({"op": "add", "path": format!("{rule}/route/{at}/weight"), "value": weight})));
+    match Names::of(&core.spec) {
+        Some(names) => {
+            let known = last_known.and_then(|known| known.route.as_deref());
+            let wanted = action.weight().unwrap_or(crate::domain::Percent::ZERO);
+            let (canary, baseline) = known.map_or_else(
+                || (u32::from(wanted.get()), 100 - u32::from(wanted.get())),
+                |route| super::mesh::weights(route, wanted),
+            );
+            let program = names.program(canary, baseline);
+            vec![format!("{kubectl} get {target} -o json | jq {} | {kubectl} replace -f -", word(&program)), get]
+        }
+        None => vec![get],
+    }
+}
+
+/// The patch without tests of weights, which may have moved since; `add` sets a member whether or not it is there.
+fn patch(mechanism: &dyn Mechanism, look: &Look, action: &Action) -> Value {
+    let change = mechanism.look(look.object.clone(), action).change;
+    let of_weight = |test: &&Value| !change.covered.iter().any(|pointer| test["path"] == pointer.as_str());
+    let mut patch: Vec<Value> = change.tests.iter().filter(of_weight).cloned().collect();
+    patch.extend(change.changes.iter().map(|op| json!({"op": "add", "path": op["path"], "value": op["value"]})));
     Value::Array(patch)
 }
 

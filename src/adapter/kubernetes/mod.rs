@@ -14,10 +14,11 @@ mod link;
 mod login;
 mod logs;
 mod objects;
+mod mechanism;
+mod mesh;
 mod patch;
 mod pods;
 mod proxy;
-mod route;
 pub mod sample;
 mod scope;
 mod watch;
@@ -26,14 +27,17 @@ mod workloads;
 pub use access::Identity;
 pub use kubeconfig::ConnectError;
 
-use crate::domain::{Accepted, Action, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Write};
-use crate::port::platform::{Capability, Platform, PlatformUpdate, Right};
+use crate::domain::{
+    Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write,
+};
+use crate::port::platform::{Platform, PlatformUpdate, Right};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use kubeconfig::Place;
 use link::{Link, Writer};
-use route::{Reading, Spot};
+use mechanism::Look;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,23 +70,24 @@ struct Core {
     link: Arc<Link>,
     spec: Arc<ServiceSpec>,
     place: Place,
-    /// Which version of Istio's API the cluster serves, as an index.
-    mesh: tokio::sync::watch::Sender<usize>,
-    /// The route as last read, and where in the object it stands: for commands by hand.
-    last: Mutex<Option<(Route, Spot)>>,
+    /// Which version of an API group the cluster serves, where it is not the preferred one.
+    served: tokio::sync::watch::Sender<BTreeMap<&'static str, &'static str>>,
+    /// What was read last of each object: for commands by hand.
+    last: Mutex<BTreeMap<String, Look>>,
 }
 
 impl Core {
-    fn remember(&self, reading: &Reading) {
-        if let Some(spot) = &reading.spot {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((reading.route.clone(), spot.clone()));
+    fn remember(&self, look: &Look) {
+        if !look.change.tests.is_empty() {
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(look.subject.object.clone(), look.clone());
         }
     }
 
-    /// What was read last, unless it is another object or rule than the one asked about.
-    fn remembered(&self, like: Option<&Route>) -> Option<(Route, Spot)> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        like.is_none_or(|like| like.uid == last.0.uid && like.rule == last.0.rule).then_some(last)
+    /// What was read last of an object, unless it is another one or another rule than the one asked about.
+    fn remembered(&self, object: &str, like: Option<&Subject>) -> Option<Look> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()?;
+        let same = |like: &Subject| like.uid == last.subject.uid && like.fields.get("rule") == last.subject.fields.get("rule");
+        like.is_none_or(same).then_some(last)
     }
 }
 
@@ -92,8 +97,8 @@ pub async fn connect(settings: Settings) -> Result<Kubernetes, ConnectError> {
     let place = Place { context, file: kubeconfig };
     let link = Arc::new(Link::open(place.clone(), timeout, clock).await?);
     let writer = writes.then(|| Writer::new(Arc::clone(&link)));
-    let (mesh, _) = tokio::sync::watch::channel(0);
-    Ok(Kubernetes { core: Arc::new(Core { link, spec: Arc::new(spec), place, mesh, last: Mutex::new(None) }), writer })
+    let (served, _) = tokio::sync::watch::channel(BTreeMap::new());
+    Ok(Kubernetes { core: Arc::new(Core { link, spec: Arc::new(spec), place, served, last: Mutex::new(BTreeMap::new()) }), writer })
 }
 
 impl Kubernetes {
@@ -113,18 +118,21 @@ impl Platform for Kubernetes {
         self.core.spec.platform.clone()
     }
 
-    fn capabilities(&self) -> Vec<Capability> {
-        let mut all = vec![Capability::ReadWeight];
-        all.extend(self.writer.as_ref().map(|_| Capability::SetWeight));
-        all
+    fn capabilities(&self) -> Vec<ActionKind> {
+        if self.writer.is_some() { self.core.capabilities() } else { vec![] }
     }
 
     fn watch(&self) -> BoxStream<'static, PlatformUpdate> {
         watch::stream(Arc::clone(&self.core))
     }
 
-    fn read_route(&self) -> BoxFuture<'_, Result<Route, Failure>> {
-        async { self.core.read_now().await.map(|(reading, _)| reading.route).map_err(Failure::from) }.boxed()
+    fn read_route(&self) -> BoxFuture<'_, Result<Option<Route>, Failure>> {
+        async { self.core.read_now().await.map(|(look, _)| look.subject.route.map(|route| *route)).map_err(Failure::from) }.boxed()
+    }
+
+    fn read(&self, action: &Action) -> BoxFuture<'_, Result<Subject, Failure>> {
+        let action = action.clone();
+        async move { self.core.read_subject(&action).await }.boxed()
     }
 
     fn plan(&self, action: Action) -> BoxFuture<'_, Result<ActionPlan, Failure>> {
@@ -145,7 +153,7 @@ impl Platform for Kubernetes {
         access::may(&self.core, right).boxed()
     }
 
-    fn by_hand(&self, action: &Action, last_known: Option<&Route>) -> Vec<String> {
+    fn by_hand(&self, action: &Action, last_known: Option<&Subject>) -> Vec<String> {
         by_hand::commands(&self.core, action, last_known)
     }
 }

@@ -132,6 +132,7 @@ pub(super) struct Expression {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct DeploymentStatus {
     pub(super) observed_generation: u64,
+    pub(super) replicas: u32,
     pub(super) ready_replicas: u32,
     pub(super) updated_replicas: u32,
     pub(super) available_replicas: u32,

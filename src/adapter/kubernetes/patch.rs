@@ -1,7 +1,7 @@
-//! The one kind of write: a JSON Patch that tests everything it relies on, then changes two weights and stamps the object.
+//! The one kind of write: a JSON Patch that tests everything it relies on, then changes it and stamps the object.
 
-use super::route::{EPOCH, OP, RUN, Reading, Spot};
-use crate::domain::{Action, DiffLine, Epoch, OpId, RunId};
+use super::mechanism::{EPOCH, Look, OP, RUN};
+use crate::domain::{DiffLine, Epoch, OpId, Route, RunId};
 use serde_json::{Value, json};
 
 /// What a patch leaves on the object.
@@ -13,79 +13,51 @@ pub(super) struct Stamps<'a> {
     pub(super) epoch: Epoch,
 }
 
-/// The weights an action would set: canary, baseline. The sum that is there is kept.
-pub(super) fn weights(reading: &Reading, action: &Action) -> (u32, u32) {
-    let sum = if reading.route.sum() == 0 { 100 } else { reading.route.sum() - reading.route.others };
-    let canary = reading.route.relative(action.weight()).min(sum);
-    (canary, sum - canary)
-}
-
-/// Builds the patch: tests first, then the changes. Without an action it only stamps.
-pub(super) fn build(reading: &Reading, action: Option<&Action>, stamps: &Stamps<'_>) -> Value {
-    let mut tests = vec![test("/metadata/uid", &json!(reading.route.uid))];
-    let mut changes = Vec::new();
-    let mut by_version = false;
-    if let Some(spot) = &reading.spot {
-        by_version |= !test_rule(reading, spot, &mut tests);
-        if let Some(action) = action {
-            let (canary, baseline) = weights(reading, action);
-            for (at, weight) in [(spot.canary, canary), (spot.baseline, baseline)] {
-                let path = format!("/spec/http/{}/route/{at}/weight", spot.rule);
-                let op = if reading.object.pointer(&path).is_some() { "replace" } else { "add" };
-                changes.push(json!({"op": op, "path": path, "value": weight}));
-            }
-        }
-    }
-    let notes = reading.object.pointer("/metadata/annotations").filter(|notes| notes.is_object());
+/// Builds the patch: tests first, then the changes. Without an act it only stamps.
+pub(super) fn build(look: &Look, stamps: &Stamps<'_>) -> Value {
+    let change = &look.change;
+    let mut tests = vec![test("/metadata/uid", &json!(look.subject.uid))];
+    tests.extend(change.tests.iter().cloned());
+    let mut changes = if stamps.act.is_some() { change.changes.clone() } else { vec![] };
+    let mut by_version = change.untested;
+    let notes = look.object.pointer("/metadata/annotations").filter(|notes| notes.is_object());
     match notes.and_then(|notes| notes.get(EPOCH)) {
         Some(epoch) => tests.push(test(&annotation(EPOCH), epoch)),
         None => by_version = true,
     }
-    if notes.is_none() {
-        changes.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    // A subresource takes nothing but its own part of the object: there the tests alone keep older epochs out.
+    if change.subresource.is_none() || stamps.act.is_none() {
+        if notes.is_none() {
+            changes.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+        }
+        let mut stamped: Vec<(&str, String)> = Vec::new();
+        if let Some((run, op)) = stamps.act {
+            stamped.extend([(RUN, run.0.clone()), (OP, op.0.clone())]);
+        }
+        stamped.push((EPOCH, stamps.epoch.to_string()));
+        // `add` puts a key whether or not it is there; the map itself is never put over another.
+        changes.extend(stamped.into_iter().map(|(key, value)| json!({"op": "add", "path": annotation(key), "value": value})));
     }
-    let mut stamped: Vec<(&str, String)> = Vec::new();
-    if let Some((run, op)) = stamps.act {
-        stamped.extend([(RUN, run.0.clone()), (OP, op.0.clone())]);
-    }
-    stamped.push((EPOCH, stamps.epoch.to_string()));
-    // `add` puts a key whether or not it is there; the map itself is never put over another.
-    changes.extend(stamped.into_iter().map(|(key, value)| json!({"op": "add", "path": annotation(key), "value": value})));
     if by_version {
-        tests.push(test("/metadata/resourceVersion", &json!(reading.route.version)));
+        tests.push(test("/metadata/resourceVersion", &json!(look.subject.version)));
     }
     tests.extend(changes);
     Value::Array(tests)
 }
 
-fn test(path: &str, value: &Value) -> Value {
+/// A `test` operation.
+pub(super) fn test(path: &str, value: &Value) -> Value {
     json!({"op": "test", "path": path, "value": value})
 }
 
-/// Tests the rule's name and every destination's subset and weight. False where something that is relied on is absent and
-/// cannot be tested: then the object's version has to be.
-fn test_rule(reading: &Reading, spot: &Spot, tests: &mut Vec<Value>) -> bool {
-    let rule = format!("/spec/http/{}", spot.rule);
-    let mut all_there = spot.name.is_some();
-    if let Some(name) = &spot.name {
-        tests.push(test(&format!("{rule}/name"), &json!(name)));
-    }
-    let routes = reading.object.pointer(&format!("{rule}/route")).and_then(Value::as_array);
-    for at in 0..routes.map_or(0, Vec::len) {
-        for field in ["destination/subset", "weight"] {
-            let path = format!("{rule}/route/{at}/{field}");
-            match reading.object.pointer(&path) {
-                Some(value) => tests.push(test(&path, value)),
-                None => all_there = false,
-            }
-        }
-    }
-    all_there
+/// JSON pointer of an annotation.
+pub(super) fn annotation(key: &str) -> String {
+    format!("/metadata/annotations/{}", escaped(key))
 }
 
-/// JSON pointer of an annotation.
-fn annotation(key: &str) -> String {
-    format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
+/// One part of a JSON pointer.
+pub(super) fn escaped(part: &str) -> String {
+    part.replace('~', "~0").replace('/', "~1")
 }
 
 /// A patch for people: one operation a line.
@@ -94,23 +66,20 @@ pub(super) fn shown(patch: &Value) -> String {
     format!("[\n{}\n]", lines.join(",\n"))
 }
 
-/// What differs between the object as read and as the platform would have it: the weights first, then everything that was not
-/// asked for. Versions, bookkeeping and our own stamps are left out.
-pub(super) fn diff(before: &Reading, after: &Value, spec: &crate::domain::ServiceSpec) -> Vec<DiffLine> {
-    let planned = super::route::read(after.clone(), spec).route;
-    let route = &before.route;
-    let mut lines = weight_lines(before, planned.canary, planned.baseline);
+/// What differs between the object as read and as the platform would have it: what was asked for first, in its own words, then
+/// everything that was not. Versions, bookkeeping and our own stamps are left out.
+pub(super) fn diff(before: &Look, after: &Value, asked: Vec<DiffLine>) -> Vec<DiffLine> {
+    let mut lines = asked;
     let mut rest = Vec::new();
-    compare(&bare(&before.object, before.spot.as_ref()), &bare(after, before.spot.as_ref()), "", &mut rest);
+    compare(&bare(&before.object, &before.change.covered), &bare(after, &before.change.covered), "", &mut rest);
     rest.truncate(40);
-    lines.extend(rest.into_iter().map(|(path, before, after)| DiffLine { field: format!("{} {path}", route.object), before, after }));
+    let object = &before.subject.object;
+    lines.extend(rest.into_iter().map(|(path, before, after)| DiffLine { field: format!("{object} {path}"), before, after }));
     lines
 }
 
-/// The lines of the two weights, where they differ.
-pub(super) fn weight_lines(before: &Reading, canary: u32, baseline: u32) -> Vec<DiffLine> {
-    let route = &before.route;
-    let rule = if route.rule.starts_with("http[") { route.rule.clone() } else { format!("http[{}]", route.rule) };
+/// The lines of the two weights, where they differ. `rule` names the rule inside the object.
+pub(super) fn weight_lines(route: &Route, rule: &str, canary: u32, baseline: u32) -> Vec<DiffLine> {
     [("canary", route.canary, canary), ("baseline", route.baseline, baseline)]
         .into_iter()
         .filter(|(_, before, after)| before != after)
@@ -123,7 +92,7 @@ pub(super) fn weight_lines(before: &Reading, canary: u32, baseline: u32) -> Vec<
 }
 
 /// The object without what every write changes.
-fn bare(object: &Value, spot: Option<&Spot>) -> Value {
+fn bare(object: &Value, covered: &[String]) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         for key in ["managedFields", "resourceVersion", "generation"] {
@@ -138,10 +107,19 @@ fn bare(object: &Value, spot: Option<&Spot>) -> Value {
             metadata.remove("annotations");
         }
     }
-    for at in spot.map_or([None, None], |spot| [Some(spot.canary), Some(spot.baseline)]).into_iter().flatten() {
-        let path = format!("/spec/http/{}/route/{at}", spot.map_or(0, |spot| spot.rule));
-        if let Some(to) = object.pointer_mut(&path).and_then(Value::as_object_mut) {
-            to.remove("weight");
+    for pointer in covered {
+        let Some((parent, last)) = pointer.rsplit_once('/') else { continue };
+        let last = last.replace("~1", "/").replace("~0", "~");
+        match object.pointer_mut(parent) {
+            Some(Value::Object(map)) => {
+                map.remove(&last);
+            }
+            Some(Value::Array(list)) => {
+                if let Some(item) = last.parse::<usize>().ok().and_then(|at| list.get_mut(at)) {
+                    *item = Value::Null;
+                }
+            }
+            _ => {}
         }
     }
     object
@@ -176,7 +154,8 @@ fn compare(before: &Value, after: &Value, path: &str, out: &mut Vec<Difference>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::route::{read, tests::object};
+    use super::super::mechanism::Mechanism as _;
+    use super::super::mesh::{Mesh, tests::object};
     use super::*;
     use crate::adapter::kubernetes::tests::spec;
     use crate::domain::Percent;

@@ -79,7 +79,10 @@ impl Book {
         let deployments = [self.spec.canary.deployment.as_str(), self.spec.baseline.deployment.as_str()];
         match kind {
             "Deployment" => deployments.contains(&name),
-            "VirtualService" => name == self.spec.route.virtualservice,
+            "VirtualService" | "HTTPRoute" | "Ingress" | "Service" | "Rollout" => {
+                let object = format!("{}/{name}", kind.to_lowercase());
+                self.spec.route.object().is_some_and(|route| route == object)
+            }
             // As long as no ReplicaSet is known, names have to do.
             "ReplicaSet" | "Pod" if self.owners.is_empty() => deployments.iter().any(|deployment| extends(name, deployment)),
             "ReplicaSet" => self.owners.get(uid).is_some_and(|(owner, _)| self.controls(owner.as_deref())),

@@ -6,7 +6,6 @@ use super::life::Life;
 use super::link::{OBJECT_LIMIT, PAGE_LIMIT};
 use super::objects::{Deployment, Event, Pod, ReplicaSet};
 use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
-use super::route;
 use super::scope::Scope;
 use super::workloads::{Deployments, Events};
 use crate::domain::backoff::Backoff;
@@ -68,7 +67,7 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
         let seen = routes.load(Ordering::SeqCst);
         let answer = core.read_now().await;
         let (date, route) = match answer {
-            Ok((reading, reply)) => (reply.date, Ok(Some(reading.route))),
+            Ok((look, reply)) => (reply.date, Ok(look.subject.route.map(|route| *route))),
             Err(problem) => match problem.failure {
                 Failure::Refused { reason: Refusal::Missing, .. } if !problem.no_such_path => (problem.date, Ok(None)),
                 failure => (problem.date, Err(failure)),
@@ -208,22 +207,25 @@ impl Follower<Value> for Routes<'_> {
             Seen::Gone(_) => None,
         };
         self.told.fetch_add(1, Ordering::SeqCst);
-        let route = object.map(|object| {
-            let reading = route::read(object, &self.core.spec);
-            self.core.remember(&reading);
-            reading.route
+        let route = object.and_then(|object| {
+            let (mechanism, action) = self.core.beat();
+            let look = mechanism.look(object, &action);
+            self.core.remember(&look);
+            look.subject.route
         });
-        vec![PlatformUpdate::Route(route)]
+        vec![PlatformUpdate::Route(route.map(|route| *route))]
     }
 }
 
 /// Changes of the route, at once.
 async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
-    let mut version = core.mesh.subscribe();
+    let mut version = core.served.subscribe();
     loop {
         version.mark_unchanged();
-        let kind = Kind { path: core.routes_path(), ..core.kind("route", "", "") };
-        let kind = kind.fields(format!("metadata.name={}", core.spec.route.virtualservice));
+        let (mechanism, _) = core.beat();
+        let place = mechanism.place();
+        let kind = Kind { path: place.collection.clone(), ..core.kind("route", "", "") };
+        let kind = kind.fields(format!("metadata.name={}", place.name));
         let mut feed = Feed::new(Arc::clone(&core.link), kind, outlet.clone());
         let mut follower = Routes { core, told };
         tokio::select! {

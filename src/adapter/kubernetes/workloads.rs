@@ -5,7 +5,7 @@ use super::objects::{Deployment, Event};
 use super::pods::{SharedBook, main_container, open, version};
 use super::scope::Scope;
 use crate::domain::text::clean_bounded;
-use crate::domain::{PlatformEvent, Track, Workload};
+use crate::domain::{PlatformEvent, RolloutStatus, Track, Workload};
 use crate::port::platform::PlatformUpdate;
 use tokio::sync::watch;
 
@@ -54,7 +54,7 @@ impl Follower<Deployment> for Deployments {
 fn workload(deployment: &Deployment, track: Track) -> Workload {
     let Deployment { metadata, spec, status } = deployment;
     let image = main_container(&spec.template.spec.containers).map_or("", |container| container.image.as_str());
-    Workload {
+    let mut workload = Workload {
         track,
         object: format!("deployment/{}", clean_bounded(&metadata.name, 253)),
         uid: metadata.uid.clone(),
@@ -68,7 +68,18 @@ fn workload(deployment: &Deployment, track: Track) -> Workload {
         observed_latest: status.observed_generation >= metadata.generation,
         paused: spec.paused,
         trouble: trouble(deployment),
-    }
+        rollout: RolloutStatus::Complete,
+    };
+    let failed = exceeded(deployment);
+    workload.rollout = workload.status_of(status.replicas, failed.as_deref());
+    workload
+}
+
+/// The platform gave up on the rollout: told by the reason alone, whatever the condition's status.
+fn exceeded(deployment: &Deployment) -> Option<String> {
+    let progressing = deployment.status.conditions.iter().find(|condition| condition.kind == "Progressing")?;
+    let over = progressing.reason == "ProgressDeadlineExceeded";
+    over.then(|| clean_bounded(&format!("{}: {}", progressing.reason, progressing.message), 300))
 }
 
 /// Conditions under which the rollout cannot proceed, in the platform's words.

@@ -6,7 +6,7 @@ use super::super::prompt::{Ask, Prompt};
 use super::prompts;
 use super::run::{self, AfterOpen, feed};
 use crate::app::verdict::permit;
-use crate::domain::{Action, ActionPlan, Confirm, Danger, Failure, OpId, Percent, Preflight, Relied, Stamp, StepId, Ticket};
+use crate::domain::{Action, ActionPlan, Confirm, Danger, Failure, OpId, Preflight, Relied, Stamp, StepId, Ticket};
 use crate::runbook::engine::CONFIRMATION_LIFE;
 use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
 use std::time::Duration;
@@ -80,13 +80,13 @@ fn propose(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 fn preview(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let state = model.run.as_ref().filter(|r| !r.state.phase.is_final()).map(|r| &r.state);
     let first = state.and_then(|s| s.first_act_back());
-    let action = first.map_or(Action::SetWeight { canary: Percent::ZERO }, |(_, action)| action.clone());
+    let action = first.map_or_else(|| model.spec.route.way_back(), |(_, action)| action.clone());
     let step = first.map_or_else(|| "back-out".into(), |(step, _)| step.id.clone());
     let confirm = state.map_or(Confirm::Consequence, |s| s.runbook.rollback.confirm.clamp(Confirm::Yes, Confirm::Consequence));
     prompts::open(model, stamp, Ask::BackOut, Danger::L2);
     let ticket = run::own_ticket(model);
     model.driver.preview = Some(Preview { ticket: Some(ticket), action: action.clone(), step, confirm });
-    vec![Effect::Plan { ticket, action }]
+    vec![Effect::Plan { ticket, target: None, action }]
 }
 
 /// The plan that is shown before the seat is taken.
@@ -95,7 +95,7 @@ pub(super) fn previewed(model: &mut Model, stamp: &Stamp, result: Result<Box<Act
     preview.ticket = None;
     let preview = preview.clone();
     let plan = match result {
-        Ok(plan) if plan.action == preview.action => plan,
+        Ok(plan) if preview.action.is_planned_as(&plan.action) && !plan.action.is_open() => plan,
         Ok(_) => return prompts::unplanned(model, "the plan that came back is for something else"),
         Err(failure) => return prompts::plan_failed(model, &failure),
     };

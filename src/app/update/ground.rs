@@ -4,7 +4,7 @@ use super::super::effect::Effect;
 use super::super::model::{Mode, Model, Seat};
 use super::super::prompt::Ask;
 use super::run::feed;
-use crate::domain::{Relied, Route, Stamp};
+use crate::domain::{Route, Stamp};
 use crate::runbook::io::{Command, Input, Level};
 use crate::runbook::state::Question;
 
@@ -50,7 +50,7 @@ fn lost(model: &Model) -> Option<String> {
     let answered = || (then.question != now.question).then(|| "what it asked is no question any more".to_owned());
     match &prompt.ask {
         Ask::Promote => {
-            let shown = prompt.proposal.as_ref().map(|p| &p.plan.before);
+            let shown = prompt.proposal.as_ref().and_then(|p| p.plan.before.route.as_deref());
             shown.and_then(|shown| moved(shown, model.picture.route.as_ref())).or_else(|| blocked(model)).or_else(answered)
         }
         Ask::Gate { .. } => blocked(model).or_else(answered),
@@ -85,12 +85,14 @@ fn driver(model: &Model, then: &Ground, now: &Ground) -> Option<String> {
 /// What of the route that a plan rests on is different now.
 fn moved(shown: &Route, now: Option<&Route>) -> Option<String> {
     let Some(now) = now else { return Some(format!("{} does not exist any more", shown.object)) };
-    let (was, is) = (Relied::of(shown), Relied::of(now));
-    if was == is {
+    let epoch = |route: &Route| route.stamp.as_ref().map(|stamp| stamp.epoch);
+    let weights = |route: &Route| (route.canary, route.baseline, route.others);
+    let same = (&shown.object, &shown.uid, &shown.rule) == (&now.object, &now.uid, &now.rule) && epoch(shown) == epoch(now);
+    if same && weights(shown) == weights(now) {
         return None;
     }
     let by = now.last_writer.as_ref().map_or_else(String::new, |w| format!(" (changed by {w})"));
-    if (was.canary, was.baseline, was.others) == (is.canary, is.baseline, is.others) {
+    if weights(shown) == weights(now) {
         return Some(format!("{} was changed{by}", shown.object));
     }
     Some(format!("weight was {}, is now {}{by}", weight(shown), weight(now)))

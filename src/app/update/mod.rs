@@ -170,8 +170,8 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         Msg::Appended { ticket, entries } => run::appended(model, stamp, *ticket, entries),
         Msg::AppendRefused { ticket, why } => run::append_refused(model, stamp, *ticket, why),
         Msg::Planned { ticket, result } => run::planned(model, stamp, *ticket, result.clone()),
-        Msg::RouteRead { ticket, result } => {
-            observe::route_read(model, *ticket, result);
+        Msg::SubjectRead { ticket, result } => {
+            observe::subject_read(model, *ticket, result);
             run::feed(model, stamp, Input::Read { ticket: *ticket, result: result.clone() })
         }
         Msg::Sent { ticket, result } => run::sent(model, stamp, *ticket, result),

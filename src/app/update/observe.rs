@@ -4,7 +4,7 @@ use super::super::effect::Effect;
 use super::super::model::Model;
 use super::run;
 use crate::domain::text::clean_bounded;
-use crate::domain::{Failure, Instance, PlatformUpdate, Route, Stamp, Ticket};
+use crate::domain::{Failure, Instance, PlatformUpdate, Stamp, Subject, Ticket};
 use crate::runbook::io::{Input, Level};
 use chrono::{DateTime, Utc};
 
@@ -86,12 +86,12 @@ fn tell(model: &mut Model, before: Option<&Instance>, now: &Instance) {
 }
 
 /// A fresh read is also the newest picture, unless the watch told of the route since it was asked for: what was read may be older.
-pub(super) fn route_read(model: &mut Model, ticket: Ticket, result: &Result<Box<Route>, Failure>) {
+pub(super) fn subject_read(model: &mut Model, ticket: Ticket, result: &Result<Box<Subject>, Failure>) {
     let asked = model.driver.reads.remove(&ticket);
-    if let Ok(route) = result
+    if let Some(route) = result.as_ref().ok().and_then(|subject| subject.route.as_deref())
         && asked == Some(model.driver.routes_told)
     {
-        model.picture.route = Some((**route).clone());
+        model.picture.route = Some(route.clone());
         model.picture.route_read = true;
     }
 }

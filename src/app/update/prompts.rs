@@ -128,7 +128,9 @@ pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: Box<Proposal>
         prompt.error = Some("the platform changed: this is the new plan".into());
     }
     // A fresh read is the newest picture.
-    model.picture.route = Some(proposal.plan.before.clone());
+    if let Some(route) = &proposal.plan.before.route {
+        model.picture.route = Some((**route).clone());
+    }
     show(model, proposal);
     Vec::new()
 }

@@ -132,16 +132,16 @@ fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
     let Some(run) = model.run.as_ref().map(|r| r.state.run.clone()) else { return Vec::new() };
     match output {
         Output::Append { ticket, after, epoch, drafts } => vec![Effect::Append { ticket, run, after, epoch, drafts }],
-        Output::Plan { ticket, action } => vec![Effect::Plan { ticket, action }],
-        Output::Read { ticket } => {
+        Output::Plan { ticket, target, action } => vec![Effect::Plan { ticket, target, action }],
+        Output::Read { ticket, target, action } => {
             model.driver.reads.insert(ticket, model.driver.routes_told);
-            vec![Effect::ReadRoute { ticket }]
+            vec![Effect::Read { ticket, target, action }]
         }
         Output::AdvanceEpoch { ticket } => vec![Effect::AdvanceEpoch { ticket, run }],
         Output::Send { ticket, write, intent, confirmed } => {
             if let WriteKind::Act { action } = &write.kind {
                 model.driver.sent = Some((ticket, write.op.clone(), stamp.boot));
-                sending(model, stamp, action, write.before.canary_share());
+                sending(model, stamp, action, &write.before.shown);
             }
             vec![Effect::Send { ticket, write, intent, confirmed }]
         }
@@ -166,10 +166,13 @@ fn obey(model: &mut Model, stamp: &Stamp, output: Output) -> Vec<Effect> {
     }
 }
 
-fn sending(model: &mut Model, stamp: &Stamp, action: &Action, before: Option<f64>) {
-    let from = before.map_or_else(|| "?".into(), |s| format!("{s:.0}"));
+fn sending(model: &mut Model, stamp: &Stamp, action: &Action, before: &str) {
+    let what = match action {
+        Action::SetWeight { canary } => format!("canary {before} -> {canary}%"),
+        other => other.to_string(),
+    };
     model.act = Some(ActFeedback {
-        what: format!("canary {from}% -> {}%", action.weight()),
+        what,
         weight: action.weight(),
         sent: Some(stamp.wall),
         accepted: None,
@@ -561,7 +564,11 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
         guards: Vec::new(),
         steps: Vec::new(),
-        rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new() },
+        rollback: Rollback {
+            confirm: crate::domain::Confirm::Consequence,
+            steps: Vec::new(),
+            last_resort: Some(spec.route.way_back()),
+        },
     };
     first_draft(model, &runbook, false)
 }

@@ -144,7 +144,7 @@ fn is_at(model: &Model, to: Percent) -> bool {
     let configured = model.configured().is_some_and(|share| (share - f64::from(to.get())).abs() < f64::EPSILON);
     model.run.as_ref().map(|r| &r.state).is_some_and(|state| {
         let passed = |(step, known): (&crate::runbook::Step, &StepState)| {
-            matches!(&step.kind, StepKind::Do(action) if action.weight() == to) && known.phase == StepPhase::Passed
+            matches!(&step.kind, StepKind::Do(action) if action.weight() == Some(to)) && known.phase == StepPhase::Passed
         };
         let forward = matches!(state.phase, Phase::Running | Phase::Completed);
         let there = configured && forward && state.intended == Some(to) && state.unclear().is_none();
@@ -154,7 +154,7 @@ fn is_at(model: &Model, to: Percent) -> bool {
 
 /// Whether the act that became unclear is the one that is asked for, and was not applied so far.
 fn may_send_again(question: Option<&Question>, model: &Model, to: Percent) -> bool {
-    let this = model.run.as_ref().and_then(|r| r.state.unclear()).is_some_and(|op| op.action.weight() == to);
+    let this = model.run.as_ref().and_then(|r| r.state.unclear()).is_some_and(|op| op.action.weight() == Some(to));
     this && matches!(question, Some(Question::Unclear { found: Some(Found::NotYet), redo: true, .. }))
 }
 
@@ -171,7 +171,7 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
                 return run::feed(model, stamp, Input::Command(Command::Redo));
             }
             match question {
-                Some(Question::Act { action, .. }) if action.weight() == to => {}
+                Some(Question::Act { action, .. }) if action.weight() == Some(to) => {}
                 _ if is_at(model, to) => return end(model, ScriptEnd::Done(format!("canary at {to}%"))),
                 Some(Question::Act { action, .. }) => {
                     return end(model, ScriptEnd::Refused(format!("the next step is {action}, not {to}%")));
@@ -272,7 +272,7 @@ fn watch(model: &mut Model, script: &Script) {
     let Some(state) = model.run.as_ref().map(|r| &r.state) else { return };
     let how = match &script.request {
         Request::Promote { to, .. } if script.confirmed => match state.operation.as_ref().map(|o| (&o.stage, o.action.weight())) {
-            Some((OpStage::Verified, weight)) if weight == *to => ScriptEnd::Done(format!("canary at {to}%")),
+            Some((OpStage::Verified, weight)) if weight == Some(*to) => ScriptEnd::Done(format!("canary at {to}%")),
             // The platform is read first; only what it cannot tell stays unknown.
             Some((OpStage::Unknown { failure, found: Some(_) }, _)) => unknown(failure.as_ref()),
             Some((OpStage::NotApplied { failure }, _)) => not_applied(failure),

@@ -10,7 +10,7 @@ pub(super) fn check(draft: &Draft, context: &Context, report: &mut Report) {
     way_back(draft, report);
     for step in draft.steps.iter().filter(|step| step.undo.is_absent()) {
         if let Some(action) = step.action() {
-            undo(step, action.value.weight(), draft, context, report);
+            undo(step, &action.value, draft, context, report);
         }
     }
 }
@@ -20,7 +20,12 @@ fn rises(draft: &Draft, report: &mut Report) {
     for step in &draft.steps {
         match step.kind.as_ref().map(|k| &k.value) {
             Some(KindDraft::Do(Some(action))) => {
-                let Action::SetWeight { canary } = action.value;
+                let Action::SetWeight { canary } = action.value else {
+                    if action.value.raises_traffic() {
+                        (last, looked) = (last.or(Some(Percent::ZERO)), false);
+                    }
+                    continue;
+                };
                 if let Some(before) = last {
                     if canary <= before {
                         let why = format!("the canary already has {before} % here; forward steps only raise it");
@@ -50,11 +55,15 @@ fn way_back(draft: &Draft, report: &mut Report) {
     }
 }
 
-fn undo(step: &StepDraft, weight: Percent, draft: &Draft, context: &Context, report: &mut Report) {
+fn undo(step: &StepDraft, action: &Action, draft: &Draft, context: &Context, report: &mut Report) {
     // A way back without steps of its own is made of the undo actions.
     let needed = draft.rollback.as_ref().is_some_and(|way_back| way_back.steps.is_empty() && !way_back.broken);
     if context.protected || needed {
-        let why = format!("`{}` sets the canary to {weight} % and does not say what takes that back", step.name());
+        let what = match action {
+            Action::SetWeight { canary } => format!("sets the canary to {canary} %"),
+            other => format!("does `{}`", other.kind().word()),
+        };
+        let why = format!("`{}` {what} and does not say what takes that back", step.name());
         let help = "write `undo: { set_weight: { canary: 0 } }`, `undo: none` where nothing is needed, or `irreversible: true`";
         report.error("undo-missing", step.place(), why, help);
     }

@@ -5,7 +5,7 @@ use super::talk::Stage;
 use super::words;
 use super::{CONFIRMATION_LIFE, Engine, FenceStage, Sending, Turn, VERIFY_TIMEOUT, Verify, WRITE_DEADLINE};
 use crate::domain::text::clean_bounded;
-use crate::domain::{Accepted, Confirm, Failure, OpId, Refusal, Route, StepId, Ticket, Write, WriteKind};
+use crate::domain::{Accepted, Confirm, Failure, OpId, Refusal, StepId, Subject, Ticket, Write, WriteKind};
 use crate::runbook::io::{Level, Output, Purpose};
 use crate::runbook::record::{Event, SendOutcome};
 use crate::runbook::state::{OpStage, Phase, StepPhase};
@@ -18,7 +18,7 @@ impl Engine {
     /// The intent of what was confirmed and re-read.
     pub(super) fn intend(&mut self, turn: &mut Turn) -> Option<(Vec<Event>, What)> {
         let talk = self.talk.clone()?;
-        let Stage::ToIntend(proposal, consent, route) = talk.stage else { return None };
+        let Stage::ToIntend(proposal, consent, subject) = talk.stage else { return None };
         let op = self.state.operation.as_ref().filter(|op| op.op == proposal.op);
         let stands = match op.map(|op| &op.stage) {
             Some(OpStage::Confirmed { seq }) => consent.is_some_and(|c| c.seq == *seq),
@@ -40,15 +40,16 @@ impl Engine {
             epoch: self.epoch,
             plan_hash: proposal.plan_hash.clone(),
             confirmed: consent.map(|c| c.seq),
-            before: route.clone(),
+            before: subject.clone(),
             deadline_ms: words::millis(WRITE_DEADLINE),
         };
         let write = Write {
             kind: WriteKind::Act { action: talk.action.clone() },
+            target: self.target_of(&talk.step),
             run: self.state.run.clone(),
             op: proposal.op.clone(),
             epoch: self.epoch,
-            before: *route,
+            before: *subject,
             deadline: WRITE_DEADLINE,
         };
         let confirmed = consent.map(|c| (c.seq, proposal.plan_hash.clone()));
@@ -181,14 +182,14 @@ impl Engine {
     }
 
     /// Looks whether an accepted write is there.
-    pub(super) fn verify_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
+    pub(super) fn verify_read(&mut self, turn: &mut Turn, result: Result<Box<Subject>, Failure>) {
         let Some(op) = self.verifying().cloned() else { return };
         let seen = match result {
-            Ok(route) if route.is_at(op.action.weight()) && words::is_ours(&op, &route) => {
+            Ok(subject) if subject.done && words::is_ours(&op, &subject) => {
                 self.verified(turn, &op);
                 return;
             }
-            Ok(route) => words::shown(&route),
+            Ok(subject) => subject.shown,
             Err(failure) => failure.to_string(),
         };
         if let Some(verify) = &mut self.verify {
@@ -201,7 +202,7 @@ impl Engine {
         let here = self.sent_boot.as_ref().filter(|(sent, _)| *sent == op.op).map(|(_, boot)| turn.at.boot.saturating_sub(*boot));
         let took = here.or_else(|| (turn.at.wall - op.intent_at?).to_std().ok()).unwrap_or_default();
         self.fact(Event::ActionVerified { op: op.op.clone(), weight, took_ms: words::millis(took) });
-        self.fact(Event::StepPassed { step: op.step.clone(), why: format!("the platform is at {weight}%") });
+        self.fact(Event::StepPassed { step: op.step.clone(), why: format!("the platform is at {}", op.action.wanted()) });
         if let Some(undone) = self.undone_with(&op.step) {
             self.fact(undone);
         }
@@ -227,9 +228,9 @@ impl Engine {
             return None;
         }
         let why = format!(
-            "accepted, but not seen as wanted within {}: wanted {}%, seen {}",
+            "accepted, but not seen as wanted within {}: wanted {}, seen {}",
             crate::domain::text::span(timeout),
-            op.action.weight(),
+            op.action.wanted(),
             verify.seen
         );
         self.verify = None;

@@ -4,7 +4,7 @@ use super::journal::{Intent, What};
 use super::talk::Stage;
 use super::words;
 use super::{Engine, FenceFor, FenceStage, Fencing, Pace, ReadFor, Turn, WRITE_DEADLINE};
-use crate::domain::{Confirm, Epoch, Failure, OpId, Route, Ticket, Write, WriteKind};
+use crate::domain::{Action, Confirm, Epoch, Failure, OpId, StepId, Subject, Ticket, Write, WriteKind};
 use crate::runbook::io::{Level, Output, Purpose};
 use crate::runbook::record::{Event, Found};
 use crate::runbook::state::{Operation, Phase};
@@ -24,7 +24,7 @@ impl ReadFor {
 }
 
 impl Engine {
-    /// What the route has to be read for now.
+    /// What the platform has to be read for now.
     pub(super) fn wanted_read(&self) -> Option<(ReadFor, OpId)> {
         if self.passive.is_some() || self.leaving || self.in_flight() || self.state.phase.is_final() {
             return None;
@@ -63,12 +63,26 @@ impl Engine {
         if self.read.is_some() || turn.at.boot < self.pace.next {
             return;
         }
+        let Some((target, action)) = self.subject_of(&wanted.1) else { return };
         let ticket = self.tickets.take();
         self.read = Some((ticket, wanted.0));
-        turn.out.push(Output::Read { ticket });
+        turn.out.push(Output::Read { ticket, target, action });
     }
 
-    pub(super) fn was_read(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Box<Route>, Failure>) {
+    /// What an operation is about: the service of its step and the action, with every part fixed.
+    fn subject_of(&self, op: &OpId) -> Option<(Option<String>, Action)> {
+        let talked = self.talk.as_ref().filter(|talk| talk.is_about(op)).map(|talk| (&talk.step, &talk.action));
+        let known = || [self.state.unclear(), self.state.operation.as_ref()].into_iter().flatten().find(|known| known.op == *op);
+        let (step, action) = talked.or_else(|| known().map(|known| (&known.step, &known.action)))?;
+        Some((self.target_of(step), action.clone()))
+    }
+
+    /// The service that a step acts on; the run's own when it names none.
+    pub(super) fn target_of(&self, step: &StepId) -> Option<String> {
+        self.state.plan_step(step).and_then(|step| step.target.clone())
+    }
+
+    pub(super) fn was_read(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Box<Subject>, Failure>) {
         let Some((_, purpose)) = self.read.take_if(|(t, _)| *t == ticket) else { return };
         let wanted = self.wanted_read();
         if wanted.as_ref().map(|(p, _)| *p) != Some(purpose) || self.pace.key != wanted {
@@ -87,16 +101,16 @@ impl Engine {
     }
 
     /// An unreadable answer changes nothing: it is asked again.
-    fn doubt_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
-        let (Ok(route), Some(op)) = (result, self.state.unclear().cloned()) else { return };
-        let (found, _) = words::classify(&op, &route);
-        let why = words::three_way(&op, &route, found);
+    fn doubt_read(&mut self, turn: &mut Turn, result: Result<Box<Subject>, Failure>) {
+        let (Ok(subject), Some(op)) = (result, self.state.unclear().cloned()) else { return };
+        let (found, _) = words::classify(&op, &subject);
+        let why = words::three_way(&op, &subject, found);
         if op.found() == Some(found) && op.seen.as_ref() == Some(&why) {
             return;
         }
         let level = if found == Found::Applied { Level::Info } else { Level::Alarm };
         turn.say(level, format!("{}: {why}", op.op));
-        self.fact(Event::ActionReconciled { op: op.op, found, weight: words::whole(&route), why });
+        self.fact(Event::ActionReconciled { op: op.op, found, weight: subject.weight, why });
     }
 
     /// Begins to close off an operation whose write may still arrive, where that stands in the way of an abort or of the way back.
@@ -128,8 +142,8 @@ impl Engine {
     }
 
     /// Whether the object carries our epoch; then the fence of a take-over is done.
-    fn is_closed_off(&mut self, route: &Route) -> bool {
-        self.closed_off = route.stamp.as_ref().is_some_and(|s| s.epoch == self.epoch);
+    fn is_closed_off(&mut self, subject: &Subject) -> bool {
+        self.closed_off = subject.stamp.as_ref().is_some_and(|s| s.epoch == self.epoch);
         if self.closed_off {
             self.fencing = None;
             self.retry_fence = (Duration::ZERO, 0);
@@ -137,50 +151,50 @@ impl Engine {
         self.closed_off
     }
 
-    /// The route that the fence is conditional on. It may already tell that no fence is needed.
-    fn fence_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
-        let Ok(route) = result else { return };
+    /// What the fence is conditional on. It may already tell that no fence is needed.
+    fn fence_read(&mut self, turn: &mut Turn, result: Result<Box<Subject>, Failure>) {
+        let Ok(subject) = result else { return };
         if matches!(self.fencing.as_ref().map(|f| f.why), Some(FenceFor::TakeOver(_))) {
             // The epoch is new already: it came with the seat.
-            if !self.is_closed_off(&route)
+            if !self.is_closed_off(&subject)
                 && let Some(fencing) = self.fencing.as_mut()
             {
-                fencing.stage = FenceStage::ToIntend(route);
+                fencing.stage = FenceStage::ToIntend(subject);
             }
             return;
         }
-        if !self.settle(turn, &route)
+        if !self.settle(turn, &subject)
             && let Some(fencing) = self.fencing.as_mut()
         {
-            fencing.stage = FenceStage::ToAdvance(route);
+            fencing.stage = FenceStage::ToAdvance(subject);
         }
     }
 
-    fn fenced_read(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
-        let Ok(route) = result else { return };
+    fn fenced_read(&mut self, turn: &mut Turn, result: Result<Box<Subject>, Failure>) {
+        let Ok(subject) = result else { return };
         let take_over = matches!(self.fencing.as_ref().map(|f| f.why), Some(FenceFor::TakeOver(_)));
-        let closed = if take_over { self.is_closed_off(&route) } else { self.settle(turn, &route) };
+        let closed = if take_over { self.is_closed_off(&subject) } else { self.settle(turn, &subject) };
         if !closed {
             self.fence_failed(turn, "the fence is not on the platform");
         }
     }
 
-    /// Ends the doubt if the route allows it: our operation is there after all, or can never come any more.
-    fn settle(&mut self, turn: &mut Turn, route: &Route) -> bool {
+    /// Ends the doubt if the platform shows it: our operation is there after all, or can never come any more.
+    fn settle(&mut self, turn: &mut Turn, subject: &Subject) -> bool {
         let Some(fencing) = self.fencing.clone() else { return true };
         let Some(op) = self.state.unclear().filter(|op| op.op == fencing.op).cloned() else {
             self.fencing = None;
             return true;
         };
-        let (found, closed) = words::classify(&op, route);
+        let (found, closed) = words::classify(&op, subject);
         if !closed {
             return false;
         }
         let ours = matches!(found, Found::Applied | Found::AppliedThenChanged);
-        let why = words::three_way(&op, route, found);
+        let why = words::three_way(&op, subject, found);
         let found = if ours { found } else { Found::Never };
         turn.say(Level::Info, format!("{}: {why}", op.op));
-        self.fact(Event::ActionReconciled { op: op.op.clone(), found, weight: words::whole(route), why });
+        self.fact(Event::ActionReconciled { op: op.op.clone(), found, weight: subject.weight, why });
         self.fencing = None;
         self.retry_fence = (Duration::ZERO, 0);
         if fencing.why == FenceFor::Redo && self.talk.is_none() && self.aborting.is_none() && !self.leaving {
@@ -240,23 +254,23 @@ impl Engine {
             return;
         }
         let Some(fencing) = self.fencing.as_mut() else { return };
-        if let FenceStage::ToAdvance(route) = &fencing.stage {
+        if let FenceStage::ToAdvance(subject) = &fencing.stage {
             let ticket = self.tickets.take();
-            fencing.stage = FenceStage::Advancing(ticket, route.clone());
+            fencing.stage = FenceStage::Advancing(ticket, subject.clone());
             turn.out.push(Output::AdvanceEpoch { ticket });
         }
     }
 
     pub(super) fn epoch_advanced(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Epoch, String>) {
         let Some(fencing) = self.fencing.as_mut() else { return };
-        let route = match &fencing.stage {
-            FenceStage::Advancing(t, route) if *t == ticket => route.clone(),
+        let subject = match &fencing.stage {
+            FenceStage::Advancing(t, subject) if *t == ticket => subject.clone(),
             _ => return,
         };
         match result {
             Ok(epoch) if epoch > self.epoch => {
                 self.epoch = epoch;
-                fencing.stage = FenceStage::ToIntend(route);
+                fencing.stage = FenceStage::ToIntend(subject);
             }
             Ok(epoch) => self.fence_failed(turn, &format!("the new epoch {epoch} is not above {}", self.epoch)),
             Err(why) => self.fence_failed(turn, &why),
@@ -266,7 +280,7 @@ impl Engine {
     /// The fence's own intent.
     pub(super) fn fence_decision(&mut self) -> Option<(Vec<Event>, What)> {
         let fencing = self.fencing.as_ref()?;
-        let FenceStage::ToIntend(route) = &fencing.stage else { return None };
+        let FenceStage::ToIntend(subject) = &fencing.stage else { return None };
         let of = match fencing.why {
             FenceFor::TakeOver(_) => self.state.operation.as_ref().filter(|op| op.op == fencing.op && self.talk_is_due()),
             _ => self.state.unclear().filter(|op| op.op == fencing.op),
@@ -286,15 +300,16 @@ impl Engine {
             epoch: self.epoch,
             plan_hash: of.plan_hash.clone(),
             confirmed: None,
-            before: route.clone(),
+            before: subject.clone(),
             deadline_ms: words::millis(WRITE_DEADLINE),
         };
         let write = Write {
-            kind: WriteKind::Fence,
+            kind: WriteKind::Fence { action: of.action.clone() },
+            target: self.target_of(&of.step),
             run: self.state.run.clone(),
             op,
             epoch: self.epoch,
-            before: (**route).clone(),
+            before: (**subject).clone(),
             deadline: WRITE_DEADLINE,
         };
         let purpose = match fencing.why {

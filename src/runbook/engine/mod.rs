@@ -21,7 +21,7 @@ mod words;
 
 use super::io::{Command, Input, Level, Output, Proposal, Purpose};
 use super::state::{OpStage, Operation, Phase, Question, RunState, StepPhase};
-use crate::domain::{Epoch, OpId, Route, Stamp, Ticket, Tickets};
+use crate::domain::{Epoch, OpId, Stamp, Subject, Ticket, Tickets};
 use journal::{Appending, Fact, StoreTrouble};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -145,10 +145,10 @@ enum FenceFor {
 enum FenceStage {
     /// The route has to be read first: the fence is conditional on it.
     ToRead,
-    ToAdvance(Box<Route>),
-    Advancing(Ticket, Box<Route>),
+    ToAdvance(Box<Subject>),
+    Advancing(Ticket, Box<Subject>),
     /// The intent has to become durable.
-    ToIntend(Box<Route>),
+    ToIntend(Box<Subject>),
     Sending,
     /// What is there now?
     ToLook,

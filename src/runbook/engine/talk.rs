@@ -3,7 +3,7 @@
 use super::words;
 use super::{CONFIRMATION_LIFE, Engine, Pace, Turn};
 use crate::domain::text::clean_bounded;
-use crate::domain::{Action, ActionPlan, Confirm, Failure, OpId, Preflight, Relied, Route, StepId, Ticket, canonical};
+use crate::domain::{Action, ActionPlan, Confirm, Failure, OpId, Preflight, Relied, StepId, Subject, Ticket, canonical};
 use crate::runbook::io::{Level, Output, Proposal, Purpose};
 use crate::runbook::plan::StepKind;
 use crate::runbook::record::Event;
@@ -40,7 +40,7 @@ pub(super) enum Stage {
     /// To be re-read.
     Confirmed(Box<Proposal>, Option<Consent>),
     /// The intent has to be recorded.
-    ToIntend(Box<Proposal>, Option<Consent>, Box<Route>),
+    ToIntend(Box<Proposal>, Option<Consent>, Box<Subject>),
 }
 
 /// What a person gave.
@@ -162,14 +162,15 @@ impl Engine {
         let Some(talk) = self.talk.as_mut().filter(|t| t.stage == Stage::ToPlan) else { return };
         let ticket = self.tickets.take();
         talk.stage = Stage::Planning(ticket);
-        turn.out.push(Output::Plan { ticket, action: talk.action.clone() });
+        let (step, action) = (talk.step.clone(), talk.action.clone());
+        turn.out.push(Output::Plan { ticket, target: self.target_of(&step), action });
     }
 
     pub(super) fn planned(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Box<ActionPlan>, Failure>) {
         let Some(mut talk) = self.talk.take_if(|t| t.stage == Stage::Planning(ticket)) else { return };
         let free = talk.purpose == Purpose::BackOut && talk.confirm == Confirm::None;
         let plan = match result {
-            Ok(plan) if plan.action == talk.action => plan,
+            Ok(plan) if talk.action.is_planned_as(&plan.action) && !plan.action.is_open() => plan,
             Ok(_) => {
                 turn.say(Level::Alarm, "the plan that came back is for something else: nothing was shown");
                 return;
@@ -179,6 +180,7 @@ impl Engine {
                 return;
             }
         };
+        talk.action = plan.action.clone();
         if let Some(why) = refusal(&plan, talk.purpose) {
             turn.refuse(format!("{} cannot be done: {why}", talk.action));
             if free {
@@ -250,7 +252,7 @@ impl Engine {
         match &talk.stage {
             Stage::ToRecord(p) => Some((vec![planned_event(p)], What::Planned)),
             Stage::Already(p) => {
-                let why = format!("the platform is already at {}%", talk.action.weight());
+                let why = format!("the platform is already at {}", talk.action.wanted());
                 let known = self.state.operation.as_ref().is_some_and(|op| op.op == p.op);
                 let mut events: Vec<Event> = (!known).then(|| planned_event(p)).into_iter().collect();
                 events.push(Event::StepPassed { step: talk.step.clone(), why });
@@ -289,14 +291,14 @@ impl Engine {
         here && (talk.purpose == Purpose::Forward || self.state.phase == Phase::RollingBack)
     }
 
-    /// The route as re-read after the confirmation.
-    pub(super) fn reread(&mut self, turn: &mut Turn, result: Result<Box<Route>, Failure>) {
+    /// The object as re-read after the confirmation.
+    pub(super) fn reread(&mut self, turn: &mut Turn, result: Result<Box<Subject>, Failure>) {
         let Some(talk) = &mut self.talk else { return };
         let Stage::Confirmed(proposal, consent) = &talk.stage else { return };
         let (proposal, consent, back) = (proposal.clone(), *consent, talk.purpose == Purpose::BackOut);
         let since = *talk.reading_since.get_or_insert(turn.at.boot);
-        let route = match result {
-            Ok(route) => route,
+        let subject = match result {
+            Ok(subject) => subject,
             // Going back is worth some patience; going forward is not.
             Err(_) if back && turn.at.boot.saturating_sub(since) < CONFIRMATION_LIFE => return,
             Err(failure) => {
@@ -304,12 +306,12 @@ impl Engine {
                 return;
             }
         };
-        if let Some(moved) = words::moved(&proposal.plan.before, &route, self.epoch) {
+        if let Some(moved) = words::moved(&proposal.plan.before, &subject, self.epoch) {
             self.ground_moved(turn, &moved);
-        } else if route.is_at(talk.action.weight()) {
+        } else if subject.done {
             talk.stage = Stage::Already(proposal);
         } else {
-            talk.stage = Stage::ToIntend(proposal, consent, route);
+            talk.stage = Stage::ToIntend(proposal, consent, subject);
         }
     }
 
@@ -356,10 +358,11 @@ fn planned_event(p: &Proposal) -> Event {
         action: p.plan.action.clone(),
         plan_hash: p.plan_hash.clone(),
         before: p.plan.relies_on(),
+        shown: p.plan.before.shown.clone(),
     }
 }
 
-/// Why this plan cannot be carried out. A route that is not in order stops what goes forward; going back is tried all the same.
+/// Why this plan cannot be carried out. An object that is not in order stops what goes forward; going back is tried all the same.
 fn refusal(plan: &ActionPlan, purpose: Purpose) -> Option<String> {
     if plan.is_noop() {
         return None;

@@ -1,8 +1,8 @@
-//! What the engine says: comparisons of routes, and what it is doing now.
+//! What the engine says: comparisons of what the platform shows, and what it is doing now.
 
 use super::talk::Stage;
 use super::{Engine, FenceStage};
-use crate::domain::{Epoch, Percent, Relied, Route};
+use crate::domain::{Epoch, Relied, Subject};
 use crate::runbook::io::Purpose;
 use crate::runbook::plan::StepKind;
 use crate::runbook::record::Found;
@@ -13,39 +13,28 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether the route carries the stamp of this operation.
-pub(super) fn is_ours(op: &Operation, route: &Route) -> bool {
-    route.stamp.as_ref().is_some_and(|s| s.op == op.op)
+/// Whether the object carries the stamp of this operation. Where an act leaves none, being as wanted is all the proof there can be.
+pub(super) fn is_ours(op: &Operation, subject: &Subject) -> bool {
+    if subject.stamped { subject.stamp.as_ref().is_some_and(|s| s.op == op.op) } else { subject.done }
 }
 
-/// The canary's share of a route, for people.
-pub(super) fn shown(route: &Route) -> String {
-    match route.canary_share() {
-        Some(share) if route.others == 0 && share.fract() == 0.0 => format!("{share:.0}%"),
-        Some(share) if route.others == 0 => format!("{share:.1}%"),
-        _ => format!("weights {} canary, {} baseline, {} others", route.canary, route.baseline, route.others),
-    }
-}
-
-/// The canary's share in whole percent, if it is one.
-pub(super) fn whole(route: &Route) -> Option<Percent> {
-    let share = route.canary_share().filter(|s| route.others == 0 && s.fract() == 0.0)?;
-    Percent::new(share as u32)
-}
-
-fn writer(route: &Route) -> String {
-    route.last_writer.as_ref().map_or_else(String::new, |w| format!(" (changed by {w})"))
+fn writer(subject: &Subject) -> String {
+    subject.last_writer.as_ref().map_or_else(String::new, |w| format!(" (changed by {w})"))
 }
 
 /// What moved between the plan and now among the fields that a plan relies on. An epoch of our own on the object is no change by others:
 /// a fence of ours left it.
-pub(super) fn moved(before: &Route, now: &Route, ours: Epoch) -> Option<String> {
-    let (was, is) = (Relied::of(before), Relied::of(now));
-    if was.uid != is.uid || was.object != is.object || was.rule != is.rule {
+pub(super) fn moved(before: &Subject, now: &Subject, ours: Epoch) -> Option<String> {
+    let (was, is) = (before.relied(), now.relied());
+    if was.uid != is.uid || was.object != is.object || was.fields.get("rule") != is.fields.get("rule") {
         return Some(format!("{} is another object now{}", now.object, writer(now)));
     }
-    if (was.canary, was.baseline, was.others) != (is.canary, is.baseline, is.others) {
-        return Some(format!("weight was {}, is now {}{}", shown(before), shown(now), writer(now)));
+    if was.fields != is.fields {
+        let noun = if before.route.is_some() { "weight" } else { now.object.as_str() };
+        return Some(match before.shown == now.shown {
+            false => format!("{noun} was {}, is now {}{}", before.shown, now.shown, writer(now)),
+            true => format!("{}: {}{}", now.object, now.moved_since(&was).join(", "), writer(now)),
+        });
     }
     if was.epoch != is.epoch && is.epoch != Some(ours) {
         let epoch = |e: Option<Epoch>| e.map_or_else(|| "none".to_owned(), |e| e.to_string());
@@ -54,14 +43,14 @@ pub(super) fn moved(before: &Route, now: &Route, ours: Epoch) -> Option<String> 
     None
 }
 
-/// What a route says of an operation whose outcome is not known, and whether its write can never arrive any more because the epoch that
+/// What the platform says of an operation whose outcome is not known, and whether its write can never arrive any more because the epoch that
 /// it tests is gone.
-pub(super) fn classify(op: &Operation, route: &Route) -> (Found, bool) {
-    let wanted = route.is_at(op.action.weight());
-    if is_ours(op, route) {
+pub(super) fn classify(op: &Operation, subject: &Subject) -> (Found, bool) {
+    let wanted = subject.done;
+    if is_ours(op, subject) {
         return (if wanted { Found::Applied } else { Found::AppliedThenChanged }, true);
     }
-    let now = Relied::of(route);
+    let now = subject.relied();
     let Some(before) = &op.relied else { return (Found::Drifted, false) };
     let closed = now.epoch != before.epoch || now.uid != before.uid;
     let same = Relied { epoch: before.epoch, ..now } == *before;
@@ -75,16 +64,17 @@ pub(super) fn classify(op: &Operation, route: &Route) -> (Found, bool) {
 }
 
 /// Before, wanted, now: for people.
-pub(super) fn three_way(op: &Operation, route: &Route, found: Found) -> String {
-    let before = op.before.as_ref().map_or_else(|| "unknown".to_owned(), |b| shown(b));
-    let (wanted, now) = (op.action.weight(), shown(route));
+pub(super) fn three_way(op: &Operation, subject: &Subject, found: Found) -> String {
+    let before = op.before.as_ref().map_or_else(|| "unknown".to_owned(), |b| b.shown.clone());
+    let (wanted, now) = (op.action.wanted(), &subject.shown);
     match found {
+        Found::Applied if !subject.stamped => format!("it was applied: the platform is at {now}"),
         Found::Applied => format!("it was applied: the platform carries our stamp and is at {now}"),
-        Found::AppliedThenChanged => format!("it was applied and changed afterwards: wanted {wanted}%, is now {now}{}", writer(route)),
+        Found::AppliedThenChanged => format!("it was applied and changed afterwards: wanted {wanted}, is now {now}{}", writer(subject)),
         Found::NotYet => format!("not applied yet: still {now}, and without our stamp; it may still arrive"),
         Found::Never => format!("not applied: {now}, and a newer epoch keeps it out for good"),
-        Found::DoneByOther => format!("somebody else did it: was {before}, wanted {wanted}%, is now {now}{}", writer(route)),
-        Found::Drifted => format!("somebody else changed it: was {before}, wanted {wanted}%, is now {now}{}", writer(route)),
+        Found::DoneByOther => format!("somebody else did it: was {before}, wanted {wanted}, is now {now}{}", writer(subject)),
+        Found::Drifted => format!("somebody else changed it: was {before}, wanted {wanted}, is now {now}{}", writer(subject)),
     }
 }
 
@@ -133,7 +123,7 @@ impl Engine {
         }
         if let Some(op) = self.verifying() {
             let seen = self.verify.as_ref().filter(|v| v.op == op.op).map_or("nothing yet", |v| v.seen.as_str());
-            return format!("accepted, verifying: wanted {}%, seen {seen}", op.action.weight());
+            return format!("accepted, verifying: wanted {}, seen {seen}", op.action.wanted());
         }
         let Some((step, state)) = self.state.current().filter(|(_, s)| s.phase == StepPhase::Active) else { return String::new() };
         match &step.kind {

@@ -1,5 +1,6 @@
 //! Reading a runbook: first YAML into a tree with places, then one walk over the tree that collects everything wrong with it.
 
+mod actions;
 pub(crate) mod draft;
 pub(crate) mod node;
 mod params;

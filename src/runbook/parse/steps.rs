@@ -4,13 +4,11 @@ use super::draft::{Given, KindDraft, StepDraft};
 use super::node::{At, Entry, Node};
 use super::scalars::Fields;
 use super::{CONFIRM, Walk};
-use crate::domain::{Action, Percent, StepId};
+use crate::domain::StepId;
 use crate::runbook::plan::{AnswerKind, Choice, Item, ManualMode, OnFailure, Undo};
 use std::time::Duration;
 
 const KINDS: [&str; 5] = ["manual", "check", "do", "wait", "gate"];
-const ACTIONS_LATER: [&str; 11] =
-    ["scale", "restart", "undo", "promote", "pause", "resume", "map_route", "unmap_route", "patch_selector", "exec", "http"];
 const CHOICES: [(&str, Choice); 4] =
     [("retry", Choice::Retry), ("skip", Choice::Skip), ("rollback", Choice::BackOut), ("abort", Choice::Abort)];
 const MODES: [(&str, ManualMode); 2] = [("read-do", ManualMode::ReadDo), ("do-confirm", ManualMode::DoConfirm)];
@@ -132,18 +130,6 @@ impl Walk<'_> {
                 undo.map_or(Given::Broken, |undo| Given::Is(At::new(undo, entry.key.span)))
             }
         }
-    }
-
-    fn action(&mut self, node: &Node, what: &str) -> Option<At<Action>> {
-        let fields = self.fields(node, what, &["set_weight"], &ACTIONS_LATER)?;
-        if fields.get("set_weight").is_none() && ACTIONS_LATER.iter().any(|key| fields.get(key).is_some()) {
-            return None;
-        }
-        let entry = self.required(&fields, "set_weight", what, "{ canary: 5 }")?;
-        let weight = self.fields(entry, "`set_weight`", &["canary"], &[])?;
-        let node = self.required(&weight, "canary", "`set_weight`", "5")?;
-        let canary = self.integer(node, "`canary`", 100).and_then(Percent::new)?;
-        Some(At::new(Action::SetWeight { canary }, node.span))
     }
 
     fn wait(&mut self, node: &Node) -> KindDraft {

@@ -1,20 +1,131 @@
 //! A VirtualService as a route: which rule, which destinations, which shares, and why they cannot be set if so.
 
 use crate::domain::text::clean_bounded;
-use crate::domain::{Epoch, OpId, Route, RunId, ServiceSpec, WriteStamp};
-use serde_json::Value;
-
-/// Annotations that a write of ours leaves on the object.
-pub(super) const RUN: &str = "gonogo.dev/run";
-pub(super) const OP: &str = "gonogo.dev/op";
-pub(super) const EPOCH: &str = "gonogo.dev/epoch";
-/// Name under which our writes stand in `managedFields`.
-pub(super) const MANAGER: &str = "gonogo";
+use super::Core;
+use super::mechanism::{Change, Look, Mechanism, Place, last_writer, owner, stamp};
+use super::patch::{test, weight_lines};
+use crate::domain::{Action, DiffLine, Percent, Route, RouteSpec, ServiceSpec};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Weights above this are a mistake; below it no sum of them can overflow.
 const MOST_WEIGHT: u64 = 1_000_000;
-/// Field managers of controllers that set weights by themselves.
-const CONTROLLERS: [&str; 3] = ["flagger", "rollouts-controller", "argo-rollouts"];
+/// Versions of Istio's API, the preferred first.
+pub(super) const VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+/// Istio's API group for traffic.
+pub(super) const GROUP: &str = "networking.istio.io";
+
+/// The names by which a VirtualService splits the service's traffic.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Names<'a> {
+    http: Option<&'a str>,
+    baseline: &'a str,
+    canary: &'a str,
+    namespace: &'a str,
+}
+
+impl<'a> Names<'a> {
+    /// Of a service; `None` where a VirtualService is not what splits its traffic.
+    pub(super) fn of(spec: &'a ServiceSpec) -> Option<Self> {
+        let RouteSpec::VirtualService { http, baseline_subset, canary_subset, .. } = &spec.route else { return None };
+        Some(Self { http: http.as_deref(), baseline: baseline_subset, canary: canary_subset, namespace: &spec.namespace })
+    }
+}
+
+impl Names<'_> {
+    /// A `jq` program that sets both weights where the place of the rule is not known: it finds it by name and subsets.
+    pub(super) fn program(&self, canary: u32, baseline: u32) -> String {
+        let rule = match self.http {
+            Some(name) => format!(".spec.http[] | select(.name == {})", json!(name)),
+            None => ".spec.http[] | select((.match // []) == [])".to_owned(),
+        };
+        let set = |subset: &str, weight: u32| {
+            format!("({rule} | .route[] | select(.destination.subset == {}) | .weight) = {weight}", json!(subset))
+        };
+        format!("{} | {}", set(self.canary, canary), set(self.baseline, baseline))
+    }
+}
+
+/// Weights of a VirtualService.
+pub(super) struct Mesh {
+    place: Place,
+    spec: Arc<ServiceSpec>,
+}
+
+impl Mesh {
+    pub(super) fn new(core: &Core, name: &str) -> Self {
+        Self { place: Place::new(core, GROUP, VERSIONS, "virtualservices", "VirtualService", name), spec: Arc::clone(&core.spec) }
+    }
+}
+
+impl Mechanism for Mesh {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn look(&self, object: Value, action: &Action) -> Look {
+        let reading = read(object, &self.spec);
+        let change = match action {
+            Action::SetWeight { canary } => change(&reading, *canary),
+            _ => Change::default(),
+        };
+        let subject = reading.route.subject(action);
+        Look { subject, action: action.clone(), consequence: None, warnings: vec![], change, object: reading.object }
+    }
+
+    fn between(&self, before: &Look, after: &Look) -> Vec<DiffLine> {
+        let (Some(was), Some(is)) = (&before.subject.route, &after.subject.route) else { return before.change.lines.clone() };
+        weight_lines(was, &label_of(was), is.canary, is.baseline)
+    }
+}
+
+/// The weights that stand for a share: canary, baseline. The sum that is there is kept.
+pub(super) fn weights(route: &Route, canary: Percent) -> (u32, u32) {
+    let sum = if route.sum() == 0 { 100 } else { route.sum() - route.others };
+    let canary = route.relative(canary).min(sum);
+    (canary, sum - canary)
+}
+
+fn change(reading: &Reading, wanted: Percent) -> Change {
+    let mut change = Change::default();
+    let Some(spot) = &reading.spot else { return change };
+    change.untested = !test_rule(reading, spot, &mut change.tests);
+    let (canary, baseline) = weights(&reading.route, wanted);
+    for (at, weight) in [(spot.canary, canary), (spot.baseline, baseline)] {
+        let path = format!("/spec/http/{}/route/{at}/weight", spot.rule);
+        let op = if reading.object.pointer(&path).is_some() { "replace" } else { "add" };
+        change.changes.push(json!({"op": op, "path": path, "value": weight}));
+        change.covered.push(path);
+    }
+    change.lines = weight_lines(&reading.route, &label_of(&reading.route), canary, baseline);
+    change
+}
+
+/// `http[primary]`.
+fn label_of(route: &Route) -> String {
+    if route.rule.starts_with("http[") { route.rule.clone() } else { format!("http[{}]", route.rule) }
+}
+
+/// Tests the rule's name and every destination's subset and weight. False where something that is relied on is absent and
+/// cannot be tested: then the object's version has to be.
+fn test_rule(reading: &Reading, spot: &Spot, tests: &mut Vec<Value>) -> bool {
+    let rule = format!("/spec/http/{}", spot.rule);
+    let mut all_there = spot.name.is_some();
+    if let Some(name) = &spot.name {
+        tests.push(test(&format!("{rule}/name"), &json!(name)));
+    }
+    let routes = reading.object.pointer(&format!("{rule}/route")).and_then(Value::as_array);
+    for at in 0..routes.map_or(0, Vec::len) {
+        for field in ["destination/subset", "weight"] {
+            let path = format!("{rule}/route/{at}/{field}");
+            match reading.object.pointer(&path) {
+                Some(value) => tests.push(test(&path, value)),
+                None => all_there = false,
+            }
+        }
+    }
+    all_there
+}
 
 /// Where in the object the two weights stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +158,7 @@ pub(super) fn read(object: Value, spec: &ServiceSpec) -> Reading {
         object: format!("virtualservice/{}", clean_bounded(text("/metadata/name"), 253)),
         uid: text("/metadata/uid").to_owned(),
         version: text("/metadata/resourceVersion").to_owned(),
-        rule: spec.route.http.clone().unwrap_or_else(|| "http".to_owned()),
+        rule: Names::of(spec).and_then(|names| names.http).unwrap_or("http").to_owned(),
         canary: 0,
         baseline: 0,
         others: 0,
@@ -58,7 +169,11 @@ pub(super) fn read(object: Value, spec: &ServiceSpec) -> Reading {
     };
     let mut spot = None;
     let stamp = stamp(&object).map(|stamp| route.stamp = stamp);
-    match rule(&object, spec).and_then(|index| destinations(&object, index, spec, &mut route)) {
+    let found = match Names::of(spec) {
+        Some(names) => rule(&object, names).and_then(|index| destinations(&object, index, names, &mut route)),
+        None => Err("traffic of this service is not split by a VirtualService".to_owned()),
+    };
+    match found {
         Ok(found) => spot = Some(found),
         Err(why) => route.trouble = Some(why),
     }
@@ -85,7 +200,7 @@ fn has_match(rule: &Value) -> bool {
 }
 
 /// Index of the rule that splits the traffic.
-fn rule(object: &Value, spec: &ServiceSpec) -> Result<usize, String> {
+fn rule(object: &Value, names: Names<'_>) -> Result<usize, String> {
     let rules = rules(object);
     if rules.is_empty() {
         let other = ["tcp", "tls"].iter().find(|kind| object.pointer(&format!("/spec/{kind}")).is_some());
@@ -94,13 +209,13 @@ fn rule(object: &Value, spec: &ServiceSpec) -> Result<usize, String> {
             None => "it has no http rules".to_owned(),
         });
     }
-    let fits = |rule: &Value| match &spec.route.http {
-        Some(name) => named(rule) == Some(name.as_str()),
+    let fits = |rule: &Value| match names.http {
+        Some(name) => named(rule) == Some(name),
         None => !has_match(rule),
     };
     let found: Vec<usize> = rules.iter().enumerate().filter(|(_, rule)| fits(rule)).map(|(index, _)| index).collect();
     let listed = || rules.iter().enumerate().map(|(index, rule)| label(rule, index)).collect::<Vec<_>>().join(", ");
-    match (found.as_slice(), &spec.route.http) {
+    match (found.as_slice(), names.http) {
         ([one], _) => Ok(*one),
         ([], Some(name)) => Err(format!("no http rule is named `{name}`; there are: {}", clean_bounded(&listed(), 200))),
         (many, Some(name)) => Err(format!("{} http rules are named `{name}`", many.len())),
@@ -112,7 +227,7 @@ fn rule(object: &Value, spec: &ServiceSpec) -> Result<usize, String> {
 }
 
 /// Reads the rule's destinations into the route, and finds ours among them.
-fn destinations(object: &Value, index: usize, spec: &ServiceSpec, route: &mut Route) -> Result<Spot, String> {
+fn destinations(object: &Value, index: usize, spec: Names<'_>, route: &mut Route) -> Result<Spot, String> {
     let rule = &rules(object)[index];
     route.rule = label(rule, index);
     route.pinned = pinned(&rules(object)[..index], spec);
@@ -121,7 +236,7 @@ fn destinations(object: &Value, index: usize, spec: &ServiceSpec, route: &mut Ro
     };
     let weights = routes.iter().map(|to| weight(to, routes.len())).collect::<Result<Vec<_>, _>>()?;
     let all = |wanted: &str| routes.iter().enumerate().filter(|(_, to)| subset(to) == Some(wanted)).map(|(at, _)| at).collect::<Vec<_>>();
-    let (canary, baseline) = (all(&spec.route.canary_subset), all(&spec.route.baseline_subset));
+    let (canary, baseline) = (all(spec.canary), all(spec.baseline));
     let sum_of = |places: &[usize]| places.iter().map(|at| weights[*at]).sum::<u64>().min(MOST_WEIGHT) as u32;
     let others: Vec<usize> = (0..routes.len()).filter(|at| !canary.contains(at) && !baseline.contains(at)).collect();
     (route.canary, route.baseline, route.others) = (sum_of(&canary), sum_of(&baseline), sum_of(&others));
@@ -138,8 +253,8 @@ fn destinations(object: &Value, index: usize, spec: &ServiceSpec, route: &mut Ro
     let spot = Spot {
         rule: index,
         name: named(rule).map(str::to_owned),
-        canary: one(&canary, &spec.route.canary_subset)?,
-        baseline: one(&baseline, &spec.route.baseline_subset)?,
+        canary: one(&canary, spec.canary)?,
+        baseline: one(&baseline, spec.baseline)?,
     };
     let (to_canary, to_baseline) = (host(&routes[spot.canary], spec), host(&routes[spot.baseline], spec));
     if to_canary != to_baseline {
@@ -176,17 +291,17 @@ fn destination(to: &Value) -> String {
 }
 
 /// The host in its full form: `checkout`, `checkout.shop` and `checkout.shop.svc.cluster.local` are one.
-fn host(to: &Value, spec: &ServiceSpec) -> String {
+fn host(to: &Value, spec: Names<'_>) -> String {
     let host = to.pointer("/destination/host").and_then(Value::as_str).unwrap_or_default();
     let host = clean_bounded(host.trim_end_matches(".svc.cluster.local").trim_end_matches(".svc"), 253);
     if host.contains('.') { host } else { format!("{host}.{}", spec.namespace) }
 }
 
 /// Rules before ours that send some requests to one side whatever the weights are. The first rule that matches wins.
-fn pinned(before: &[Value], spec: &ServiceSpec) -> Vec<String> {
+fn pinned(before: &[Value], spec: Names<'_>) -> Vec<String> {
     let side = |subset: Option<&str>| match subset {
-        Some(name) if name == spec.route.canary_subset => Some("canary"),
-        Some(name) if name == spec.route.baseline_subset => Some("baseline"),
+        Some(name) if name == spec.canary => Some("canary"),
+        Some(name) if name == spec.baseline => Some("baseline"),
         _ => None,
     };
     let mut lines = Vec::new();
@@ -237,45 +352,6 @@ fn test_words(test: &Value, exact: &str) -> String {
         }
         None => String::new(),
     }
-}
-
-/// Our stamp. An epoch that is no number is an error: nobody can tell whether it fences us off.
-fn stamp(object: &Value) -> Result<Option<WriteStamp>, String> {
-    let note = |key: &str| object.pointer("/metadata/annotations").and_then(|notes| notes.get(key));
-    let text = |key: &str| clean_bounded(note(key).and_then(Value::as_str).unwrap_or_default(), 300);
-    let Some(epoch) = note(EPOCH) else { return Ok(None) };
-    match epoch.as_str().and_then(|epoch| epoch.parse().ok()) {
-        Some(epoch) => Ok(Some(WriteStamp { run: RunId(text(RUN)), op: OpId(text(OP)), epoch: Epoch(epoch) })),
-        None => Err(format!("its annotation {EPOCH} is `{}`, which is no number", clean_bounded(&epoch.to_string(), 40))),
-    }
-}
-
-fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
-    let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    fields.into_iter().flatten().filter_map(|entry| {
-        let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get("f:spec").is_some());
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
-        (of_spec && entry.get("subresource").is_none_or(|sub| sub == "")).then(|| (text("manager"), text("time")))
-    })
-}
-
-/// Who else changed the specification last.
-fn last_writer(object: &Value) -> Option<String> {
-    let (who, when) = managers(object).filter(|(who, _)| *who != MANAGER && !who.is_empty()).max_by_key(|(_, time)| *time)?;
-    Some(clean_bounded(&if when.is_empty() { who.to_owned() } else { format!("{who} at {when}") }, 120))
-}
-
-/// A controller that sets these weights by itself, if there is one.
-fn owner(object: &Value) -> Option<String> {
-    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let controller = owners.into_iter().flatten().find(|owner| owner.get("controller") == Some(&Value::Bool(true)));
-    if let Some(controller) = controller {
-        let text = |key: &str| controller.get(key).and_then(Value::as_str).unwrap_or("?");
-        let name = clean_bounded(&format!("{}/{}", text("kind").to_lowercase(), text("name")), 120);
-        return Some(format!("it belongs to {name}, which sets it by itself: change that object instead"));
-    }
-    let (who, _) = managers(object).find(|(who, _)| CONTROLLERS.contains(who))?;
-    Some(format!("{who} sets these weights by itself: act there instead"))
 }
 
 #[cfg(test)]
