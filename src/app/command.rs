@@ -19,13 +19,16 @@ pub enum View {
     Checklist,
     /// 7
     Run,
+    /// 8
+    Logs,
     /// 9
     Timeline,
 }
 
 impl View {
-    /// All views that exist, in the order of their keys. 5 (alerts) and 8 (logs) have their place but nothing to show yet.
-    pub const ALL: [Self; 7] = [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Checklist, Self::Run, Self::Timeline];
+    /// All views that exist, in the order of their keys. 5 (alerts) has its place but nothing to show yet.
+    pub const ALL: [Self; 8] =
+        [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Checklist, Self::Run, Self::Logs, Self::Timeline];
 
     /// Its key.
     #[must_use]
@@ -37,6 +40,7 @@ impl View {
             Self::Metrics => '4',
             Self::Checklist => '6',
             Self::Run => '7',
+            Self::Logs => '8',
             Self::Timeline => '9',
         }
     }
@@ -51,6 +55,7 @@ impl View {
             Self::Metrics => "Metrics",
             Self::Checklist => "Checklist",
             Self::Run => "Runbook",
+            Self::Logs => "Logs",
             Self::Timeline => "Timeline",
         }
     }
@@ -65,6 +70,7 @@ impl View {
             Self::Metrics => "Metr",
             Self::Checklist => "Chk",
             Self::Run => "Run",
+            Self::Logs => "Logs",
             Self::Timeline => "Time",
         }
     }
@@ -129,6 +135,18 @@ pub enum CommandId {
     Memo,
     /// Take the driver's seat of an unattended run.
     Take,
+    /// The logs of the selected instance; among logs the level.
+    Logs,
+    /// Logs of one side or of one instance.
+    LogSource,
+    /// Follow the newest line.
+    Follow,
+    /// Break long lines.
+    Wrap,
+    /// The next pattern that only the canary's logs have.
+    NewPattern,
+    /// Write what is shown into a file.
+    Export,
 }
 
 /// One line of the registry.
@@ -166,6 +184,7 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Show(View::Metrics), "view.metrics", "metrics", Danger::L0, &[Key::char('4')]),
     spec(CommandId::Show(View::Checklist), "view.checklist", "checklist", Danger::L0, &[Key::char('6')]),
     spec(CommandId::Show(View::Run), "view.run", "runbook", Danger::L0, &[Key::char('7')]),
+    spec(CommandId::Show(View::Logs), "view.logs", "logs", Danger::L0, &[Key::char('8')]),
     spec(CommandId::Show(View::Timeline), "view.timeline", "timeline", Danger::L0, &[Key::char('9')]),
     spec(CommandId::LastView, "view.last", "the view before", Danger::L0, &[Key::char('-')]),
     spec(CommandId::Down, "move.down", "next row", Danger::L0, &[Key::plain(KeyCode::Down), Key::char('j')]),
@@ -178,6 +197,12 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Back, "back", "one level back", Danger::L0, &[Key::plain(KeyCode::Esc)]),
     spec(CommandId::Filter, "filter", "filter rows", Danger::L0, &[Key::char('/')]),
     spec(CommandId::Sort, "sort", "sort another way", Danger::L0, &[Key::char('s')]),
+    spec(CommandId::Logs, "logs", "logs; there: level", Danger::L0, &[Key::char('l')]),
+    spec(CommandId::LogSource, "logs.source", "side or instance", Danger::L0, &[Key::char('i')]),
+    spec(CommandId::Follow, "follow", "follow the newest", Danger::L0, &[Key::char('f')]),
+    spec(CommandId::Wrap, "wrap", "break long lines", Danger::L0, &[Key::char('w')]),
+    spec(CommandId::NewPattern, "match.next", "next new pattern", Danger::L0, &[Key::char('n')]),
+    spec(CommandId::Export, "export", "export to a file", Danger::L0, &[Key::char('e')]),
     spec(CommandId::Help, "help", "keys and words", Danger::L0, &[Key::char('?'), Key::plain(KeyCode::F(1))]),
     spec(CommandId::Refresh, "refresh", "ask all sources now", Danger::L0, &[Key::char('r')]),
     spec(CommandId::Copy, "copy", "copy the selected", Danger::L0, &[Key::char('y')]),

@@ -53,6 +53,9 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
             reasons.push(Reason { verdict, text });
         }
     }
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));

@@ -16,6 +16,7 @@ mod help;
 mod hints;
 mod instances;
 mod line;
+mod logs;
 mod lost;
 mod metrics;
 mod operation;
@@ -100,6 +101,7 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Metrics => metrics::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
+        View::Logs => logs::panels(sight, body),
         View::Timeline => timeline::panels(sight, body),
     }
 }
@@ -116,6 +118,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Metrics => Some(metrics::status(sight)),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
+        View::Logs => Some(logs::status(sight)),
         View::Timeline => timeline::status(sight),
     }
 }

@@ -95,6 +95,7 @@ struct Flight<'a> {
 pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
     let mut signals = Signals::new()?;
     let (guard, screen) = Guard::take()?;
+    core.look_at_logs();
     let mut flight = Flight {
         core,
         view,

@@ -2,6 +2,7 @@
 
 use super::core::Ports;
 use super::journal::{Ask, SeatProof};
+use super::logs::{LogDesk, export};
 use crate::app::effect::Span;
 use crate::app::msg::MetricsAnswer;
 use crate::app::{Effect, Msg};
@@ -22,6 +23,7 @@ pub(super) struct Executor {
     queries: Arc<Semaphore>,
     outstanding: Arc<watch::Sender<usize>>,
     tasks: JoinSet<()>,
+    logs: LogDesk,
 }
 
 /// A request to the journal, counted until its answer was handed over.
@@ -48,7 +50,7 @@ impl Drop for Outstanding {
 }
 
 impl Executor {
-    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>) -> Self {
+    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>, logs: LogDesk) -> Self {
         Self {
             ports,
             out,
@@ -57,6 +59,7 @@ impl Executor {
             queries: Arc::new(Semaphore::new(QUERIES)),
             outstanding: Arc::new(watch::Sender::new(0)),
             tasks: JoinSet::new(),
+            logs,
         }
     }
 
@@ -116,6 +119,11 @@ impl Executor {
                     Msg::Answered { ticket, result }
                 });
             }
+            Effect::FollowLogs { selection } => self.logs.follow(selection),
+            Effect::Export { name, text } => {
+                let folder = self.ports.exports.clone();
+                self.spawn(async move { Msg::Exported(export(folder, name, text).await) });
+            }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}
             terminal @ (Effect::Bell | Effect::Copy { .. } | Effect::Redraw | Effect::Suspend | Effect::Quit { .. }) => {
@@ -166,6 +174,7 @@ impl Executor {
             let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
         }
         self.tasks.abort_all();
+        self.logs.stop();
     }
 }
 
