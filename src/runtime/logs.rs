@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(left, WAITING - TURN);
     }
 
-    /// Writes for ever as fast as it is read, and says when it is dropped.
+    /// Writes a hundred lines a millisecond for ever, and says when it is dropped.
     struct Flood(Arc<Mutex<BTreeMap<Arc<str>, u32>>>);
 
     struct Dropped(Arc<Mutex<BTreeMap<Arc<str>, u32>>>, Arc<str>);
@@ -230,7 +230,7 @@ mod tests {
             *self.0.lock().unwrap().entry(uid.clone()).or_default() += 1;
             let alive = Dropped(self.0.clone(), uid);
             stream::unfold((alive, 0), |(alive, n)| async move {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
                 Some((LogUpdate::Lines((0..100).map(|i| line(&alive.1, n + i)).collect()), (alive, n + 100)))
             })
             .boxed()
