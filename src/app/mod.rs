@@ -9,6 +9,7 @@ mod flow_tests;
 mod gates;
 pub mod instances;
 pub mod key;
+pub mod logs;
 pub mod model;
 pub mod msg;
 pub mod prompt;

@@ -4,6 +4,7 @@ use super::alerts::AlertBoard;
 use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
+use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
@@ -371,6 +372,8 @@ pub struct Model {
     pub panels: BTreeMap<String, Panel>,
     /// Observed shares.
     pub observed: Observed,
+    /// What instances write.
+    pub logs: Logs,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

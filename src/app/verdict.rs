@@ -54,6 +54,9 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
         }
     }
     reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     run(model, now, &mut reasons);

@@ -4,6 +4,7 @@ use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::logbook::{self, Container, Habits};
 use super::metrics::Tsdb;
 use super::options::{Options, Prelude};
 use super::scene::{Behaviour, Happened, Scene, baseline};
@@ -62,6 +63,7 @@ pub(crate) struct World {
     rules: Arc<RwLock<Rules>>,
     manager: Arc<Mutex<Manager>>,
     wake: Arc<Notify>,
+    seed: u64,
     scene: Scene,
     sizes: Sizes,
     faults: Vec<Fault>,
@@ -102,6 +104,7 @@ impl World {
             rules: ground.rules,
             manager: ground.manager,
             wake: ground.wake,
+            seed: options.seed,
             scene: options.scene,
             sizes,
             faults: options.faults.clone(),
@@ -212,6 +215,24 @@ impl World {
             }
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
+    }
+
+    /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
+    pub(crate) fn written(&self, container: &Container, from: i64, to: i64) -> Vec<(i64, String)> {
+        let to = if self.clock.is_frozen() { to.min(0) } else { to };
+        let (scene, happened) = (self.scene, self.happened);
+        let canary = container.version == "canary";
+        let part = f64::from(self.sizes.canary) / f64::from((self.sizes.canary + self.sizes.baseline).max(1));
+        let habits = |t: i64| {
+            let share = self.traffic.share_then(t);
+            let (share, part) = if canary { (share, part) } else { (1.0 - share, 1.0 - part) };
+            Habits {
+                load: if part > 0.0 { share / part } else { 0.0 },
+                behaviour: if canary { scene.canary(t, happened) } else { baseline() },
+                silent_errors: if canary { scene.silent_errors(t) } else { 0.0 },
+            }
+        };
+        logbook::lines(self.seed, container, &habits, from, to)
     }
 
     /// A write that came over the API.

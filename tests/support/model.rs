@@ -58,6 +58,7 @@ pub fn spec() -> ServiceSpec {
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
+        logs: gonogo::app::logs::LogBoard::default(),
         gates: vec![],
         with: vec![],
     }

@@ -18,6 +18,7 @@ mod fields;
 mod full_size;
 mod gateway;
 mod kubelet;
+mod logs;
 mod managed;
 mod objects;
 mod openapi;
