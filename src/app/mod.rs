@@ -1,5 +1,6 @@
 //! The Elm core: the only place where state changes.
 
+pub mod alerts;
 pub mod command;
 pub mod effect;
 #[cfg(test)]
@@ -9,12 +10,14 @@ mod failing;
 mod gates;
 pub mod instances;
 pub mod key;
+pub mod logs;
 pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
-mod split;
 pub mod single;
+mod split;
+pub mod targets;
 mod tour;
 pub mod update;
 pub mod verdict;

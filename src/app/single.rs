@@ -49,7 +49,12 @@ impl Model {
             owner: self.options.operator.clone(),
             doc: String::new(),
             params: BTreeMap::new(),
-            target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
+            target: Target {
+                platform: spec.platform.to_string(),
+                service: spec.name.clone(),
+                environment: spec.environment.clone(),
+                with: vec![],
+            },
             guards: Vec::new(),
             steps: vec![step],
             rollback: Rollback { confirm: Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },

@@ -4,6 +4,7 @@
 //! turn Deployments into Pods, every scrape writes counters and histograms. HTTP servers show that world as the real systems would, and a layer
 //! of faults stands between them and their clients. Nothing here knows who the client is.
 
+pub mod alerts;
 mod calls;
 mod clock;
 mod endpoints;
@@ -12,6 +13,7 @@ mod gate;
 mod handle;
 mod kubernetes;
 mod listen;
+mod logbook;
 pub mod metrics;
 mod options;
 mod rng;

@@ -70,13 +70,14 @@ pub(crate) fn template_spec(tag: &str) -> Value {
     json!({ "containers": [{
         "name": "app", "image": format!("registry.example/checkout:{tag}"),
         "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
+        "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
         "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
         "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
         "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
     }] })
 }
 
-pub(crate) fn service() -> Value {
+fn service() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
@@ -115,6 +116,34 @@ fn subsets() -> Value {
     })
 }
 
+/// What stands around the service: settings, credentials, and how many of it must stay.
+fn around() -> [(Kind, Value); 3] {
+    let metadata = |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": { "app": SERVICE } });
+    [
+        (
+            Kind::ConfigMap,
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("checkout-config"),
+                "data": { "CURRENCY": "EUR", "PAYMENT_TIMEOUT": "3s" },
+            }),
+        ),
+        (
+            Kind::Secret,
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": metadata("checkout-credentials"),
+                "type": "Opaque", "data": { "PAYMENT_KEY": "c2ltdWxhdGVk" },
+            }),
+        ),
+        (
+            Kind::Pdb,
+            json!({
+                "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(SERVICE),
+                "spec": { "minAvailable": "70%", "selector": { "matchLabels": { "app": SERVICE } } },
+            }),
+        ),
+    ]
+}
+
 /// The definition of a custom resource, without its schema.
 fn definition(kind: Kind) -> Value {
     let resource = kind.resource();
@@ -147,10 +176,20 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    cluster.seat(Kind::Service, service(), &since);
+    furnish_around(cluster, &since);
     cluster.seat(Kind::DestinationRule, subsets(), &since);
     cluster.seat(Kind::VirtualService, route(), &since);
     cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// The Service, and what stands around the workloads.
+pub(crate) fn furnish_around(cluster: &mut Cluster, since: &str) {
+    let service = cluster.seat(Kind::Service, service(), since);
+    cluster.learn_service(&service);
+    for (kind, extra) in around() {
+        let at = cluster.seat(kind, extra, since);
+        cluster.noticed(kind, &at);
+    }
 }
 
 /// Namespaces, definitions and nodes.
