@@ -15,6 +15,9 @@ mod lint;
 mod local_time;
 mod logs;
 mod plan;
+#[cfg(all(test, feature = "sim"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod playbook_tests;
 mod print_undo;
 mod runbook;
 mod runs;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The platform to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,8 @@ impl Options {
     pub(crate) fn script(&self) -> Script {
         match self.routing {
             Routing::Mesh => self.scene.script(),
-            Routing::Rolling => Scene::Idle.script(),
+            // Long enough for a whole rolling release to be flown in it.
+            Routing::Rolling => Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() },
         }
     }
 
