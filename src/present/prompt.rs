@@ -172,12 +172,7 @@ fn typed_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let typed = pad(&format!("{}_", prompt.typed), room);
     let mut lines = vec![Line::default()];
     let ready = prompt.proposal.is_some();
-    let label = match cells {
-        44.. => " type the NEW canary weight:  [ ",
-        26.. => " NEW weight: [ ",
-        _ => "[",
-    };
-    let input = Line::of(label);
+    let input = Line::of(super::verbs::label(prompt, cells));
     let input = if ready { input.word(Role::Focus, typed) } else { input.word(Role::Disabled, pad("", room)) }.text(" ]");
     lines.push(input);
     lines.push(match &prompt.error {
@@ -238,7 +233,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Failed { why, offer, .. } => {
             let mut lines = field("why", why, cells);
             lines.push(Line::default());
-            lines.extend(offer.iter().map(|c| choice(*c)));
+            lines.extend(offer.iter().map(|c| choice(sight, *c)));
             lines
         }
         Ask::Unclear { why, redo, adopt } => {
@@ -251,7 +246,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             if *adopt {
                 lines.push(pick("a", "adopt what is there as the result (asks for a reason)"));
             }
-            lines.push(pick("b", "back out: canary to 0%"));
+            lines.push(pick("b", &format!("back out: {}", super::verbs::way_back_words(sight))));
             lines.push(pick("x", "abort: stop here, traffic stays (asks for a reason)"));
             lines
         }
@@ -282,11 +277,11 @@ fn pick(key: &str, text: &str) -> Line {
 }
 
 /// The key and the words of a choice about a failed step.
-fn choice(choice: Choice) -> Line {
+fn choice(sight: &Sight<'_>, choice: Choice) -> Line {
     match choice {
         Choice::Retry => pick("r", "retry the step"),
         Choice::Skip => pick("s", "skip it (asks for a reason)"),
-        Choice::BackOut => pick("b", "back out: canary to 0%"),
+        Choice::BackOut => pick("b", &format!("back out: {}", super::verbs::way_back_words(sight))),
         Choice::Abort => pick("x", "abort: stop here, traffic stays (asks for a reason)"),
     }
 }
