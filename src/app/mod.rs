@@ -3,10 +3,10 @@
 pub mod alerts;
 pub mod command;
 pub mod effect;
+mod failing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod flow_tests;
-mod failing;
 mod gates;
 pub mod instances;
 pub mod key;

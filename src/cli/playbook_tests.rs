@@ -96,14 +96,8 @@ async fn fly(image: &str, back_at: Option<&str>, auto_back_out: bool) -> (Phase,
     let wired = wire::connect(&global, &config, handle.clock(), journal).await.unwrap();
     let mut core = Core::start(&wired.ports, wired.spec.clone(), wired.options.clone());
     let loaded = super::runbook::load_text("kubernetes-rolling.yaml", ROLLING, &[format!("image={image}")], &wired.spec).unwrap();
-    let mut pilot = Pilot {
-        runbook: loaded.runbook,
-        auto_back_out,
-        started: false,
-        back_at: back_at.map(StepId::from),
-        answered: None,
-        refused: None,
-    };
+    let mut pilot =
+        Pilot { runbook: loaded.runbook, auto_back_out, started: false, back_at: back_at.map(StepId::from), answered: None, refused: None };
     let advance = |boot: Duration| -> futures::future::BoxFuture<'_, ()> { Box::pin(handle.advance_to(boot)) };
     let pace = Pace::Simulated { advance: &advance, end: clock.boot_at(TimeDelta::zero()) };
     let phase = until(&mut core, &pace, PATIENCE, |model| pilot.next(model)).await;

@@ -109,7 +109,9 @@ fn not_undone(sight: &Sight<'_>) -> Vec<String> {
         list.extend(irreversible.map(|s| format!("{} cannot be taken back", s.title)));
     }
     list.push(format!("what {} already wrote stays", sight.version(Track::Canary)));
-    list.push(super::verbs::left_alone(sight).unwrap_or_else(|| format!("the canary's {} instances keep running, without traffic", canary.total)));
+    list.push(
+        super::verbs::left_alone(sight).unwrap_or_else(|| format!("the canary's {} instances keep running, without traffic", canary.total)),
+    );
     list
 }
 

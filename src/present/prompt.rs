@@ -148,6 +148,9 @@ fn asked(ask: &Ask, action: Option<&Action>, now: &str, arrow: &str) -> String {
         Ask::SilenceComment { .. } => "WHY IS IT SILENCED?".into(),
         Ask::EndSilence { .. } => "END A SILENCE".into(),
         Ask::Memo => "MEMO".into(),
+        Ask::Verbs { .. } => "ACT OUTSIDE A RUNBOOK".into(),
+        Ask::VerbValue { action: Action::Scale { .. } } => "HOW MANY INSTANCES?".into(),
+        Ask::VerbValue { .. } => "WHICH IMAGE?".into(),
     }
 }
 
@@ -155,7 +158,7 @@ fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
         Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => {
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
             (text_lines(prompt, cells), text_field(prompt, cells))
         }
         _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
@@ -236,6 +239,15 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             lines.extend(offer.iter().map(|c| choice(sight, *c)));
             lines
         }
+        Ask::Verbs { offer } => {
+            let line = |choice: &crate::app::prompt::VerbChoice| {
+                pick(&choice.key.to_string(), &format!("{}  {}", choice.danger.word(), choice.does))
+            };
+            let mut lines: Vec<Line> = offer.iter().map(line).collect();
+            lines.push(Line::default());
+            lines.push(Line::of(" it becomes a run of one step; its prompt shows the plan first"));
+            lines
+        }
         Ask::Unclear { why, redo, adopt } => {
             let mut lines = field("known", why, cells);
             lines.extend(field("", "nothing is sent again by itself", cells));
@@ -302,6 +314,7 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     match (&prompt.ask, guard(sight, prompt)) {
         (Ask::Blocked { .. }, _) => lines.push(Line::of("    [ Esc ] closes")),
         (_, Some(left)) => lines.push(Line::of(format!(" keys count in {:.1} s", left.as_secs_f64()))),
+        (Ask::Verbs { .. }, None) => lines.push(Line::of("    [ n ] nothing  (default)")),
         (Ask::Failed { .. } | Ask::Unclear { .. }, None) => lines.push(Line::of("    [ n ] decide later  (default)")),
         (_, None) if cells < 50 => lines.push(Line::of(" [").word(Role::HintKey, "y").text(format!("] {yes}  [n] cancel"))),
         (_, None) => lines.push(Line::of("    [ ").word(Role::HintKey, "y").text(format!(" ] {yes}        [ n ] cancel  (default)"))),
@@ -359,9 +372,12 @@ pub(super) fn hints(prompt: &Prompt) -> String {
             let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
             format!("{what}   Esc cancels   Tab shows the exact call")
         }
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => "Enter sends   Esc cancels".into(),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
+            "Enter sends   Esc cancels".into()
+        }
         Ask::Silence { .. } => "y silences   3 1 2 how long   c why   n or Esc no".into(),
         Ask::Blocked { .. } => "Esc closes".into(),
+        Ask::Verbs { .. } => "press the letter of an act   n or Esc does nothing".into(),
         Ask::Failed { .. } | Ask::Unclear { .. } => "press the letter of a choice   n or Esc decides later".into(),
         _ => "y yes   n or Esc no   every other key is ignored".into(),
     }

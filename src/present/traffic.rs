@@ -113,7 +113,9 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
         lines.push(Line::of(format!(" want: {:<6} nothing splits traffic here: it follows the instances that are ready", "-")));
         lines.push(Line::of(format!(" set:  {:<6} each ready instance gets about the same", "-")));
         let (seen, of) = match (model.share_now(), model.ready_instances()) {
-            (Some(share), Some((new, all))) => (percent(share), format!("{new} of {all} ready instances run {}", sight.version(Track::Canary))),
+            (Some(share), Some((new, all))) => {
+                (percent(share), format!("{new} of {all} ready instances run {}", sight.version(Track::Canary)))
+            }
             _ => ("?".to_owned(), "the instances are not known".to_owned()),
         };
         lines.push(Line::of(format!(" seen: {seen:<6} {of}")));

@@ -36,9 +36,7 @@ fn deployment(replicas: u32) -> Value {
 
 fn autoscaler(replicas: u32) -> Value {
     // Of what is requested, half of the limits: about what the service uses, so that a release finds it at rest.
-    let target = |kind: &str, percent: u32| {
-        json!({ "type": "Resource", "resource": { "name": kind, "target": { "type": "Utilization", "averageUtilization": percent } } })
-    };
+    let target = |kind: &str, percent: u32| json!({ "type": "Resource", "resource": { "name": kind, "target": { "type": "Utilization", "averageUtilization": percent } } });
     json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },

@@ -51,9 +51,12 @@ async fn a_missing_right_to_a_verb_is_known_beforehand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_webhook_denies_is_known_beforehand_in_its_words() {
     let rig = Rig::new(&[]).await;
-    rig.merge("/api/v1/namespaces/shop", &json!({"metadata": {"annotations": {
-        "sim.gonogo.dev/deny": "update deployments images come from the release train alone"}}}))
-        .await;
+    rig.merge(
+        "/api/v1/namespaces/shop",
+        &json!({"metadata": {"annotations": {
+        "sim.gonogo.dev/deny": "update deployments images come from the release train alone"}}}),
+    )
+    .await;
     let kubernetes = rig.connect().await;
     let plan = kubernetes.plan(image("v3")).await.unwrap();
     assert!(matches!(&plan.dry_run, Preflight::Refused { why } if why.contains("release train alone")), "{plan:?}");
@@ -64,9 +67,12 @@ async fn what_a_webhook_denies_is_known_beforehand_in_its_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_webhook_makes_of_an_image_is_no_success() {
     let rig = Rig::new(&[]).await;
-    rig.merge("/api/v1/namespaces/shop", &json!({"metadata": {"annotations": {
-        "sim.gonogo.dev/mutate": r#"deployments {"spec":{"replicas":7}}"#}}}))
-        .await;
+    rig.merge(
+        "/api/v1/namespaces/shop",
+        &json!({"metadata": {"annotations": {
+        "sim.gonogo.dev/mutate": r#"deployments {"spec":{"replicas":7}}"#}}}),
+    )
+    .await;
     let kubernetes = rig.connect().await;
     let plan = kubernetes.plan(Action::Scale { track: Track::Canary, replicas: 4 }).await.unwrap();
     assert!(matches!(&plan.dry_run, Preflight::Refused { why } if why.contains("7 instances instead of 4")), "{plan:?}");
@@ -83,7 +89,9 @@ async fn a_version_that_cannot_start_is_told_as_it_happens() {
         kubernetes.send(write(&plan, 1)).await.unwrap();
         let what = format!("{tag} failing by {reason}");
         let failing = watched.until(&what, |update| match update {
-            PlatformUpdate::Instance(it) if it.state == InstanceState::Failing && it.reason.as_deref().is_some_and(|why| why.contains(reason)) => {
+            PlatformUpdate::Instance(it)
+                if it.state == InstanceState::Failing && it.reason.as_deref().is_some_and(|why| why.contains(reason)) =>
+            {
                 Some(it.clone())
             }
             _ => None,
@@ -95,9 +103,12 @@ async fn a_version_that_cannot_start_is_told_as_it_happens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_used_up_is_told_as_the_workloads_trouble() {
     let rig = Rig::new(&[]).await;
-    rig.create("/api/v1/namespaces/shop/resourcequotas", &json!({"apiVersion": "v1", "kind": "ResourceQuota",
-        "metadata": {"name": "shop"}, "spec": {"hard": {"pods": "12"}}}))
-        .await;
+    rig.create(
+        "/api/v1/namespaces/shop/resourcequotas",
+        &json!({"apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"name": "shop"}, "spec": {"hard": {"pods": "12"}}}),
+    )
+    .await;
     let kubernetes = rig.connect().await;
     let mut watched = Watched::new(&kubernetes);
     let plan = kubernetes.plan(Action::Scale { track: Track::Canary, replicas: 6 }).await.unwrap();

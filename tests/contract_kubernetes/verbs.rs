@@ -106,16 +106,14 @@ pub(crate) async fn each_verb_is_planned_done_and_seen(place: &Place) {
     let path = deploy(place, "verbs").await;
     let before = place.get(&path).await;
     let kubernetes = place.connect("verbs").await;
-    let lines = |plan: &ActionPlan| plan.diff.iter().map(|line| format!("{}: {} -> {}", line.field, line.before, line.after)).collect::<Vec<_>>();
+    let lines =
+        |plan: &ActionPlan| plan.diff.iter().map(|line| format!("{}: {} -> {}", line.field, line.before, line.after)).collect::<Vec<_>>();
     assert_eq!(lines(&act(&kubernetes, PAUSE).await), ["deployment/verbs-canary rollout: not paused -> paused"]);
     act(&kubernetes, RESUME).await;
     keep(place, &path, 1).await;
     let plan = act(&kubernetes, image("v2")).await;
     assert_eq!(plan.consequence, "v2");
-    assert_eq!(
-        lines(&plan),
-        ["deployment/verbs-canary image of app: registry.example/checkout:v1 -> registry.example/checkout:v2"]
-    );
+    assert_eq!(lines(&plan), ["deployment/verbs-canary image of app: registry.example/checkout:v1 -> registry.example/checkout:v2"]);
     keep(place, &path, 2).await;
     let plan = act(&kubernetes, UNDO).await;
     assert_eq!(plan.consequence, "1");
@@ -152,7 +150,8 @@ pub(crate) async fn a_dry_run_of_a_verb_changes_nothing(place: &Place) {
 pub(crate) async fn what_another_client_changed_is_not_gone_over(place: &Place) {
     let path = deploy(place, "verbs-moved").await;
     let kubernetes = place.connect("verbs-moved").await;
-    let moved = json!({"spec": {"replicas": 0, "template": {"spec": {"containers": [{"name": "app", "image": "registry.example/checkout:v9"}]}}}});
+    let moved =
+        json!({"spec": {"replicas": 0, "template": {"spec": {"containers": [{"name": "app", "image": "registry.example/checkout:v9"}]}}}});
     let plan = kubernetes.plan(image("v2")).await.unwrap();
     place.merge(&path, &moved).await;
     let failure = kubernetes.send(write(&plan, 1)).await.unwrap_err();

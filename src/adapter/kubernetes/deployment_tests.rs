@@ -187,5 +187,8 @@ fn an_autoscaler_that_would_set_the_size_back_stands_in_the_way() {
     assert_eq!(within.subject.trouble, None);
     assert!(within.warnings.iter().any(|warning| warning.contains("autoscaler hpa")));
     let unknown = look_at(&object(), &Action::Scale { track: Track::Canary, replicas: 5 }, Ground::Scaled(Err("forbidden".to_owned())));
-    assert!(unknown.warnings.iter().any(|warning| warning.contains("not known: forbidden")), "not being told is no proof that there is none");
+    assert!(
+        unknown.warnings.iter().any(|warning| warning.contains("not known: forbidden")),
+        "not being told is no proof that there is none"
+    );
 }

@@ -72,7 +72,9 @@ impl Autoscaler {
         // With no instance asked for, the autoscaler stands still.
         let fine = replicas == 0 || (self.least..=self.most).contains(&u64::from(replicas));
         let Self { name, least, most } = self;
-        (!fine).then(|| format!("autoscaler {name} keeps between {least} and {most} instances and would set {replicas} back: change its limits"))
+        (!fine).then(|| {
+            format!("autoscaler {name} keeps between {least} and {most} instances and would set {replicas} back: change its limits")
+        })
     }
 
     /// What a person should know.

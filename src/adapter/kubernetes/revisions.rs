@@ -3,8 +3,8 @@
 use super::Core;
 use super::answer::Problem;
 use super::link::{Ask, PAGE_LIMIT, query};
-use super::pods::{main_container, version};
 use super::objects::PodSpec;
+use super::pods::{main_container, version};
 use crate::domain::canonical;
 use crate::domain::text::clean_bounded;
 use serde::Deserialize as _;

@@ -5,4 +5,5 @@ mod chaos;
 mod deciding;
 mod failing;
 mod looking;
+mod verbs;
 mod world;

@@ -201,9 +201,16 @@ impl Walk<'_> {
             fields.value("track").map_or(Some(None), |n| self.word(n, "`track`", &TRACKS, &["blue", "green"]).map(|w| Some(w.value)));
         let ready = fields.value("ready").map_or(Some(false), |n| self.word(n, "`ready`", &[("all", true)], &[]).map(|w| w.value));
         // Two words for one thing: that all are ready is told by how the platform tells that a rollout is complete.
-        let rollout = fields.value("rollout").map_or(Some(false), |n| self.word(n, "`rollout`", &[("complete", true)], &[]).map(|w| w.value));
+        let rollout =
+            fields.value("rollout").map_or(Some(false), |n| self.word(n, "`rollout`", &[("complete", true)], &[]).map(|w| w.value));
         let mut count = |key: &str| fields.value(key).map_or(Some(None), |n| self.integer(n, &format!("`{key}`"), 1_000_000).map(Some));
         let (min_replicas, restarts_max) = (count("min_replicas"), count("restarts_max"));
-        Some(PlatformCondition { on: None, track: track?, ready_all: ready? | rollout?, min_replicas: min_replicas?, restarts_max: restarts_max? })
+        Some(PlatformCondition {
+            on: None,
+            track: track?,
+            ready_all: ready? | rollout?,
+            min_replicas: min_replicas?,
+            restarts_max: restarts_max?,
+        })
     }
 }
