@@ -116,7 +116,7 @@ impl Columns {
         if self.severity {
             text.push_str(&format!("{}{gap}", pad("SEV", 5)));
         }
-        text.push_str(&format!("{} {gap}{} {}", pad("ALERT", self.name), pad("GROUP", self.group), pad("FOR", if self.wide { 9 } else { 6 })));
+        text.push_str(&format!("{} {gap}{} {}", pad("ALERT", self.name), pad("GROUP", self.group), pad("FOR", if self.wide { 9 } else { 7 })));
         if self.severity && self.wide {
             text.push_str(&pad("SILENCED", 10));
         }
@@ -136,7 +136,7 @@ impl Columns {
             "{} {gap}{} {}",
             pad(alert.name(), self.name),
             pad(sighting.group(), self.group),
-            pad(&span(sight.age(sighting.began)), if self.wide { 9 } else { 6 })
+            pad(&span(sight.age(sighting.began)), if self.wide { 9 } else { 7 })
         ));
         if self.severity && self.wide {
             let by = board.silence_of(alert).map_or("-", |s| s.created_by.as_str());

@@ -173,6 +173,7 @@ pub(super) struct Flow {
     /// Appends fail.
     pub(super) full_disk: bool,
     pub(super) queries: BTreeMap<String, u32>,
+    pub(super) am: super::alerts::Am,
 }
 
 pub(super) fn actor(id: &str) -> Actor {
@@ -217,6 +218,7 @@ impl Flow {
             metrics_fail: false,
             full_disk: false,
             queries: BTreeMap::new(),
+            am: super::alerts::Am::default(),
         };
         flow.send(Msg::Started);
         flow.send(Msg::JournalRead);
@@ -441,7 +443,10 @@ impl Flow {
                 self.write_entries(vec![taken.draft(), Event::RunResumed { epoch: self.seat }.draft()], "ada");
                 self.opened(true)
             }
-            _ => return,
+            other => match self.am.answer(self.at.wall, other) {
+                Some(msg) => msg,
+                None => return,
+            },
         };
         self.send(msg);
     }
