@@ -10,7 +10,6 @@ mod support;
 use chrono::{DateTime, TimeDelta, Utc};
 use gonogo::adapter::alertmanager::{self, Settings};
 use gonogo::domain::alert::{Matcher, SilenceDraft, SilenceState};
-use gonogo::domain::Clock as _;
 use gonogo::port::Alerts as _;
 use gonogo::sim::{Options, Scene};
 use serde_json::{Value, json};
