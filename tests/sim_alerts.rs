@@ -77,7 +77,10 @@ async fn what_is_pending_only_the_rules_know() {
     assert_eq!(named(&sim, "PodRestarted").await, None);
     let rules: Value = sim.plain("/api/v1/rules?type=alert&rule_name[]=PodRestarted").await.unwrap().json().await.unwrap();
     let rule = &rules["data"]["groups"][0]["rules"][0];
-    assert_eq!((&rule["state"], &rule["health"], &rule["duration"], &rule["type"]), (&json!("pending"), &json!("ok"), &json!(120.0), &json!("alerting")));
+    assert_eq!(
+        (&rule["state"], &rule["health"], &rule["duration"], &rule["type"]),
+        (&json!("pending"), &json!("ok"), &json!(120.0), &json!("alerting"))
+    );
     let none: Value = sim.plain("/api/v1/rules?type=record").await.unwrap().json().await.unwrap();
     assert_eq!(none["data"]["groups"], json!([]));
 }
@@ -163,7 +166,10 @@ struct Amtool {
 impl Amtool {
     async fn new() -> Option<Self> {
         if Command::new("amtool").arg("--version").output().is_err() {
-            support::left_out("amtool against the simulated Alertmanager", "no amtool on PATH; Debian: apt-get install prometheus-alertmanager");
+            support::left_out(
+                "amtool against the simulated Alertmanager",
+                "no amtool on PATH; Debian: apt-get install prometheus-alertmanager",
+            );
             return None;
         }
         let calls = tempfile::tempdir().unwrap();
@@ -190,13 +196,15 @@ async fn amtool_asks_and_silences() {
     assert!(amtool.run(&["alert", "query"]).await.contains("DiskFillingSlow"));
     assert!(!amtool.run(&["alert", "query", "service=checkout"]).await.contains("DiskFillingSlow"));
     assert!(amtool.run(&["alert", "query", "--silenced"]).await.contains("DeployInProgress"));
-    let added = amtool.run(&["silence", "add", "--author=noor", "--comment=known", "--duration=1h", "alertname=~Disk.*", "node=ip-10-4-9-2"]).await;
+    let added =
+        amtool.run(&["silence", "add", "--author=noor", "--comment=known", "--duration=1h", "alertname=~Disk.*", "node=ip-10-4-9-2"]).await;
     let id = added.trim();
     let listed = amtool.run(&["silence", "query", "-o", "json", "alertname=~Disk.*"]).await;
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((&listed[0]["id"], &listed[0]["createdBy"]), (&json!(id), &json!("noor")));
     // Simulated time is a little behind this machine's, from which amtool takes the beginning.
-    sim::until("the silence begins", async || named(&amtool.sim, "DiskFillingSlow").await.unwrap()["status"]["state"] == "suppressed").await;
+    sim::until("the silence begins", async || named(&amtool.sim, "DiskFillingSlow").await.unwrap()["status"]["state"] == "suppressed")
+        .await;
     assert!(!amtool.run(&["alert", "query"]).await.contains("DiskFillingSlow"), "silenced now");
     amtool.run(&["silence", "expire", id]).await;
     assert!(amtool.run(&["alert", "query"]).await.contains("DiskFillingSlow"));

@@ -53,6 +53,7 @@ fn spec() -> ServiceSpec {
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 

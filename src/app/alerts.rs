@@ -294,8 +294,11 @@ pub(super) fn look(model: &mut Model) {
         return;
     }
     let pending = board.rules.iter().flat_map(|rule| &rule.pending);
-    let mut sightings: Vec<Sighting> = with_about(model, |about| board.told.iter().chain(pending).map(|a| sighting(model, board, about, a)).collect());
-    sightings.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.began.cmp(&b.began)).then_with(|| a.alert.fingerprint.cmp(&b.alert.fingerprint)));
+    let mut sightings: Vec<Sighting> =
+        with_about(model, |about| board.told.iter().chain(pending).map(|a| sighting(model, board, about, a)).collect());
+    sightings.sort_by(|a, b| {
+        order(a).cmp(&order(b)).then_with(|| a.began.cmp(&b.began)).then_with(|| a.alert.fingerprint.cmp(&b.alert.fingerprint))
+    });
     if let Some(board) = &mut model.alerts {
         board.sightings = sightings;
         board.seen = seen;
@@ -366,7 +369,9 @@ fn tell_changes(model: &mut Model, stamp: &Stamp, before: &[Alert]) {
             let Some(group) = group(alert) else { continue };
             let was = known.get(alert.fingerprint.as_str()).map(|a| a.state);
             let text = match (was, alert.state) {
-                (None, AlertState::Firing) => (judge::our_time(alert.starts_at, board.skew), "firing", alert.severity() > crate::domain::alert::AlertSeverity::Info),
+                (None, AlertState::Firing) => {
+                    (judge::our_time(alert.starts_at, board.skew), "firing", alert.severity() > crate::domain::alert::AlertSeverity::Info)
+                }
                 (Some(AlertState::Suppressed), AlertState::Firing) => (stamp.wall, "firing: no silence covers it any more", true),
                 (Some(AlertState::Firing) | None, AlertState::Suppressed) => (stamp.wall, "silenced", false),
                 _ => continue,
@@ -389,7 +394,14 @@ fn tell_changes(model: &mut Model, stamp: &Stamp, before: &[Alert]) {
         let Some(board) = &mut model.alerts else { return };
         board.numbered += 1;
         let t_plus = run.and_then(|started| (at - started).to_std().ok()).unwrap_or_default();
-        let line = StoryLine { seq: LOG_SEQ + board.numbered, at, t_plus, who: clean_bounded(&who, 40), kind: StoryKind::Alert, text: clean_bounded(&text, 300) };
+        let line = StoryLine {
+            seq: LOG_SEQ + board.numbered,
+            at,
+            t_plus,
+            who: clean_bounded(&who, 40),
+            kind: StoryKind::Alert,
+            text: clean_bounded(&text, 300),
+        };
         board.log.push_back(line);
         while board.log.len() > LOG {
             board.log.pop_front();

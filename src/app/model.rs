@@ -4,6 +4,7 @@ use super::alerts::AlertBoard;
 use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
+use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
@@ -355,6 +356,10 @@ pub struct Model {
     pub mode: Mode,
     /// Boot clock of the last key: idle cockpits disarm.
     pub last_key: Duration,
+    /// Other services that are shown beside it, in the order of the configuration.
+    pub targets: Vec<super::targets::Target>,
+    /// Another service that what is said now is about.
+    pub about: Option<String>,
     /// The platform connection.
     pub platform: SourceHealth,
     /// The metrics connection.
@@ -367,6 +372,8 @@ pub struct Model {
     pub panels: BTreeMap<String, Panel>,
     /// Observed shares.
     pub observed: Observed,
+    /// What instances write.
+    pub logs: Logs,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

@@ -243,17 +243,13 @@ impl Prompt {
                 Some(c) => Reaction::Pick(c),
                 None => Reaction::Stay,
             },
-            Ask::Arm
-            | Ask::Unhold
-            | Ask::Gate { .. }
-            | Ask::Start { .. }
-            | Ask::Resume { .. }
-            | Ask::EndSilence { .. }
-            | Ask::Quit => match key.printable() {
-                Some('y') => Reaction::Yes,
-                Some('n') => Reaction::Cancel,
-                _ => Reaction::Stay,
-            },
+            Ask::Arm | Ask::Unhold | Ask::Gate { .. } | Ask::Start { .. } | Ask::Resume { .. } | Ask::EndSilence { .. } | Ask::Quit => {
+                match key.printable() {
+                    Some('y') => Reaction::Yes,
+                    Some('n') => Reaction::Cancel,
+                    _ => Reaction::Stay,
+                }
+            }
         }
     }
 

@@ -174,7 +174,7 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs
     #[arg(long)]
     pub scene: Option<String>,
     /// The same seed gives the same numbers

@@ -160,7 +160,9 @@ async fn alerts(wired: &Wired, report: &mut Report) {
         Err(failure) => unreachable(report, "alerts", &failure),
     }
     match wired.ports.metrics.alert_rules().await {
-        Ok(rules) if rules.is_empty() => report.add("alerts", Mark::Warn, "the metrics backend tells no alerting rules: pending alerts are not seen"),
+        Ok(rules) if rules.is_empty() => {
+            report.add("alerts", Mark::Warn, "the metrics backend tells no alerting rules: pending alerts are not seen")
+        }
         Ok(rules) => {
             report.add("alerts", Mark::Ok, format!("{} alerting rules", rules.len()));
             for rule in rules.iter().filter(|r| r.trouble.is_some()) {

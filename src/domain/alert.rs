@@ -229,9 +229,9 @@ pub fn stamp(run: &str, op: &str) -> String {
 #[must_use]
 pub fn carries(comment: &str, stamp: &str) -> bool {
     let whole = |c: Option<char>| c.is_none_or(|c| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '/' | '.')));
-    comment.match_indices(stamp).any(|(at, _)| {
-        whole(comment[..at].chars().next_back()) && whole(comment[at + stamp.len()..].chars().next())
-    })
+    comment
+        .match_indices(stamp)
+        .any(|(at, _)| whole(comment[..at].chars().next_back()) && whole(comment[at + stamp.len()..].chars().next()))
 }
 
 /// A condition on one label. A label that is absent is the empty text.
@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn a_matcher_survives_being_written_and_read() {
-        for matcher in [Matcher::equal("a", "x \"y\" \\ \n z"), Matcher { is_regex: true, is_equal: false, ..Matcher::equal("b", "x.*|y") }] {
+        for matcher in [Matcher::equal("a", "x \"y\" \\ \n z"), Matcher { is_regex: true, is_equal: false, ..Matcher::equal("b", "x.*|y") }]
+        {
             assert_eq!(Matcher::parse(&matcher.to_string()).unwrap(), matcher);
         }
     }

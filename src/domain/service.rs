@@ -166,6 +166,8 @@ pub struct ServiceSpec {
     pub requests: String,
     /// The service's own gates.
     pub gates: Vec<ServiceGate>,
+    /// Other services of the configuration that are shown beside it and may be released together with it.
+    pub with: Vec<ServiceKey>,
 }
 
 impl ServiceSpec {

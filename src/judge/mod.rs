@@ -1,6 +1,7 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
 mod alerts;
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;

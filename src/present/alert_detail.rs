@@ -26,7 +26,10 @@ pub(super) fn alert(sight: &Sight<'_>, board: &AlertBoard, area: Area, selected:
     let mut lines = vec![rule(board, sighting), started(sight, sighting), says(sighting)];
     if let Some(silence) = board.silence_of(alert) {
         let left = span((silence.ends_at - sight.now.wall).to_std().unwrap_or_default());
-        lines.push(field("silence", format!("by {} until {}, {left} left   X ends it   \"{}\"", silence.created_by, until(sight, silence), silence.comment)));
+        lines.push(field(
+            "silence",
+            format!("by {} until {}, {left} left   X ends it   \"{}\"", silence.created_by, until(sight, silence), silence.comment),
+        ));
     }
     lines.push(field("labels", labels(&alert.labels)));
     if let Some(maybe) = maybe(sight, sighting) {
@@ -120,7 +123,15 @@ pub(super) fn silence(sight: &Sight<'_>, board: &AlertBoard, area: Area, selecte
     let panel = Panel::new(area, Line::of(format!("DETAIL {}", silence.id)), Line::default()).close();
     let cells = panel.inner_width();
     let mut lines = vec![
-        field("by", format!("{}   from {} to {}", silence.created_by, sight.time(silence.starts_at).trim_end(), sight.time(silence.ends_at).trim_end())),
+        field(
+            "by",
+            format!(
+                "{}   from {} to {}",
+                silence.created_by,
+                sight.time(silence.starts_at).trim_end(),
+                sight.time(silence.ends_at).trim_end()
+            ),
+        ),
         field("comment", &silence.comment),
     ];
     let matchers: Vec<String> = silence.matchers.iter().map(ToString::to_string).collect();

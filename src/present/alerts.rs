@@ -68,7 +68,11 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         panels.push(alert_detail::alert(sight, board, body.take_top(detail.min(body.height)), selected));
     }
     let chart_rows = if sight.tier >= Tier::Medium { body.height.saturating_sub(aside_rows + 2) } else { 0 };
-    let chart = if chart_rows >= 8 { alert_detail::chart(sight, board, Area { y: body.y + body.height - chart_rows, height: chart_rows, ..body }) } else { None };
+    let chart = if chart_rows >= 8 {
+        alert_detail::chart(sight, board, Area { y: body.y + body.height - chart_rows, height: chart_rows, ..body })
+    } else {
+        None
+    };
     if chart.is_some() {
         body.height -= chart_rows;
     }
@@ -116,7 +120,12 @@ impl Columns {
         if self.severity {
             text.push_str(&format!("{}{gap}", pad("SEV", 5)));
         }
-        text.push_str(&format!("{} {gap}{} {}", pad("ALERT", self.name), pad("GROUP", self.group), pad("FOR", if self.wide { 9 } else { 7 })));
+        text.push_str(&format!(
+            "{} {gap}{} {}",
+            pad("ALERT", self.name),
+            pad("GROUP", self.group),
+            pad("FOR", if self.wide { 9 } else { 7 })
+        ));
         if self.severity && self.wide {
             text.push_str(&pad("SILENCED", 10));
         }
@@ -198,7 +207,9 @@ fn list_panel(sight: &Sight<'_>, board: &AlertBoard, area: Area, near: &[Sightin
 /// The line of an empty list: that nothing fires is said only when that is known.
 fn nothing(sight: &Sight<'_>, board: &AlertBoard) -> String {
     match board.freshness(sight.now.wall) {
-        Freshness::Live | Freshness::Late if board.rules_trouble.is_some() => "  nothing fires about this service; what is pending is not known".into(),
+        Freshness::Live | Freshness::Late if board.rules_trouble.is_some() => {
+            "  nothing fires about this service; what is pending is not known".into()
+        }
         Freshness::Live | Freshness::Late => "  nothing fires and nothing is pending about this service".into(),
         Freshness::NoData => "  not read yet".into(),
         other => format!("  {}: what fires now is not known", other.word()),
@@ -227,7 +238,8 @@ fn aside_panel(sight: &Sight<'_>, area: Area, aside: &[Sighting], selected: Opti
 
 fn aside_row(sight: &Sight<'_>, sighting: &Sighting) -> Line {
     let alert = &sighting.alert;
-    let place = ["node", "pod", "instance", "service", "job"].iter().find_map(|name| alert.labels.get(*name).map(|v| format!("{name} {v}")));
+    let place =
+        ["node", "pod", "instance", "service", "job"].iter().find_map(|name| alert.labels.get(*name).map(|v| format!("{name} {v}")));
     let about = match sighting.concern {
         crate::judge::Concern::Other => "not this service",
         _ => "this service, before the run",
@@ -365,7 +377,9 @@ pub(super) fn status(sight: &Sight<'_>) -> Option<String> {
     Some(match (board.show_silences, &board.rules_trouble) {
         (true, _) => "silences of all services; X ends the selected one".into(),
         (false, Some(why)) => format!("pending alerts are not known: {why}"),
-        (false, None) if sight.tier >= Tier::Medium => "alerts already firing before T-0 are listed below the line and do not block gates".into(),
+        (false, None) if sight.tier >= Tier::Medium => {
+            "alerts already firing before T-0 are listed below the line and do not block gates".into()
+        }
         (false, None) => "alerts that fired before T-0 do not block gates".into(),
     })
 }

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{alerts, events, gates, instances, operation, run, traffic};
+use super::{alerts, events, gates, instances, operation, run, targets, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Track, Verdict};
@@ -16,6 +16,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let wide = sight.tier >= Tier::Medium;
     let mut panels = Vec::new();
     panels.push(split(sight, body.take_top(if wide { 3 } else { 2 })));
+    let others = targets::rows(sight, false);
+    if others > 0 && body.height > others + 8 {
+        panels.push(targets::panel(sight, body.take_top(others)));
+    }
     match sight.tier {
         Tier::Large => large(sight, body, &mut panels),
         Tier::Medium => medium(sight, body, &mut panels),
@@ -30,7 +34,7 @@ fn rows(count: usize) -> u16 {
 
 fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let room = usize::from(body.height).saturating_sub(1 + 4 + 5).max(1);
-    let count = sight.model.gates.len().clamp(1, room);
+    let count = gate_rows(sight).clamp(1, room);
     panels.push(gate_table(sight, body.take_top(rows(count) + 1)));
     panels.push(now(sight, body.take_top(4)));
     let (left, right) = body.split_left(38);
@@ -42,7 +46,7 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(5, 8);
+    let count = gate_rows(sight).clamp(5, 9);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -60,7 +64,7 @@ fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let gate_rows = sight.model.gates.len().clamp(2, 10);
+    let gate_rows = gate_rows(sight).clamp(2, 11);
     let steps = sight.run().map_or(0, |r| r.state.steps.len() + r.state.rollback_plan.len());
     let top_rows = (gate_rows + 1 + 12).max(steps.min(20) + 9).min(usize::from(body.height) * 6 / 10);
     let top = body.take_top(rows(top_rows));
@@ -94,8 +98,16 @@ pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
 
 fn gate_table(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(gates::TITLE), sight.freshness(gates::source(sight)));
-    let lines = gates::table(sight, panel.inner_width(), panel.inner_height(), None);
+    let cells = panel.inner_width();
+    let logs = super::logs::gate_line(sight, cells);
+    let mut lines = gates::table(sight, cells, panel.inner_height().saturating_sub(usize::from(logs.is_some())), None);
+    lines.extend(logs);
     panel.with(lines)
+}
+
+/// A row for each gate, and one for the logs when they ask for a look.
+fn gate_rows(sight: &Sight<'_>) -> usize {
+    sight.model.gates.len() + usize::from(super::logs::gate_line(sight, 80).is_some())
 }
 
 fn chart_of_closest(sight: &Sight<'_>, area: Area) -> Panel {

@@ -27,6 +27,7 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
     if !blocked.is_empty() {
         tail.push(Line::of(format!(" P off: {}", blocked.join("; "))));
     }
+    tail.extend(super::logs::gate_line(sight, cells));
     tail.push(super::instances::one_line(sight));
     let room = rows.saturating_sub(lines.len() + tail.len()).max(1);
     let mut worst: Vec<usize> = (0..model.gates.len()).collect();

@@ -217,8 +217,11 @@ pub(super) fn views(sight: &Sight<'_>) -> Line {
         for view in View::ALL {
             let is_active = view == sight.model.screen.view;
             let mark = if view == View::Alerts { super::alerts::mark(sight) } else { String::new() };
-            let label =
-                if active_only && !is_active { format!("{}{mark}", view.digit()) } else { format!("{} {}{mark}", view.digit(), name(view)) };
+            let label = if active_only && !is_active {
+                format!("{}{mark}", view.digit())
+            } else {
+                format!("{} {}{mark}", view.digit(), name(view))
+            };
             line = if is_active { line.word(Role::Focus, format!("[{label}]")) } else { line.text(format!(" {label} ")) };
         }
         line

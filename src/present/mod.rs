@@ -18,6 +18,7 @@ mod help;
 mod hints;
 mod instances;
 mod line;
+mod logs;
 mod lost;
 mod metrics;
 mod operation;
@@ -27,6 +28,7 @@ mod sight;
 mod silence;
 mod status;
 mod step;
+mod targets;
 mod timeline;
 mod traffic;
 
@@ -104,6 +106,7 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Alerts => alerts::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
+        View::Logs => logs::panels(sight, body),
         View::Timeline => timeline::panels(sight, body),
     }
 }
@@ -121,6 +124,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Alerts => alerts::status(sight),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
+        View::Logs => Some(logs::status(sight)),
         View::Timeline => timeline::status(sight),
     }
 }

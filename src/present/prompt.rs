@@ -155,7 +155,9 @@ fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
         Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => (text_lines(prompt, cells), text_field(prompt, cells)),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => {
+            (text_lines(prompt, cells), text_field(prompt, cells))
+        }
         _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
     };
     let spec = &sight.model.spec;

@@ -11,7 +11,8 @@ pub(super) fn create(sight: &Sight<'_>, matchers: &[Matcher], minutes: u32, comm
     let about: Vec<String> = matchers.iter().map(ToString::to_string).collect();
     let ends = sight.now.wall + TimeDelta::minutes(i64::from(minutes));
     let mark = |m: u32, key: &str, name: &str| if m == minutes { format!("[{key}] *{name}*") } else { format!("[{key}] {name}") };
-    let choice = format!("{}  {}  {}   until {}", mark(30, "3", "30m"), mark(60, "1", "1h"), mark(120, "2", "2h"), sight.time(ends).trim_end());
+    let choice =
+        format!("{}  {}  {}   until {}", mark(30, "3", "30m"), mark(60, "1", "1h"), mark(120, "2", "2h"), sight.time(ends).trim_end());
     let mut lines = field("about", &about.join(" "), cells);
     lines.extend(field("for", &choice, cells));
     lines.extend(field("why", &format!("{comment}   [c] changes it"), cells));

@@ -24,7 +24,9 @@ pub fn open_acts(entries: &[Entry]) -> Vec<OpenAct> {
     for entry in entries.iter().filter(|e| e.kind.starts_with("side.")) {
         match Event::of(entry) {
             Ok(Event::SideIntent { op, what }) => open.push(OpenAct { op, what, since: entry.time.store }),
-            Ok(Event::SideOutcome { op, outcome: SideResult::Applied { .. } | SideResult::NotApplied { .. } }) => open.retain(|a| a.op != op),
+            Ok(Event::SideOutcome { op, outcome: SideResult::Applied { .. } | SideResult::NotApplied { .. } }) => {
+                open.retain(|a| a.op != op)
+            }
             _ => {}
         }
     }

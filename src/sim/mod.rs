@@ -13,6 +13,7 @@ mod gate;
 mod handle;
 mod kubernetes;
 mod listen;
+mod logbook;
 pub mod metrics;
 mod options;
 mod rng;

@@ -3,10 +3,11 @@
 use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::logbook::{self, Container, Habits};
 use super::metrics::Tsdb;
 use super::options::{Options, Prelude};
-use super::scene::{Happened, Scene, baseline};
+use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
 use super::switchboard::{Face, Switchboard};
 use super::traffic::{Samples, Side, Traffic};
@@ -62,6 +63,7 @@ pub(crate) struct World {
     rules: Arc<RwLock<Rules>>,
     manager: Arc<Mutex<Manager>>,
     wake: Arc<Notify>,
+    seed: u64,
     scene: Scene,
     sizes: Sizes,
     faults: Vec<Fault>,
@@ -102,6 +104,7 @@ impl World {
             rules: ground.rules,
             manager: ground.manager,
             wake: ground.wake,
+            seed: options.seed,
             scene: options.scene,
             sizes,
             faults: options.faults.clone(),
@@ -214,6 +217,24 @@ impl World {
         }
     }
 
+    /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
+    pub(crate) fn written(&self, container: &Container, from: i64, to: i64) -> Vec<(i64, String)> {
+        let to = if self.clock.is_frozen() { to.min(0) } else { to };
+        let (scene, happened) = (self.scene, self.happened);
+        let canary = container.version == "canary";
+        let part = f64::from(self.sizes.canary) / f64::from((self.sizes.canary + self.sizes.baseline).max(1));
+        let habits = |t: i64| {
+            let share = self.traffic.share_then(t);
+            let (share, part) = if canary { (share, part) } else { (1.0 - share, 1.0 - part) };
+            Habits {
+                load: if part > 0.0 { share / part } else { 0.0 },
+                behaviour: if canary { scene.canary(t, happened) } else { baseline() },
+                silent_errors: if canary { scene.silent_errors(t) } else { 0.0 },
+            }
+        };
+        logbook::lines(self.seed, container, &habits, from, to)
+    }
+
     /// A write that came over the API.
     pub(crate) fn write(&mut self, write: &Write<'_>) -> Answer {
         let before = self.configured();
@@ -226,7 +247,7 @@ impl World {
     /// A write of another client inside the simulated world.
     fn act(&mut self, path: &str, verb: Verb, body: &Value, manager: &str) {
         let Some(target) = Target::parse(path) else { return };
-        let write = Write { target: &target, verb, body, manager, dry_run: false };
+        let write = Write { target: &target, verb, body, manager, dry_run: false, force: false };
         if let Err(status) = self.write(&write) {
             tracing::debug!(?status, path, "an act inside the simulation was refused");
         }
@@ -376,6 +397,13 @@ impl World {
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
         let stable = |_| baseline();
+        let used = |behaviour: Behaviour| Used {
+            cpu: (behaviour.cpu * 1000.0).max(0.0) as u64,
+            memory: (behaviour.memory * 1_048_576.0).max(0.0) as u64,
+        };
+        self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
+            .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
+            .to_vec();
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },

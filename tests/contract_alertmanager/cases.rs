@@ -74,7 +74,8 @@ async fn posted(place: &Place) {
 async fn ended(place: &Place) {
     fire(place, "Ended", TimeDelta::minutes(7)).await;
     let labels = json!({ "alertname": "Ended", "gonogo_contract": place.mark, "severity": "warning", "pod": "a-1" });
-    let over = json!([{ "labels": labels, "startsAt": text(now() - TimeDelta::minutes(7)), "endsAt": text(now() - TimeDelta::seconds(1)) }]);
+    let over =
+        json!([{ "labels": labels, "startsAt": text(now() - TimeDelta::minutes(7)), "endsAt": text(now() - TimeDelta::seconds(1)) }]);
     assert_eq!(place.post("/alerts", &over).await.status(), 200);
     let told = place.connect().snapshot().await.unwrap();
     assert!(mine(place, &told).is_empty(), "{told:?}");

@@ -66,6 +66,7 @@ impl Rig {
             requests: String::new(),
             alerts: None,
             gates: vec![],
+            with: vec![],
         }
     }
 

@@ -237,6 +237,7 @@ impl Place {
             requests: String::new(),
             alerts: None,
             gates: vec![],
+            with: vec![],
         }
     }
 

@@ -120,11 +120,7 @@ impl Alertmanager {
             return Err(failed(operation, url, reply));
         }
         serde_json::from_slice(&reply.body).map_err(|e| Failure::Unreadable {
-            why: format!(
-                "{operation} at {}: {e} ({}); is this the address of an Alertmanager?",
-                shown_url(url),
-                reply.describe()
-            ),
+            why: format!("{operation} at {}: {e} ({}); is this the address of an Alertmanager?", shown_url(url), reply.describe()),
         })
     }
 
@@ -256,7 +252,11 @@ impl Alerts for Alertmanager {
             let operation = format!("end silence {} in {}", seen.id, self.source);
             let now = self.by_id(&seen.id).await.map_err(|e| Failure::NotSent { why: format!("{operation}: looked first, {e}") })?;
             let Some(now) = now else {
-                return Err(Failure::Refused { code: 404, reason: Refusal::Missing, why: format!("{operation}: it is not there any more") });
+                return Err(Failure::Refused {
+                    code: 404,
+                    reason: Refusal::Missing,
+                    why: format!("{operation}: it is not there any more"),
+                });
             };
             if now.state == SilenceState::Expired {
                 return Ok(());

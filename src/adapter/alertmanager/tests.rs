@@ -1,8 +1,8 @@
 //! Against answers that a well-behaved server does not give. What it does give is in `tests/contract_alertmanager`.
 
 use super::*;
-use crate::domain::alert::{AlertState, Matcher, stamp};
 use crate::domain::Stamp;
+use crate::domain::alert::{AlertState, Matcher, stamp};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -78,7 +78,13 @@ async fn texts_are_cleaned_and_bounded() {
         "status":{{"state":"suppressed","silencedBy":[],"inhibitedBy":["f2"],"mutedBy":["night"]}}}}]"#
     );
     on(&server, "GET", "/alerts", json(&alert)).await;
-    on(&server, "GET", "/silences", json(&format!("[{},{}]", wire("a\\u202eb", "2023-11-14T22:30:00Z", "active"), wire("", "2023-11-14T22:30:00Z", "odd")))).await;
+    on(
+        &server,
+        "GET",
+        "/silences",
+        json(&format!("[{},{}]", wire("a\\u202eb", "2023-11-14T22:30:00Z", "active"), wire("", "2023-11-14T22:30:00Z", "odd"))),
+    )
+    .await;
     let told = connect(&server, true).snapshot().await.unwrap();
     let alert = &told.alerts[0];
     assert_eq!((alert.name(), alert.state), ("A", AlertState::Suppressed));

@@ -12,6 +12,7 @@ mod kubeconfig;
 mod life;
 mod link;
 mod login;
+mod logs;
 mod mechanism;
 mod mesh;
 mod objects;

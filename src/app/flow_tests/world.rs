@@ -117,6 +117,7 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 

@@ -4,14 +4,15 @@ mod back_out;
 mod bell;
 mod ground;
 mod keys;
+mod logs;
 mod observe;
 mod prompts;
 mod run;
 mod script;
-mod side;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod script_tests;
+mod side;
 
 use super::alerts::{self, AlertBoard};
 use super::effect::Effect;
@@ -24,6 +25,7 @@ use crate::runbook::io::{Input, Level};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub(crate) use logs::{SPLIT_FROM, reason as log_reason};
 pub use run::{Driver, first_draft};
 pub use script::{Request, ScriptEnd};
 pub(in crate::app) use side::Side;
@@ -34,6 +36,11 @@ const MESSAGES: usize = 200;
 const AWAY: Duration = Duration::from_secs(30);
 /// The heartbeat of a platform watch.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The connection of a service's platform, before it answered.
+pub(super) fn platform_health(spec: &ServiceSpec) -> SourceHealth {
+    SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT)
+}
 
 impl Model {
     /// A cockpit that knows its service and nothing else yet.
@@ -46,12 +53,14 @@ impl Model {
         } else {
             Mode::Observe
         };
-        let platform = SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT);
+        let platform = platform_health(&spec);
         let metrics = SourceHealth::new(spec.metrics.clone(), "prom", spec.scrape_interval);
         Self {
             options,
             mode,
             last_key: now.boot,
+            targets: vec![],
+            about: None,
             alerts: spec.alerts.as_ref().map(|a| AlertBoard::new(&a.source)),
             spec,
             platform,
@@ -59,6 +68,7 @@ impl Model {
             picture: Picture::default(),
             panels: BTreeMap::new(),
             observed: Observed::default(),
+            logs: super::logs::Logs::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -91,7 +101,8 @@ impl Model {
 
     /// Tells the operator.
     pub(super) fn say(&mut self, level: Level, text: &str) {
-        let text = clean_bounded(text, 300);
+        let about = self.about.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+        let text = clean_bounded(&format!("{about}{text}"), 300);
         if self.messages.back().is_some_and(|m| m.text == text && m.level == level) {
             if let Some(last) = self.messages.back_mut() {
                 last.at = self.now.wall;
@@ -159,6 +170,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Woke { what } => observe::woke(model, stamp, what),
+        Msg::TargetPlatform { target, updates } => {
+            observe::target(model, stamp, target, updates);
+            Vec::new()
+        }
         Msg::Platform(updates) => {
             observe::platform(model, stamp, updates);
             Vec::new()
@@ -203,6 +218,17 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.journal_read = true;
             Vec::new()
         }
+        Msg::Logs(updates) => {
+            logs::told(model, stamp, updates);
+            Vec::new()
+        }
+        Msg::Exported(result) => {
+            match result {
+                Ok(file) => model.say(Level::Info, &format!("exported to {file}")),
+                Err(why) => model.say(Level::Warning, &format!("not exported: {why}")),
+            }
+            Vec::new()
+        }
         Msg::Copied(result) => {
             match result {
                 Ok(what) => model.say(Level::Info, &format!("copied {what} (sent to the terminal; whether it arrived cannot be verified)")),
@@ -219,6 +245,7 @@ fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
+    effects.extend(logs::follow(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);

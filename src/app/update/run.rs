@@ -572,7 +572,12 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         owner: model.options.operator.clone(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
+        target: Target {
+            platform: spec.platform.to_string(),
+            service: spec.name.clone(),
+            environment: spec.environment.clone(),
+            with: vec![],
+        },
         guards: Vec::new(),
         steps: Vec::new(),
         rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },

@@ -54,7 +54,12 @@ enum Stage {
     Intending,
     Sending(Ticket),
     /// Its answer was lost: looked for since then (boot), next at (boot), so many times so far.
-    Doubtful { since: Duration, next: Duration, looks: usize, looking: Option<Ticket> },
+    Doubtful {
+        since: Duration,
+        next: Duration,
+        looks: usize,
+        looking: Option<Ticket>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -90,7 +95,9 @@ fn blocked(model: &Model, now: &Stamp) -> Option<String> {
     if let Some(why) = unable(model) {
         return Some(why);
     }
-    let Some(board) = &model.alerts else { return Some("the service has no alerts connection: add `alerts = \"…\"` to its [[service]]".into()) };
+    let Some(board) = &model.alerts else {
+        return Some("the service has no alerts connection: add `alerts = \"…\"` to its [[service]]".into());
+    };
     match &model.run {
         None => return Some("no run: silences are made as a part of a run, so that its record has them".into()),
         Some(run) if run.state.phase.is_final() => return Some(format!("the run is {}", run.state.phase.word())),
@@ -317,7 +324,9 @@ pub(super) fn append_refused(model: &mut Model, now: &Stamp, ticket: Ticket, why
 /// The alerts source answered, or not.
 pub(super) fn sent(model: &mut Model, now: &Stamp, ticket: Ticket, result: &Result<Option<String>, Failure>) -> Vec<Effect> {
     let acts = model.alerts.as_ref().map(|b| b.side.acts.as_slice()).unwrap_or_default();
-    let Some(op) = acts.iter().find(|a| matches!(a.stage, Stage::Sending(t) if t == ticket)).map(|a| a.op.clone()) else { return Vec::new() };
+    let Some(op) = acts.iter().find(|a| matches!(a.stage, Stage::Sending(t) if t == ticket)).map(|a| a.op.clone()) else {
+        return Vec::new();
+    };
     match result {
         Ok(id) => conclude(model, &op, SideResult::Applied { id: id.clone(), found: false }),
         Err(failure) if failure.certainly_not_applied() => conclude(model, &op, SideResult::NotApplied { why: failure.to_string() }),
@@ -337,9 +346,11 @@ pub(super) fn sent(model: &mut Model, now: &Stamp, ticket: Ticket, result: &Resu
 
 /// What reading showed.
 pub(super) fn found(model: &mut Model, now: &Stamp, ticket: Ticket, result: &Result<Option<Silence>, Failure>) -> Vec<Effect> {
-    let Some(act) = model.alerts.as_mut().and_then(|b| {
-        b.side.acts.iter_mut().find(|a| matches!(a.stage, Stage::Doubtful { looking: Some(t), .. } if t == ticket))
-    }) else {
+    let Some(act) = model
+        .alerts
+        .as_mut()
+        .and_then(|b| b.side.acts.iter_mut().find(|a| matches!(a.stage, Stage::Doubtful { looking: Some(t), .. } if t == ticket)))
+    else {
         return Vec::new();
     };
     let Stage::Doubtful { since, looks, .. } = act.stage else { return Vec::new() };

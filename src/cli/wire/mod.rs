@@ -9,7 +9,7 @@ use crate::adapter::{alertmanager, kubernetes, prometheus, sqlite};
 use crate::app::Options;
 use crate::config::{AuthRef, Config, SecretRef, Selected};
 use crate::domain::{Clock, Diagnostic, Protection, ServiceSpec};
-use crate::port::{Alerts, Journal};
+use crate::port::{Alerts, Journal, Platform};
 use crate::runtime::{Ports, clock::SystemClock};
 use remote_clock::RemoteClock;
 use std::path::{Path, PathBuf};
@@ -137,23 +137,28 @@ pub(super) fn select<'a>(global: &Global, config: &'a Config) -> Result<Selected
     config.service(global.service.as_deref()).map_err(|e| Failed::new(Exit::Usage, e.to_string()))
 }
 
+/// The platform of a service.
+async fn platform(selected: &Selected<'_>, clock: Arc<dyn Clock>, writes: bool) -> Result<kubernetes::Kubernetes, Failed> {
+    let settings = kubernetes::Settings {
+        context: selected.platform.context.clone(),
+        kubeconfig: selected.platform.kubeconfig.clone(),
+        timeout: REQUEST,
+        spec: selected.spec.clone(),
+        clock,
+        writes,
+    };
+    kubernetes::connect(settings).await.map_err(|e| {
+        let exit = if matches!(e, kubernetes::ConnectError::Credentials { .. }) { Exit::Credentials } else { Exit::CannotConnect };
+        Failed::new(exit, e.to_string())
+    })
+}
+
 /// Connects. Neither server need be up: the cockpit says so and goes on trying.
 pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Result<Wired, Failed> {
     let selected = select(global, config)?;
     let spec = selected.spec.clone();
     let acts = !(global.read_only || global.spectator);
-    let settings = kubernetes::Settings {
-        context: selected.platform.context.clone(),
-        kubeconfig: selected.platform.kubeconfig.clone(),
-        timeout: REQUEST,
-        spec: spec.clone(),
-        clock: clock.clone(),
-        writes: acts,
-    };
-    let kubernetes = kubernetes::connect(settings).await.map_err(|e| {
-        let exit = if matches!(e, kubernetes::ConnectError::Credentials { .. }) { Exit::Credentials } else { Exit::CannotConnect };
-        Failed::new(exit, e.to_string())
-    })?;
+    let kubernetes = platform(&selected, clock.clone(), acts).await?;
     let settings = prometheus::Settings {
         source: spec.metrics.clone(),
         url: selected.metrics.url.clone(),
@@ -177,7 +182,25 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         local_zone: offset.name,
         command: format!("gonogo --config {}", config.path.display()),
     };
-    let ports = Ports { platform: kubernetes.clone(), metrics: prometheus.clone(), alerts: alertmanager.clone().map(|a| a as Arc<dyn Alerts>), journal, clock, acts };
+    let mut targets: Vec<(ServiceSpec, Arc<dyn Platform>)> = Vec::new();
+    for key in &spec.with {
+        let other = config.service(Some(&key.service)).map_err(|e| Failed::new(Exit::Usage, e.to_string()))?;
+        targets.push((other.spec.clone(), Arc::new(platform(&other, clock.clone(), acts).await?)));
+    }
+    let (service, platform) = (spec.name.clone(), kubernetes.clone());
+    let alerts = alertmanager.clone().map(|alerts| alerts as Arc<dyn Alerts>);
+    let ports = Ports {
+        service,
+        platform,
+        targets,
+        metrics: prometheus.clone(),
+        alerts,
+        journal,
+        logs: Some(kubernetes.clone()),
+        exports: Some(state_dir(Some(config))?.join("exports")),
+        clock,
+        acts,
+    };
     Ok(Wired { spec, options, ports, kubernetes, prometheus, alertmanager })
 }
 

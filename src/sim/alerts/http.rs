@@ -64,9 +64,7 @@ impl Served {
             .route("/alerts/groups", get(groups))
             .route("/silences", get(silences).post(post_silence))
             .route("/silence/{id}", get(one_silence).delete(delete_silence))
-            .method_not_allowed_fallback(|method: Method| async move {
-                Refused::Schema(405, format!("method {method} is not allowed"))
-            });
+            .method_not_allowed_fallback(|method: Method| async move { Refused::Schema(405, format!("method {method} is not allowed")) });
         Router::new()
             .nest("/api/v2", v2)
             .route("/-/healthy", get(|| async { "OK" }))
@@ -107,11 +105,13 @@ impl Wanted {
         let yes = |name: &str| first(name).is_none_or(|v| matches!(v, "true" | "1" | "t" | "yes" | "y" | "on" | "ok"));
         let receiver = match first("receiver").filter(|text| !text.is_empty()) {
             None => None,
-            Some(text) => Some(regex::Regex::new(&format!("^(?:{text})$")).map_err(|_| {
-                Refused::handler(400, format!("failed to parse receiver param: error parsing regexp: `^(?:{text})$`"))
-            })?),
+            Some(text) => Some(
+                regex::Regex::new(&format!("^(?:{text})$"))
+                    .map_err(|_| Refused::handler(400, format!("failed to parse receiver param: error parsing regexp: `^(?:{text})$`")))?,
+            ),
         };
-        let wanted = Self { active: yes("active"), silenced: yes("silenced"), inhibited: yes("inhibited"), matchers: filters(pairs)?, receiver };
+        let wanted =
+            Self { active: yes("active"), silenced: yes("silenced"), inhibited: yes("inhibited"), matchers: filters(pairs)?, receiver };
         Ok(wanted)
     }
 

@@ -65,8 +65,12 @@ impl Rules {
     /// `data` of `/api/v1/rules`.
     pub(crate) fn groups(&self, filter: &Filter<'_>) -> Value {
         let wanted = |list: &[&str], name: &str| list.is_empty() || list.contains(&name);
-        let rules: Vec<Value> =
-            self.rules.iter().filter(|rule| !filter.recording && wanted(&filter.names, rule.spec.name)).map(|rule| described(rule, filter)).collect();
+        let rules: Vec<Value> = self
+            .rules
+            .iter()
+            .filter(|rule| !filter.recording && wanted(&filter.names, rule.spec.name))
+            .map(|rule| described(rule, filter))
+            .collect();
         if self.rules.is_empty() || rules.is_empty() || !wanted(&filter.groups, GROUP) || !wanted(&filter.files, FILE) {
             return json!({ "groups": [] });
         }
@@ -81,11 +85,13 @@ impl Rules {
 
 fn described(rule: &Rule, filter: &Filter<'_>) -> Value {
     let alerts: Vec<Value> = if filter.without_alerts { Vec::new() } else { Rules::shown(rule).map(alert).collect() };
-    let state = match Rules::shown(rule).map(|a| a.stage).fold(None, |worst, stage| if worst == Some(Stage::Firing) { worst } else { Some(stage) }) {
-        Some(Stage::Firing) => "firing",
-        Some(_) => "pending",
-        None => "inactive",
-    };
+    let state =
+        match Rules::shown(rule).map(|a| a.stage).fold(None, |worst, stage| if worst == Some(Stage::Firing) { worst } else { Some(stage) })
+        {
+            Some(Stage::Firing) => "firing",
+            Some(_) => "pending",
+            None => "inactive",
+        };
     let health = match (&rule.error, rule.evaluated) {
         (Some(_), _) => "err",
         (None, Some(_)) => "ok",

@@ -85,7 +85,8 @@ pub(crate) fn furnish(manager: &mut Manager, begin: DateTime<Utc>, until: DateTi
 
 static NODE: LazyLock<[(Arc<Labels>, f64); 2]> = LazyLock::new(|| {
     let labels = |name: &str| {
-        let pairs = [("__name__", name), ("instance", "ip-10-4-9-2:9100"), ("job", "node"), ("mountpoint", "/var"), ("node", "ip-10-4-9-2")];
+        let pairs =
+            [("__name__", name), ("instance", "ip-10-4-9-2:9100"), ("job", "node"), ("mountpoint", "/var"), ("node", "ip-10-4-9-2")];
         Arc::new(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Labels>())
     };
     [(labels("node_filesystem_avail_bytes"), 12.8e9), (labels("node_filesystem_size_bytes"), 100.0e9)]

@@ -104,7 +104,9 @@ pub(super) fn silence(kept: &Kept, now: DateTime<Utc>) -> Value {
 fn moment(value: &Value, what: &str) -> Result<DateTime<Utc>, Refused> {
     let text = value.as_str().unwrap_or_default();
     let parsed = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
-    parsed.map_err(|_| Refused::unreadable(what, &format!("parsing time {text:?} as \"2006-01-02 15:04:05\": cannot parse {text:?} as \"2006\"")))
+    parsed.map_err(|_| {
+        Refused::unreadable(what, &format!("parsing time {text:?} as \"2006-01-02 15:04:05\": cannot parse {text:?} as \"2006\""))
+    })
 }
 
 fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, Refused> {
