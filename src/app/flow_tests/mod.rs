@@ -4,5 +4,6 @@ mod acting;
 mod alerts;
 mod chaos;
 mod deciding;
+mod failing;
 mod looking;
 mod world;
