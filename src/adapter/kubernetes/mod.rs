@@ -12,9 +12,9 @@ mod kubeconfig;
 mod life;
 mod link;
 mod login;
-mod objects;
 mod mechanism;
 mod mesh;
+mod objects;
 mod patch;
 mod pods;
 mod proxy;
@@ -26,9 +26,7 @@ mod workloads;
 pub use access::Identity;
 pub use kubeconfig::ConnectError;
 
-use crate::domain::{
-    Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write,
-};
+use crate::domain::{Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write};
 use crate::port::platform::{Platform, PlatformUpdate, Right};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
