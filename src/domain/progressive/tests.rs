@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::verdict::Verdict;
 
 fn percent(value: u32) -> Percent {
     Percent::new(value).unwrap()
@@ -109,7 +110,11 @@ fn success_without_a_good_measurement_is_only_watched() {
 fn analyses_of_an_earlier_version_are_not_shown_as_this_ones() {
     let mut picture = ProgressivePicture::default();
     picture.take(ProgressiveUpdate::Rollout(Some(Box::new(rollout(1)))));
-    let of = |uid: &str, revision: &str| Analysis { uid: uid.into(), revision: Some(revision.into()), ..analysis(AnalysisPhase::Failed, vec![]) };
+    let of = |uid: &str, revision: &str| Analysis {
+        uid: uid.into(),
+        revision: Some(revision.into()),
+        ..analysis(AnalysisPhase::Failed, vec![])
+    };
     picture.take(ProgressiveUpdate::Analyses(vec![of("a", "new"), of("b", "before")]));
     let shown: Vec<&str> = picture.current_analyses().iter().map(|it| it.uid.as_str()).collect();
     assert_eq!(shown, ["a"]);
