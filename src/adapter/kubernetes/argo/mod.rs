@@ -14,7 +14,6 @@ pub(super) use watch::{Runs, Sets, SharedDeck, Watched, deck};
 
 use super::Core;
 use super::answer::Problem;
-use super::feed::Page;
 use super::link::{Ask, PAGE_LIMIT, query};
 use super::mechanism::{Mechanism, Place};
 use crate::domain::{Action, ActionKind, Failure};
@@ -103,9 +102,9 @@ async fn sets(core: &Core, rollout: &Value) -> Result<Vec<Value>, Problem> {
         let mut pairs = vec![("labelSelector", selector.as_str()), ("limit", "500")];
         pairs.extend(next.as_deref().map(|token| ("continue", token)));
         let ask = Ask { what: what.clone(), path: format!("{path}{}", query(&pairs)), post: None, limit: PAGE_LIMIT };
-        let page: Page<Value> = core.link.ask(&ask).await?.json(&what)?;
-        next = page.next();
-        all.extend(page.items.unwrap_or_default());
+        let mut page: Value = core.link.ask(&ask).await?.json(&what)?;
+        next = page.pointer("/metadata/continue").and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
+        all.extend(page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default());
         if next.is_none() {
             break;
         }
