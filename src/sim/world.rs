@@ -3,7 +3,7 @@
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Verb, Write, key};
-use super::metrics::Tsdb;
+use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
 use super::scene::{Happened, Scene, baseline};
 use super::shop::{self, Sizes};
@@ -169,6 +169,12 @@ impl World {
     fn fire(&mut self, timer: &Timer) {
         let now = self.cluster.now;
         match timer {
+            Timer::Cluster(Job::Analysis(run)) => self.measure(run),
+            Timer::Cluster(job @ Job::Rollout(_)) => {
+                let before = self.configured();
+                self.cluster.perform(job);
+                self.follow(before);
+            }
             Timer::Cluster(job) => self.cluster.perform(job),
             Timer::Scrape => {
                 self.scrape();
@@ -194,6 +200,20 @@ impl World {
             }
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
+    }
+
+    /// Takes the measurements of an analysis that are due from the metrics as they are.
+    fn measure(&mut self, run: &Key) {
+        let questions = self.cluster.analysis_questions(run);
+        if questions.is_empty() {
+            return;
+        }
+        let at = self.cluster.now.wall.timestamp_millis();
+        let answers = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
+        };
+        self.cluster.analysis_answers(run, answers);
     }
 
     /// A write that came over the API.

@@ -1,6 +1,7 @@
 //! The simulated Kubernetes: an API server with its watch cache, and small controllers behind it.
 
 pub(crate) mod api;
+mod argo;
 mod cluster;
 mod conditions;
 mod create;

@@ -203,7 +203,11 @@ impl Cluster {
     /// Wakes the controllers that care about a write.
     pub(crate) fn noticed(&mut self, kind: Kind, at: &Key) {
         match kind {
-            Kind::Deployment => self.enqueue(at.clone()),
+            Kind::Deployment => {
+                self.enqueue(at.clone());
+                self.wake_referring(at);
+            }
+            Kind::Rollout => self.enqueue_rollout(at.clone()),
             Kind::ReplicaSet => {
                 self.know_set(at);
                 self.wake_owner(at);
@@ -225,8 +229,10 @@ impl Cluster {
     fn wake_owner(&mut self, set: &Key) {
         let Some(object) = self.store.get(Kind::ReplicaSet, set) else { return };
         let owner = self.sets.get(&object.uid).and_then(|set| set.owner.clone());
-        if let Some(owner) = owner.filter(|owner| owner.kind == "Deployment") {
-            self.enqueue(owner.key);
+        match owner {
+            Some(owner) if owner.kind == "Deployment" => self.enqueue(owner.key),
+            Some(owner) if owner.kind == "Rollout" => self.enqueue_rollout(owner.key),
+            _ => {}
         }
     }
 }

@@ -10,6 +10,7 @@
 //! * `http`, `params`, `encode`: the API around it
 
 mod aggregate;
+mod ask;
 mod binary;
 mod encode;
 mod eval;
@@ -28,5 +29,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ask::values;
 pub use http::api;
 pub use tsdb::{STALE_NAN_BITS, Tsdb};
