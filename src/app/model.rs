@@ -80,6 +80,8 @@ pub struct Picture {
     pub first_restarts: BTreeMap<Arc<str>, u32>,
     /// Difference of the server's clock to ours.
     pub skew: Option<chrono::TimeDelta>,
+    /// Progressive delivery.
+    pub progressive: crate::domain::ProgressivePicture,
 }
 
 /// One expression of the metrics backend, asked once however many gates show it.
@@ -407,9 +409,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// The share that is intended: what the run asked for last, else what is configured.
+    /// The share that is intended: what a rollout's own steps ask for where it moves the traffic by itself, else what the run asked
+    /// for last, else what is configured.
     #[must_use]
     pub fn intended(&self) -> Option<Percent> {
+        if let Some(rollout) = &self.picture.progressive.rollout {
+            return rollout.asked();
+        }
         if let Some(weight) = self.run.as_ref().filter(|r| !r.state.phase.is_final()).and_then(|r| r.state.intended) {
             return Some(weight);
         }

@@ -1,6 +1,7 @@
 //! What a platform tells, as it changes.
 
 use super::failure::Failure;
+use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
 use super::workload::{Instance, PlatformEvent, Workload};
 use chrono::{DateTime, Utc};
@@ -30,6 +31,8 @@ pub enum PlatformUpdate {
     Route(Option<Route>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Progressive delivery: a rollout, its analyses, who else moves traffic.
+    Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.
     Alive {
         /// When.

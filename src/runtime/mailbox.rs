@@ -80,6 +80,7 @@ fn key(update: &PlatformUpdate) -> Option<String> {
         PlatformUpdate::Route(_) => "route".into(),
         PlatformUpdate::Event(event) => format!("e/{}", event.uid),
         PlatformUpdate::Alive { .. } => "alive".into(),
+        PlatformUpdate::Progressive(update) => update.latest_only()?.into(),
         PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } => return None,
     })
 }

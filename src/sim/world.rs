@@ -5,7 +5,7 @@ use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
 use super::logbook::{self, Container, Habits};
-use super::metrics::Tsdb;
+use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude, Routing};
 use super::rolling;
 use super::scene::{Behaviour, Happened, Scene, baseline};
@@ -194,6 +194,12 @@ impl World {
     fn fire(&mut self, timer: &Timer) {
         let now = self.cluster.now;
         match timer {
+            Timer::Cluster(Job::Analysis(run)) => self.measure(run),
+            Timer::Cluster(job @ Job::Rollout(_)) => {
+                let before = self.configured();
+                self.cluster.perform(job);
+                self.follow(before);
+            }
             Timer::Cluster(job) => self.cluster.perform(job),
             Timer::Scrape => {
                 self.scrape();
@@ -242,6 +248,20 @@ impl World {
             }
         };
         logbook::lines(self.seed, container, &habits, from, to)
+    }
+
+    /// Takes the measurements of an analysis that are due from the metrics as they are.
+    fn measure(&mut self, run: &Key) {
+        let questions = self.cluster.analysis_questions(run);
+        if questions.is_empty() {
+            return;
+        }
+        let at = self.cluster.now.wall.timestamp_millis();
+        let answers = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
+        };
+        self.cluster.analysis_answers(run, answers);
     }
 
     /// A write that came over the API.

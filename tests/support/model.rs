@@ -475,6 +475,7 @@ pub fn picture() -> Picture {
         count,
     };
     Picture {
+        progressive: None,
         workloads: [canary, base].into_iter().map(|w| (w.uid.clone(), w)).collect(),
         instances: instances(),
         listed: true,

@@ -110,6 +110,12 @@ pub(super) trait Mechanism: Send + Sync {
     /// Reads the object for the action. What stands in the way becomes the subject's `trouble`.
     fn look(&self, object: Value, action: &Action) -> Look;
 
+    /// Whether the object as a dry run gave it back is as asked for, or will be once its controller comes by.
+    fn takes(&self, before: &Look, after: &Look) -> bool {
+        let _ = before;
+        after.subject.done
+    }
+
     /// The difference in words between the object as read and as a dry run gave it back; it may not be what was asked for.
     fn between(&self, before: &Look, after: &Look) -> Vec<DiffLine> {
         let _ = after;
@@ -121,6 +127,7 @@ pub(super) trait Mechanism: Send + Sync {
 pub(super) fn versions(group: &str) -> &'static [&'static str] {
     match group {
         super::mesh::GROUP => super::mesh::VERSIONS,
+        super::argo::GROUP => super::argo::VERSIONS,
         _ => &["v1"],
     }
 }
@@ -133,7 +140,7 @@ impl Core {
     /// What can be done to the service, by how it is run and split.
     pub(super) fn capabilities(&self) -> Vec<ActionKind> {
         match &self.spec.route {
-            RouteSpec::Rollout { .. } => vec![],
+            RouteSpec::Rollout { .. } => super::argo::CAPABILITIES.to_vec(),
             RouteSpec::Rolling => DEPLOYMENT_VERBS.to_vec(),
             _ => [&[ActionKind::SetWeight], &DEPLOYMENT_VERBS[..]].concat(),
         }
@@ -144,6 +151,7 @@ impl Core {
         let zero = Action::SetWeight { canary: Percent::ZERO };
         match &self.spec.route {
             RouteSpec::VirtualService { name, .. } => (Box::new(Mesh::new(self, name)), zero),
+            RouteSpec::Rollout { name } => (super::argo::beat(self, name), zero),
             _ => {
                 let deployment = &self.spec.canary.deployment;
                 (Box::new(Watched { place: Place::new(self, "apps", &["v1"], "deployments", "Deployment", deployment) }), zero)
@@ -154,6 +162,9 @@ impl Core {
     /// The mechanism of an action. Some have to read more than the one object.
     pub(super) fn mechanism<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Box<dyn Mechanism>, Problem>> {
         async move {
+            if let RouteSpec::Rollout { name } = &self.spec.route {
+                return super::argo::mechanism(self, name, action).await;
+            }
             match action {
                 Action::SetWeight { .. } => Ok(self.beat().0),
                 action if deployment::is_verb(action) && !matches!(self.spec.route, RouteSpec::Rollout { .. }) => {

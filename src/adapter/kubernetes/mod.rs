@@ -6,6 +6,7 @@
 mod access;
 mod act;
 mod answer;
+mod argo;
 mod by_hand;
 mod deployment;
 mod feed;

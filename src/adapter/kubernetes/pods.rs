@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Waiting is normal only for these reasons.
 const STARTING: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
 
+/// Label by which an Argo Rollout tells its templates apart.
+const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
+
 /// Texts that many instances share, held once: versions, nodes, reasons.
 #[derive(Default)]
 pub(super) struct Shared(HashSet<Arc<str>>);
@@ -35,6 +38,7 @@ impl Shared {
 
 struct Kept {
     instance: Instance,
+    /// What tells its side: uid of its ReplicaSet, or the hash of its template where one object runs both sides.
     owner: Option<Arc<str>>,
 }
 
@@ -53,6 +57,8 @@ pub(super) struct Book {
     owners: HashMap<String, (Option<String>, String)>,
     /// The two sides, where one Deployment runs both.
     rolling: Option<Rolling>,
+    /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
+    canary: Option<Arc<str>>,
 }
 
 impl Book {
@@ -65,6 +71,7 @@ impl Book {
             listing: vec![],
             told: false,
             owners: HashMap::new(),
+            canary: None,
             rolling: matches!(spec.route, RouteSpec::Rolling).then(Rolling::default),
             spec,
         }
@@ -94,6 +101,7 @@ impl Book {
                 let object = format!("{}/{name}", kind.to_lowercase());
                 self.spec.route.object().is_some_and(|route| route == object)
             }
+            "AnalysisRun" | "Experiment" => self.canary.is_some() && deployments.iter().any(|rollout| extends(name, rollout)),
             // As long as no ReplicaSet is known, names have to do.
             "ReplicaSet" | "Pod" if self.owners.is_empty() => deployments.iter().any(|deployment| extends(name, deployment)),
             "ReplicaSet" => self.owners.get(uid).is_some_and(|(owner, _)| self.controls(owner.as_deref())),
@@ -110,7 +118,30 @@ impl Book {
         deployment.and_then(|uid| self.scope.by_uid(uid)).is_some()
     }
 
+    /// One object runs both sides, and the canary's template has this hash: instances that turn out to be on the other side.
+    pub(super) fn split(&mut self, canary: Option<&str>) -> Vec<PlatformUpdate> {
+        if self.canary.as_deref() == canary {
+            return vec![];
+        }
+        self.canary = canary.map(|hash| self.shared.text(hash));
+        self.retrack()
+    }
+
+    /// Takes note of a ReplicaSet and what controls it.
+    pub(super) fn owned(&mut self, uid: String, owner: Option<String>, name: String) {
+        self.owners.insert(uid, (owner, name));
+    }
+
+    fn side_of(&self, hash: Option<&str>) -> Option<Track> {
+        let canary = self.canary.as_deref()?;
+        Some(if hash.is_some_and(|hash| hash == canary) { Track::Canary } else { Track::Baseline })
+    }
+
     fn track(&self, pod: &Pod) -> Option<Track> {
+        if self.canary.is_some() {
+            let ours = self.scope.by_labels(&pod.metadata.labels, &pod.metadata.name, &self.spec).is_some();
+            return self.side_of(pod.metadata.labels.get(ROLLOUT_HASH).map(String::as_str)).filter(|_| ours);
+        }
         let set = pod.metadata.controller("ReplicaSet");
         let deployment = set.and_then(|uid| self.owners.get(uid)).and_then(|(owner, _)| owner.as_deref());
         if let Some(track) = self.rolling.as_ref().and_then(|rolling| rolling.track(set?)) {
@@ -124,7 +155,10 @@ impl Book {
 
     fn keep(&mut self, pod: &Pod) -> Option<Kept> {
         let track = self.track(pod)?;
-        let owner = pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid));
+        let owner = match &self.canary {
+            Some(_) => pod.metadata.labels.get(ROLLOUT_HASH).map(|hash| self.shared.text(hash)),
+            None => pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid)),
+        };
         Some(Kept { instance: instance(pod, track, &mut self.shared), owner })
     }
 
@@ -168,6 +202,16 @@ impl Book {
     /// After news of ReplicaSets: instances that turn out to belong to the other side.
     fn retrack(&mut self) -> Vec<PlatformUpdate> {
         let mut updates = Vec::new();
+        if let Some(canary) = self.canary.clone() {
+            for kept in self.slots.iter_mut().flat_map(HashMap::values_mut) {
+                let track = if kept.owner.as_ref() == Some(&canary) { Track::Canary } else { Track::Baseline };
+                if kept.instance.track != track {
+                    kept.instance.track = track;
+                    updates.push(PlatformUpdate::Instance(kept.instance.clone()));
+                }
+            }
+            return updates;
+        }
         for kept in self.slots.iter_mut().flat_map(HashMap::values_mut) {
             let owner = kept.owner.as_ref().and_then(|uid| self.owners.get(uid.as_ref())).and_then(|(owner, _)| owner.as_deref());
             let rolled = self.rolling.as_ref().and_then(|rolling| rolling.track(kept.owner.as_deref()?));
