@@ -5,6 +5,7 @@ use gonogo::app::msg::MetricsAnswer;
 use gonogo::app::{Effect, Envelope, Model, Msg, Options, first_draft, update};
 use gonogo::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use gonogo::domain::{
+    HarmSpec,
     Epoch, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate, ServiceSpec,
     Stamp, Ticket, Track, TrackSpec,
 };
@@ -52,6 +53,7 @@ fn spec() -> ServiceSpec {
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         gates: vec![],
+        harm: HarmSpec::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Elm core: the only place where state changes.
 
 pub mod command;
+pub mod counts;
 pub mod effect;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,6 +9,7 @@ mod flow_tests;
 mod gates;
 pub mod instances;
 pub mod key;
+pub mod landing;
 pub mod model;
 pub mod msg;
 pub mod prompt;

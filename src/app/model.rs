@@ -1,8 +1,10 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
 use super::command::View;
+use super::counts::Counts;
 use super::effect::Span;
 use super::instances::Instances;
+use super::landing::Learnt;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
@@ -364,6 +366,10 @@ pub struct Model {
     pub panels: BTreeMap<String, Panel>,
     /// Observed shares.
     pub observed: Observed,
+    /// Requests and errors of the release.
+    pub counts: Counts,
+    /// What earlier runs of the service taught.
+    pub learnt: Learnt,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

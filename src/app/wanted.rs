@@ -135,6 +135,9 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
 
 /// An answer of the metrics backend. `false`: nobody waits for it (any more).
 pub(super) fn answered(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Result<MetricsAnswer, Failure>) -> bool {
+    if super::counts::answered(model, stamp, ticket, &result) {
+        return true;
+    }
     let interval = model.spec.scrape_interval.max(LEAST_PERIOD);
     if let Some((_, window)) = model.observed.outstanding.filter(|(t, _)| *t == ticket) {
         model.observed.outstanding = None;
@@ -175,7 +178,7 @@ fn next_wait(model: &Model, interval: Duration, stamp: &Stamp) -> Duration {
     }
 }
 
-fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnswer, Failure>) {
+pub(super) fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnswer, Failure>) {
     let source = &mut model.metrics;
     match result {
         Ok(answer) => {

@@ -32,7 +32,7 @@ pub use ids::{Epoch, OpId, RunId, SourceId, StepId, Ticket, Tickets};
 pub use observed::{Freshness, Observed, SourceHealth};
 pub use promql::{QueryError, QueryFacts};
 pub use series::{Labels, Sample, Series};
-pub use service::{RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
+pub use service::{HarmSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use subject::{Relied, Subject};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};

@@ -48,6 +48,9 @@ pub(super) fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<L
     lines.extend(proposal.plan.warnings.iter().flat_map(|warning| field("mind", warning, cells)));
     lines.extend(field("gates", &gates::summary(sight), cells));
     lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
+    if let Some(harm) = super::harm::ahead(sight, action) {
+        lines.extend(field("harm", &harm, cells));
+    }
     if let Some(bake) = sight.baking() {
         lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
     }

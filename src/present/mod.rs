@@ -11,6 +11,7 @@ mod evidence;
 mod frame;
 mod gates;
 mod glyph;
+mod harm;
 mod header;
 mod help;
 mod hints;

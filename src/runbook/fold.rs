@@ -3,7 +3,7 @@
 use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
-use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, OpStage, Operation, Phase, RunState, StepPhase, StepState};
+use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, LandingState, OpStage, Operation, Phase, RunState, StepPhase, StepState};
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Failure, Percent, StepId};
@@ -64,6 +64,9 @@ impl RunState {
             intended: None,
             shifted_at: None,
             landed: None,
+            exposed_at: None,
+            landing: None,
+            harm_spent: 0,
             auto_back_out,
             restarts_at_start: restarts,
             configured_at_start: configured,
@@ -166,6 +169,15 @@ impl RunState {
             Event::HoldEnded {} => self.hold = None,
             Event::RollbackBegan { why, automatic } => self.turn_back(why, automatic, entry.time.store),
             Event::TrafficObserved { agreed, shown } => self.landed = Some((agreed, shown)),
+            Event::LandingProved { ref op, took_ms, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: Some(Duration::from_millis(took_ms)), text });
+            }
+            Event::LandingMissing { ref op, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: None, text });
+            }
+            Event::HarmExceeded { .. } => self.harm_spent += 1,
             _ => {}
         }
     }
@@ -382,6 +394,11 @@ impl RunState {
                     self.intended = weight.or(self.intended);
                     self.shifted_at = Some(at);
                     self.landed = None;
+                    self.landing = None;
+                    if found.action.raises_traffic() {
+                        let from = found.intent_at.unwrap_or(at);
+                        self.exposed_at.get_or_insert(from);
+                    }
                 }
             }
             Event::ActionAdopted { op, weight, .. } => {
@@ -394,6 +411,9 @@ impl RunState {
                     self.intended = weight.or(self.intended.filter(|_| found.action.weight().is_none()));
                     self.shifted_at = Some(at);
                     self.landed = None;
+                    self.landing = None;
+                    let from = found.intent_at.unwrap_or(at);
+                    self.exposed_at.get_or_insert(from);
                 }
             }
             _ => {}

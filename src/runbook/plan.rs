@@ -39,6 +39,9 @@ pub struct Target {
     pub service: String,
     /// Environment, as text for people and for the prompt.
     pub environment: String,
+    /// Excess errors of this release that hold its run when they are certain; the service's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_budget: Option<u32>,
 }
 
 /// The way back. Empty steps: the undo actions of done and unknown steps, backwards.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{
+    HarmSpec,
     Action, Clock, Epoch, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec, Write,
     WriteKind,
 };
@@ -236,6 +237,7 @@ impl Place {
             },
             requests: String::new(),
             gates: vec![],
+            harm: HarmSpec::default(),
         }
     }
 

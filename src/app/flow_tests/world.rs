@@ -116,6 +116,7 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         gates: vec![],
+        harm: HarmSpec::default(),
     }
 }
 

@@ -12,7 +12,9 @@ mod script;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod script_tests;
 
+use super::counts::{self, Counts};
 use super::effect::Effect;
+use super::landing::Learnt;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, tour, verdict, wanted};
@@ -55,6 +57,8 @@ impl Model {
             picture: Picture::default(),
             panels: BTreeMap::new(),
             observed: Observed::default(),
+            counts: Counts::default(),
+            learnt: Learnt::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -202,6 +206,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
+    effects.extend(counts::poll(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);
@@ -230,5 +235,6 @@ pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
     let armed = keys::disarms_at(model);
-    Deadlines { boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+    let counts = counts::due(model, &model.now);
+    Deadlines { boot: panels.chain(share).chain(counts).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

@@ -33,6 +33,7 @@ fn spec() -> ServiceSpec {
         },
         requests: "requests".into(),
         gates: vec![],
+        harm: HarmSpec::default(),
     }
 }
 

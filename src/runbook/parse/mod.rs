@@ -96,14 +96,21 @@ impl Walk<'_> {
     }
 
     fn target(&mut self, node: &Node) -> Option<Target> {
-        let fields = self.fields(node, "`target`", &["platform", "service", "environment"], &["lock"])?;
+        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "harm"], &["lock"])?;
         let platform = self.required(&fields, "platform", "`target`", "prod-eu").and_then(|n| self.line(n, "`platform`"));
         let service = self.required(&fields, "service", "`target`", "checkout").and_then(|n| self.line(n, "`service`"));
         let environment = self.required(&fields, "environment", "`target`", "production").and_then(|n| self.line(n, "`environment`"));
         let context = self.context;
         self.configured(fields.value("platform"), platform.as_deref(), "platform", context.platforms.as_deref());
         self.configured(fields.value("service"), service.as_deref(), "service", context.services.as_deref());
-        Some(Target { platform: platform?, service: service?, environment: environment? })
+        let harm_budget = fields.value("harm").and_then(|n| self.harm(n));
+        Some(Target { platform: platform?, service: service?, environment: environment?, harm_budget })
+    }
+
+    /// `harm: { budget: 500 }`: excess errors of this release that hold its run.
+    fn harm(&mut self, node: &Node) -> Option<u32> {
+        let fields = self.fields(node, "`harm`", &["budget"], &[])?;
+        self.required(&fields, "budget", "`harm`", "500").and_then(|n| self.integer(n, "`budget`", 1_000_000_000))
     }
 
     /// A name must be one of the configuration, where that is known.

@@ -81,7 +81,7 @@ pub(super) fn book(steps: Vec<Step>, rollback: Vec<Step>, guards: Vec<Guard>) ->
         owner: "payments".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout".into(), environment: "production".into() },
+        target: Target { platform: "prod-eu".into(), service: "checkout".into(), environment: "production".into(), harm_budget: None },
         guards,
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: rollback, last_resort: None },
