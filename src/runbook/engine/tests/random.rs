@@ -238,7 +238,7 @@ fn interfere(world: &mut World, tape: &mut Tape) {
             world,
             Input::Read {
                 ticket: Ticket(u64::MAX),
-                result: Ok(Box::new(world.route.subject(&crate::domain::Action::SetWeight { canary: crate::domain::Percent::FULL }))),
+                result: Ok(Box::new(world.route.subject(&Action::SetWeight { canary: Percent::FULL }))),
             },
         ),
         10 => stale(world, Input::Appended { ticket: Ticket(u64::MAX), entries: vec![] }),

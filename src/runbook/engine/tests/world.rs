@@ -4,7 +4,7 @@ use super::books::secs;
 use super::invariants::Watch;
 use crate::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use crate::domain::{
-    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Relied, Route, RunId, Stamp, Verdict,
+    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Route, RunId, Stamp, Verdict,
     Write, WriteKind, WriteStamp,
 };
 use crate::runbook::engine::Engine;
