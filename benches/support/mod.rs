@@ -5,9 +5,8 @@ use gonogo::app::msg::MetricsAnswer;
 use gonogo::app::{Effect, Envelope, Model, Msg, Options, first_draft, update};
 use gonogo::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use gonogo::domain::{
-    HarmSpec,
-    Epoch, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate, ServiceSpec,
-    Stamp, Ticket, Track, TrackSpec,
+    Epoch, HarmSpec, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate,
+    ServiceSpec, Stamp, Ticket, Track, TrackSpec,
 };
 use gonogo::runbook::{Context, load};
 use std::collections::BTreeMap;

@@ -110,9 +110,10 @@ fn shown(model: &Model, now: &Stamp, with_errors: bool) -> String {
     let share = current_share(model, now.wall).filter(|_| model.spec.route.object().is_some());
     let seen = share.and_then(|s| s.percent().map(|p| format!("seen {p:.1}% of {:.0} requests", s.total)));
     let newest = model.counts.since.last().and_then(|slot| slot.service).filter(|_| with_errors);
-    let errors = newest.and_then(|t| t.ratio()).zip(model.counts.band()).map(|(ratio, band)| {
-        format!("errors {}, before the release {}", judge::percent(ratio), judge::percent(band.ratio()))
-    });
+    let errors = newest
+        .and_then(|t| t.ratio())
+        .zip(model.counts.band())
+        .map(|(ratio, band)| format!("errors {}, before the release {}", judge::percent(ratio), judge::percent(band.ratio())));
     let parts: Vec<String> = [seen, errors].into_iter().flatten().collect();
     if parts.is_empty() { "the platform is as wanted".into() } else { parts.join(", ") }
 }

@@ -211,7 +211,10 @@ mod tests {
         let slots = [slot(1030, (1000.0, 4.0), Some((100.0, 40.0)))];
         assert_eq!(look(&slots, true), Errors::Out { what: "canary 40.0%, before the release 0.20%".into() });
         assert_eq!(look(&slots, false), Errors::Back);
-        assert_eq!(look(&[slot(1030, (1000.0, 80.0), None)], false), Errors::Out { what: "service 8.00%, before the release 0.20%".into() });
+        assert_eq!(
+            look(&[slot(1030, (1000.0, 80.0), None)], false),
+            Errors::Out { what: "service 8.00%, before the release 0.20%".into() }
+        );
     }
 
     #[test]

@@ -69,9 +69,10 @@ pub(super) fn ahead(sight: &Sight<'_>, action: &Action) -> Option<String> {
     };
     let so_far = format!("{} so far", words(excess));
     let weight = action.weight().filter(|w| *w > Percent::ZERO);
-    let next = weight.zip(model.observed.rps).zip(model.counts.total.and_then(|t| t.canary)).and_then(|((weight, rps), canary)| {
-        forecast(excess, canary, rps, f64::from(weight.get()) / 100.0).map(|next| (weight, next))
-    });
+    let next = weight
+        .zip(model.observed.rps)
+        .zip(model.counts.total.and_then(|t| t.canary))
+        .and_then(|((weight, rps), canary)| forecast(excess, canary, rps, f64::from(weight.get()) / 100.0).map(|next| (weight, next)));
     let Some((weight, next)) = next else { return Some(format!("{so_far}; what comes next is not known")) };
     let budget = counts::budget(model).map_or_else(String::new, |budget| {
         let left = f64::from(budget) - excess.count;

@@ -3,7 +3,9 @@
 use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
-use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, LandingState, OpStage, Operation, Phase, RunState, StepPhase, StepState};
+use super::state::{
+    Bake, FoldError, GuardState, Hold, ItemAnswer, LandingState, OpStage, Operation, Phase, RunState, StepPhase, StepState,
+};
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Failure, Percent, StepId};

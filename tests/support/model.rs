@@ -344,7 +344,12 @@ pub fn entries() -> Vec<Entry> {
     let started = Event::RunStarted {
         runbook: gonogo::runbook::pin::to_journal(&runbook()),
         hash: "3f2a1c9d77aa".into(),
-        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), harm_budget: None },
+        target: TargetRecord {
+            platform: "prod-eu".into(),
+            service: "checkout-api".into(),
+            environment: "production".into(),
+            harm_budget: None,
+        },
         auto_back_out: false,
         configured: Some(percent(0)),
         restarts: 0,

@@ -598,7 +598,12 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         owner: model.options.operator.clone(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone(), harm_budget: None },
+        target: Target {
+            platform: spec.platform.to_string(),
+            service: spec.name.clone(),
+            environment: spec.environment.clone(),
+            harm_budget: None,
+        },
         guards: Vec::new(),
         steps: Vec::new(),
         rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },
