@@ -85,8 +85,9 @@ fn share_window(model: &Model, stamp: &Stamp) -> Option<Duration> {
     let least = interval * 2;
     let longest = SHARE_WINDOW.max(least);
     let Some(shifted) = model.run.as_ref().and_then(|r| r.state.shifted_at) else { return Some(longest) };
-    // Samples from before the shift still carry the old split: start one scrape after it.
-    let since = crate::domain::time::age(stamp.wall, shifted).saturating_sub(Duration::from_secs(2));
+    // The window ends at the newest sample: where it began a scrape too early it would begin too early at every scrape.
+    let lag = model.metrics.newest.map_or(interval, |at| crate::domain::time::age(stamp.wall, at)).min(interval);
+    let since = crate::domain::time::age(stamp.wall, shifted).saturating_sub(lag);
     let whole = interval.as_millis().max(1);
     let usable = Duration::from_millis(u64::try_from(since.as_millis() / whole * whole).unwrap_or(u64::MAX));
     (usable >= least).then(|| usable.min(longest))

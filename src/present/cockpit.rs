@@ -32,7 +32,7 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let room = usize::from(body.height).saturating_sub(1 + 5 + 5).max(1);
     let count = sight.model.gates.len().clamp(1, room);
     panels.push(gate_table(sight, body.take_top(rows(count) + 1)));
-    panels.push(now(sight, body.take_top(4 + u16::from(harm::line(sight).is_some()))));
+    panels.push(now(sight, body.take_top(4 + u16::from(harm::shows(sight)))));
     let (left, right) = body.split_left(38);
     panels.push(instances::summary(sight, left).close());
     panels.push(events::panel(sight, right, "EVENTS").close());
@@ -124,7 +124,7 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
     let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
-    lines.extend(harm::line(sight));
+    lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, narrow));
     lines.truncate(height.max(1));
@@ -135,7 +135,7 @@ fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
     let mut lines = now_lines(sight, width, 2);
-    lines.extend(harm::line(sight));
+    lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, 3));
     lines.push(out_line(sight, true));
     lines.push(Line::default());

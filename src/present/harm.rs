@@ -10,9 +10,8 @@ use crate::judge::{Excess, Landing, forecast};
 use std::time::Duration;
 
 /// `harm  +37 errors (12..62) of 500   landed in 14 s`; nothing before the release reaches anybody.
-pub(super) fn line(sight: &Sight<'_>) -> Option<Line> {
-    let state = &sight.run()?.state;
-    state.exposed_at?;
+pub(super) fn line(sight: &Sight<'_>, cells: usize) -> Option<Line> {
+    shows(sight).then_some(())?;
     let mut line = Line::of(" harm  ");
     match counts::harm(sight.model, sight.now.wall) {
         Ok(excess) => {
@@ -27,10 +26,15 @@ pub(super) fn line(sight: &Sight<'_>) -> Option<Line> {
         }
         Err(why) => line = line.text(format!("not known: {why}")),
     }
-    Some(match landed(sight) {
-        Some((role, text)) => line.text("   ").word(role, text),
-        None => line,
-    })
+    let Some((role, text)) = landed(sight) else { return Some(line) };
+    // What is as it should be may be left out; what is not pushes nothing else away.
+    let fits = line.width() + text.len() + 3 <= cells;
+    Some(if fits || role != Role::Primary { line.text("   ").word(role, text) } else { line })
+}
+
+/// Whether there is anything to tell: before the release reaches anybody there is not.
+pub(super) fn shows(sight: &Sight<'_>) -> bool {
+    sight.run().is_some_and(|r| r.state.exposed_at.is_some())
 }
 
 /// `+37 errors (12..62)`.
