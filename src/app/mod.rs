@@ -1,5 +1,6 @@
 //! The Elm core: the only place where state changes.
 
+pub mod card;
 pub mod command;
 pub mod counts;
 pub mod effect;

@@ -1,5 +1,6 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
+use super::card::Capacity;
 use super::command::View;
 use super::counts::Counts;
 use super::effect::Span;
@@ -370,6 +371,8 @@ pub struct Model {
     pub counts: Counts,
     /// What earlier runs of the service taught.
     pub learnt: Learnt,
+    /// What instances were seen to carry.
+    pub capacity: Capacity,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

@@ -2,6 +2,7 @@
 //!
 //! What is shown depends on the room there is, so rectangles are part of the view data; colours, attributes and cells are not.
 
+mod card;
 mod chart;
 mod checklist;
 mod cockpit;

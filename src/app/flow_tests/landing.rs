@@ -1,7 +1,7 @@
 //! Landing proof and harm: what an act did is followed to its end, and told with the numbers that were counted.
 
 use super::world::*;
-use crate::app::{counts, landing};
+use crate::app::{Msg, counts, landing};
 use crate::domain::*;
 use crate::runbook::record::Event;
 use crate::runbook::state::Phase;
@@ -14,6 +14,21 @@ fn counted(canary: f64, baseline: f64) -> Flow {
     flow.model.spec.harm.errors = Some(FAILED.into());
     flow.failing = Some((canary, baseline));
     flow
+}
+
+fn instance(uid: &str) -> Instance {
+    Instance {
+        uid: uid.into(),
+        name: uid.into(),
+        track: Track::Baseline,
+        version: "v1".into(),
+        state: InstanceState::Ready,
+        reason: None,
+        restarts: 0,
+        last_exit: None,
+        node: None,
+        created: "2026-03-14T02:00:00Z".parse().unwrap(),
+    }
 }
 
 fn landings(flow: &Flow) -> Vec<Event> {
@@ -118,6 +133,37 @@ fn a_spent_budget_holds_the_run_once_and_a_person_may_go_on() {
     flow.pass(60);
     assert_eq!(flow.count("harm.exceeded"), 1, "the next hold is for the next budget");
     assert_ne!(flow.model.verdict.verdict, Verdict::NoGo, "{:?}", flow.model.verdict);
+}
+
+#[test]
+fn the_card_learns_from_what_was_seen_and_recorded() {
+    let mut flow = counted(0.002, 0.002);
+    let card = |flow: &Flow| crate::app::card::card(&flow.model, &flow.at);
+    assert_eq!(card(&flow).takes(), "not measured yet");
+    flow.promote("25");
+    flow.pass(120);
+    let ready = |uid: &str, track| Instance { track, ..instance(uid) };
+    let all = vec![ready("b1", Track::Baseline), ready("b2", Track::Baseline), ready("c1", Track::Canary)];
+    flow.send(Msg::Platform(vec![PlatformUpdate::Instances(all)]));
+    flow.pass(60);
+    let seen = card(&flow);
+    assert_eq!(seen.served, "serves 75% now, 125 rps");
+    // One of the two carries 62.5 of 167 requests per second: three are needed.
+    assert_eq!(seen.capacity(), "2 ready, needs 3 at 167 rps: SHORT BY 1, warm-up not known");
+    flow.back_out();
+    flow.pass(120);
+    let measured = card(&flow).measured;
+    assert_eq!((measured.len(), measured[0].landed), (1, true), "{measured:?}");
+    let learnt = crate::app::card::learn(&[flow.journal.clone()]);
+    assert_eq!(learnt.back_outs, measured);
+    assert!(learnt.slowest_landing.is_some());
+}
+
+#[test]
+fn the_card_names_what_was_ticked_and_stays() {
+    let flow = counted(0.002, 0.002);
+    let card = crate::app::card::card(&flow.model, &flow.at);
+    assert_eq!(card.not_restored, Vec::<String>::new(), "a dashboard that was opened does not stay");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod script;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod script_tests;
 
+use super::card::{self, Capacity};
 use super::counts::{self, Counts};
 use super::effect::Effect;
 use super::landing::Learnt;
@@ -59,6 +60,7 @@ impl Model {
             observed: Observed::default(),
             counts: Counts::default(),
             learnt: Learnt::default(),
+            capacity: Capacity::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -165,6 +167,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         }
         Msg::Answered { ticket, result } => {
             wanted::answered(model, stamp, *ticket, result.clone());
+            card::watch(model, stamp);
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
@@ -188,6 +191,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         Msg::AskSeat { run, take_over, reason } => {
             model.driver.seat_reason.clone_from(reason);
             vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
+        }
+        Msg::Learnt { runs } => {
+            model.learnt = card::learn(runs);
+            Vec::new()
         }
         Msg::JournalRead => {
             model.journal_read = true;
