@@ -51,8 +51,10 @@ fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 

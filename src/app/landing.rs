@@ -34,6 +34,11 @@ pub fn followed(model: &Model) -> Option<Followed> {
     let state = &model.run.as_ref()?.state;
     let op = state.operation.as_ref().filter(|op| op.stage == OpStage::Verified && !op.fence)?;
     let shifted = op.verified_at?;
+    // What moves another service's traffic is not seen in this one's.
+    let elsewhere = state.runbook.steps.iter().chain(&state.rollback_plan).any(|s| s.id == op.step && s.target.is_some());
+    if elsewhere {
+        return None;
+    }
     let back = state.runbook.position(&op.step).is_none();
     if !back && op.action.weight().is_none() && !op.action.raises_traffic() {
         return None;

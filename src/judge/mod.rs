@@ -1,5 +1,6 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
+mod alerts;
 mod counts;
 mod harm;
 mod landing;
@@ -8,6 +9,7 @@ mod share;
 mod spark;
 mod threshold;
 
+pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
 pub use counts::{Slot, Tally, slots};
 pub use harm::{Excess, LEAST_BASELINE, forecast, harm, spends};
 pub use landing::{Band, Errors, Landing, errors, impact, landing, percent};

@@ -64,8 +64,10 @@ impl Rig {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
             harm: HarmSpec::default(),
+            with: vec![],
         }
     }
 

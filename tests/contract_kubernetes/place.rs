@@ -235,8 +235,10 @@ impl Place {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
             harm: HarmSpec::default(),
+            with: vec![],
         }
     }
 

@@ -29,8 +29,10 @@ pub(super) fn spec() -> ServiceSpec {
             canary_subset: "canary".to_owned(),
         },
         requests: String::new(),
+        alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 
