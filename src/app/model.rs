@@ -1,10 +1,13 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
 use super::alerts::AlertBoard;
+use super::card::Capacity;
 use super::command::View;
+use super::counts::Counts;
 use super::effect::Span;
 use super::instances::Instances;
 use super::logs::Logs;
+use super::landing::Learnt;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
@@ -376,6 +379,12 @@ pub struct Model {
     pub observed: Observed,
     /// What instances write.
     pub logs: Logs,
+    /// Requests and errors of the release.
+    pub counts: Counts,
+    /// What earlier runs of the service taught.
+    pub learnt: Learnt,
+    /// What instances were seen to carry.
+    pub capacity: Capacity,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

@@ -37,7 +37,7 @@ pub use observed::{Freshness, Observed, SourceHealth};
 pub use progressive::{Progressive, ProgressivePicture, ProgressiveUpdate};
 pub use promql::{QueryError, QueryFacts};
 pub use series::{Labels, Sample, Series};
-pub use service::{AlertsSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
+pub use service::{AlertsSpec, HarmSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use subject::{Relied, Subject};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};

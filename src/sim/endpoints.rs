@@ -132,6 +132,8 @@ alerts = "am"
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
 route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
+errors = 'sum by (version) (increase(http_requests_total{{service="{service}",code=~"5.."}}[${{window}}]))'
+harm = {{ budget = 2000 }}
 
 [[service.gate]]
 id = "errors"
