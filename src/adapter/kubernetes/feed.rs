@@ -100,6 +100,13 @@ struct PageMeta {
     next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The token of the next page, if there is one.
+    pub(super) fn next(&self) -> Option<String> {
+        self.metadata.next.clone().filter(|token| !token.is_empty())
+    }
+}
+
 /// A line of a watch.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]

@@ -79,18 +79,11 @@ impl Mechanism for Mesh {
     }
 }
 
-/// The weights that stand for a share: canary, baseline. The sum that is there is kept.
-pub(super) fn weights(route: &Route, canary: Percent) -> (u32, u32) {
-    let sum = if route.sum() == 0 { 100 } else { route.sum() - route.others };
-    let canary = route.relative(canary).min(sum);
-    (canary, sum - canary)
-}
-
 fn change(reading: &Reading, wanted: Percent) -> Change {
     let mut change = Change::default();
     let Some(spot) = &reading.spot else { return change };
     change.untested = !test_rule(reading, spot, &mut change.tests);
-    let (canary, baseline) = weights(&reading.route, wanted);
+    let (canary, baseline) = reading.route.split(wanted);
     for (at, weight) in [(spot.canary, canary), (spot.baseline, baseline)] {
         let path = format!("/spec/http/{}/route/{at}/weight", spot.rule);
         let op = if reading.object.pointer(&path).is_some() { "replace" } else { "add" };

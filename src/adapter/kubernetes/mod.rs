@@ -8,6 +8,8 @@ mod act;
 mod answer;
 mod by_hand;
 mod feed;
+mod gateway;
+mod ingress;
 mod kubeconfig;
 mod life;
 mod link;
@@ -20,6 +22,8 @@ mod pods;
 mod proxy;
 pub mod sample;
 mod scope;
+mod selector;
+mod split;
 mod watch;
 mod workloads;
 
