@@ -15,7 +15,8 @@ pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Subject
         let kind = if matches!(core.spec.route, RouteSpec::Rollout { .. }) { "rollouts.argoproj.io" } else { "deployment" };
         format!("{kind}/{}", word(&spec.deployment))
     };
-    let rollouts = |verb: &str| vec![format!("kubectl argo rollouts {verb} {} -n {}", word(&core.spec.canary.deployment), word(&core.spec.namespace))];
+    let rollouts =
+        |verb: &str| vec![format!("kubectl argo rollouts {verb} {} -n {}", word(&core.spec.canary.deployment), word(&core.spec.namespace))];
     let rollout = |verb: &str, track: Track| vec![format!("{kubectl} rollout {verb} {}", workload(track))];
     match action {
         Action::SetWeight { .. } => weight(core, action, last_known),

@@ -14,9 +14,9 @@ mod kubeconfig;
 mod life;
 mod link;
 mod login;
-mod objects;
 mod mechanism;
 mod mesh;
+mod objects;
 mod patch;
 mod pods;
 mod proxy;
@@ -30,9 +30,7 @@ mod workloads;
 pub use access::Identity;
 pub use kubeconfig::ConnectError;
 
-use crate::domain::{
-    Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write,
-};
+use crate::domain::{Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write};
 use crate::port::platform::{Platform, PlatformUpdate, Right};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

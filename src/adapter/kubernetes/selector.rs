@@ -84,9 +84,9 @@ impl Mechanism for Switch {
         match wanted {
             Err(why) => route.trouble = Some(why),
             Ok(Some((track, labels))) => {
-                change = switch(&route, &selector, labels);
+                change = switch(&route, &selector, labels, &self.spec);
                 // Where nothing would change there is nothing to refuse.
-                if !change.changes.is_empty() {
+                if !change.lines.is_empty() {
                     let target = written(&with(&selector, labels));
                     match self.ready(track, &target) {
                         Ok(()) => {}
@@ -157,13 +157,14 @@ fn side(spec: &ServiceSpec, weight: Percent) -> Result<Option<(Track, &Labels)>,
     }
 }
 
-/// Tests every key that is there, and replaces those that differ.
-fn switch(route: &Route, selector: &BTreeMap<String, String>, wanted: &Labels) -> Change {
+/// Tests every key that is there, and sets those in which the sides differ.
+fn switch(route: &Route, selector: &BTreeMap<String, String>, wanted: &Labels, spec: &ServiceSpec) -> Change {
+    let differs = |key: &String| sides(spec).is_none_or(|(canary, baseline)| canary.get(key) != baseline.get(key));
     let path = |key: &str| format!("/spec/selector/{}", escaped(key));
     // A key that somebody adds in between would pick less: only the version tells.
     let mut change = Change { untested: true, ..Change::default() };
     change.tests.extend(selector.iter().map(|(key, value)| test(&path(key), &json!(value))));
-    for (key, value) in wanted.iter().filter(|(key, value)| selector.get(*key) != Some(*value)) {
+    for (key, value) in wanted.iter().filter(|(key, value)| differs(key) || selector.get(*key) != Some(*value)) {
         let op = if selector.contains_key(key) { "replace" } else { "add" };
         change.changes.push(json!({"op": op, "path": path(key), "value": value}));
         change.covered.push(path(key));
