@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::traffic::Route;
+use super::xray::Xray;
 use super::workload::{Instance, PlatformEvent, Workload};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub enum PlatformUpdate {
     },
     /// The route as configured; `None` when there is no such object (any more).
     Route(Option<Route>),
+    /// Where the route leads, down to the instances.
+    Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.

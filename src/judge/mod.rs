@@ -4,11 +4,13 @@ mod platform;
 mod share;
 mod spark;
 mod threshold;
+mod xray;
 
 pub use platform::{platform, remember_bad};
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};
 pub use threshold::{BadSpan, Window, bad_since, reach, threshold};
+pub use xray::{XrayFinding, xray};
 
 use crate::domain::{Finding, Verdict};
 

@@ -66,11 +66,16 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
 pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let split_rows = u16::try_from(weight_lines(sight).len() + 2).unwrap_or(8);
     let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
+    let routes = super::routes::lines(sight, usize::from(body.width.saturating_sub(2)));
+    let route_rows = u16::try_from(routes.len()).map_or(0, |rows| if rows == 0 { 0 } else { (rows + 1).min(12) });
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
-    let has_chart = body.height >= plan_rows + 7;
-    let plan_area = body.take_top(if has_chart { plan_rows } else { body.height });
+    // The plan keeps room for where it stands; routes show what is wrong first.
+    let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
+    let has_chart = body.height >= plan_rows + route_rows + 7;
+    let plan_area = body.take_top(if has_chart { plan_rows } else { body.height - route_rows });
+    let route_area = body.take_top(route_rows);
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));
-    if body.height < 4 {
+    if body.height < 4 && route_rows == 0 {
         plan.area.height += body.height;
         plan = plan.close();
     }
@@ -81,6 +86,15 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let from = super::instances::window(here, lines.len(), room);
     plan.lines = lines.into_iter().skip(from).take(room).map(|l| l.fit(cells)).collect();
     let mut panels = vec![split, plan];
+    if route_rows > 0 {
+        let mut panel = Panel::new(route_area, super::routes::title(sight), sight.freshness(&sight.model.platform));
+        if body.height < 4 {
+            panel.area.height += body.height;
+            panel = panel.close();
+        }
+        let (cells, room) = (panel.inner_width(), panel.inner_height());
+        panels.push(panel.with(routes.into_iter().take(room).map(|line| line.fit(cells)).collect()));
+    }
     if body.height >= 4 {
         panels.push(history(sight, body).close());
     }

@@ -475,6 +475,7 @@ pub fn picture() -> Picture {
         listed: true,
         route: Some(route(25)),
         route_read: true,
+        xray: None,
         events: VecDeque::from([
             event("e2", "03:05:38", false, "Pulled", "container image already present on machine", 1),
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),

@@ -7,6 +7,7 @@ mod access;
 mod act;
 mod answer;
 mod by_hand;
+mod census;
 mod feed;
 mod gateway;
 mod ingress;
@@ -26,6 +27,7 @@ mod selector;
 mod split;
 mod watch;
 mod workloads;
+mod xray;
 
 pub use access::Identity;
 pub use kubeconfig::ConnectError;

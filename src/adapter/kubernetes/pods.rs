@@ -1,5 +1,6 @@
 //! Pods as instances: which side, which state, and the reason that matters.
 
+use super::census::{Census, LabelSet};
 use super::feed::{Follower, Seen};
 use super::objects::{Container, ContainerStatus, Pod, ReplicaSet, Terminated};
 use super::scope::Scope;
@@ -35,6 +36,7 @@ impl Shared {
 struct Kept {
     instance: Instance,
     owner: Option<Arc<str>>,
+    labels: Arc<LabelSet>,
 }
 
 type Known = HashMap<Arc<str>, Kept>;
@@ -47,9 +49,13 @@ pub(super) struct Book {
     /// One map for each watch.
     slots: Vec<Known>,
     listing: Vec<Option<Known>>,
+    /// Watches whose list is complete.
+    whole: HashSet<usize>,
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
     owners: HashMap<String, (Option<String>, String)>,
+    /// The instances counted by their labels.
+    pub(super) census: Census,
 }
 
 impl Book {
@@ -61,8 +67,10 @@ impl Book {
             shared: Shared::default(),
             slots: vec![],
             listing: vec![],
+            whole: HashSet::new(),
             told: false,
             owners: HashMap::new(),
+            census: Census::default(),
         }
     }
 
@@ -72,6 +80,8 @@ impl Book {
         self.slots = std::iter::repeat_with(Known::new).take(watches).collect();
         self.listing = std::iter::repeat_with(|| None).take(watches).collect();
         self.owners.clear();
+        self.whole.clear();
+        self.census.forget();
     }
 
     /// Whether an object of this kind, name and uid is one of ours.
@@ -110,7 +120,8 @@ impl Book {
     fn keep(&mut self, pod: &Pod) -> Option<Kept> {
         let track = self.track(pod)?;
         let owner = pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid));
-        Some(Kept { instance: instance(pod, track, &mut self.shared), owner })
+        let labels = self.census.share(&pod.metadata.labels);
+        Some(Kept { instance: instance(pod, track, &mut self.shared), owner, labels })
     }
 
     fn everything(&self) -> Vec<Instance> {
@@ -129,6 +140,10 @@ impl Book {
         if last {
             self.slots[slot] = listing;
             self.told = true;
+            self.whole.insert(slot);
+            if self.whole.len() == self.slots.len() {
+                self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
+            }
             return vec![PlatformUpdate::Instances(self.everything())];
         }
         // The very first page is shown at once; later lists replace the picture only when they are whole.
@@ -140,14 +155,23 @@ impl Book {
 
     fn changed(&mut self, slot: usize, pod: &Pod) -> Vec<PlatformUpdate> {
         let Some(kept) = self.keep(pod) else { return self.gone(slot, &pod.metadata.uid) };
-        let known = self.slots[slot].get(&kept.instance.uid).is_some_and(|before| before.instance == kept.instance);
+        let before = self.slots[slot].get(&kept.instance.uid);
+        let known = before.is_some_and(|before| before.instance == kept.instance);
+        if !known || before.is_none_or(|before| before.labels != kept.labels) {
+            if let Some(before) = before {
+                self.census.remove(&before.instance, &before.labels);
+            }
+            self.census.add(&kept.instance, &kept.labels);
+        }
         let update = (!known).then(|| PlatformUpdate::Instance(kept.instance.clone()));
         self.slots[slot].insert(Arc::clone(&kept.instance.uid), kept);
         update.into_iter().collect()
     }
 
     fn gone(&mut self, slot: usize, uid: &str) -> Vec<PlatformUpdate> {
-        self.slots[slot].remove(uid).map(|kept| PlatformUpdate::InstanceGone { uid: kept.instance.uid }).into_iter().collect()
+        let Some(kept) = self.slots[slot].remove(uid) else { return vec![] };
+        self.census.remove(&kept.instance, &kept.labels);
+        vec![PlatformUpdate::InstanceGone { uid: kept.instance.uid }]
     }
 
     /// After news of ReplicaSets: instances that turn out to belong to the other side.
@@ -157,7 +181,9 @@ impl Book {
             let owner = kept.owner.as_ref().and_then(|uid| self.owners.get(uid.as_ref())).and_then(|(owner, _)| owner.as_deref());
             let Some(track) = owner.and_then(|uid| self.scope.by_uid(uid)) else { continue };
             if kept.instance.track != track {
+                self.census.remove(&kept.instance, &kept.labels);
                 kept.instance.track = track;
+                self.census.add(&kept.instance, &kept.labels);
                 updates.push(PlatformUpdate::Instance(kept.instance.clone()));
             }
         }

@@ -7,6 +7,7 @@ use super::link::{OBJECT_LIMIT, PAGE_LIMIT};
 use super::objects::{Deployment, Event, Pod, ReplicaSet};
 use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
 use super::scope::Scope;
+use super::xray::SharedBoard;
 use super::workloads::{Deployments, Events};
 use crate::domain::backoff::Backoff;
 use crate::domain::{Clock, Failure, Refusal, Track};
@@ -49,25 +50,27 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     let (scope, scoped) = watch::channel(Scope::default());
     let book: SharedBook = Arc::new(Mutex::new(Book::new(Arc::clone(&core.spec))));
     let routes = Arc::new(AtomicU64::new(0));
+    let board = SharedBoard::default();
     tokio::join!(
-        heartbeat(&core, &outlet, &wake, &routes),
+        heartbeat(&core, &outlet, &wake, &routes, &board),
         deployments(&core, &outlet, Track::Canary, scope.clone()),
         deployments(&core, &outlet, Track::Baseline, scope),
         instances(&core, &outlet, scoped, &book),
         events(&core, &outlet, &book),
-        route_changes(&core, &outlet, &routes),
+        route_changes(&core, &outlet, &routes, &board),
+        super::xray::run(&core, &outlet, &book, &board),
     );
 }
 
 /// Reads the route, over and over: its content, and the server's clock.
-async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64) {
+async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64, board: &SharedBoard) {
     let mut backoff = Backoff::new(Duration::from_secs(1), HEARTBEAT);
     loop {
         let asked = core.link.clock().now();
         let seen = routes.load(Ordering::SeqCst);
         let answer = core.read_now().await;
         let (date, route) = match answer {
-            Ok((look, reply)) => (reply.date, Ok(look.subject.route.map(|route| *route))),
+            Ok((look, reply)) => (reply.date, Ok(Some((look.subject.route.map(|route| *route), look.object)))),
             Err(problem) => match problem.failure {
                 Failure::Refused { reason: Refusal::Missing, .. } if !problem.no_such_path => (problem.date, Ok(None)),
                 failure => (problem.date, Err(failure)),
@@ -83,7 +86,9 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                 backoff.succeeded();
                 // A change that the watch told meanwhile is newer than this answer.
                 if routes.load(Ordering::SeqCst) == seen {
-                    told.push(PlatformUpdate::Route(route));
+                    let (route, object) = route.unzip();
+                    board.route(object);
+                    told.push(PlatformUpdate::Route(route.flatten()));
                 }
                 told.push(outlet.life.beat(asked, date));
                 None
@@ -196,6 +201,7 @@ async fn events(core: &Core, outlet: &Outlet, book: &SharedBook) {
 struct Routes<'a> {
     core: &'a Core,
     told: &'a AtomicU64,
+    board: &'a SharedBoard,
 }
 
 impl Follower<Value> for Routes<'_> {
@@ -207,6 +213,7 @@ impl Follower<Value> for Routes<'_> {
             Seen::Gone(_) => None,
         };
         self.told.fetch_add(1, Ordering::SeqCst);
+        self.board.route(object.clone());
         let route = object.and_then(|object| {
             let (mechanism, action) = self.core.beat();
             let look = mechanism.look(object, &action);
@@ -218,7 +225,7 @@ impl Follower<Value> for Routes<'_> {
 }
 
 /// Changes of the route, at once.
-async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
+async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64, board: &SharedBoard) {
     let mut version = core.served.subscribe();
     loop {
         version.mark_unchanged();
@@ -227,7 +234,7 @@ async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
         let kind = Kind { path: place.collection.clone(), ..core.kind("route", "", "") };
         let kind = kind.fields(format!("metadata.name={}", place.name));
         let mut feed = Feed::new(Arc::clone(&core.link), kind, outlet.clone());
-        let mut follower = Routes { core, told };
+        let mut follower = Routes { core, told, board };
         tokio::select! {
             Closed = feed.run::<Value>(&mut follower) => return,
             changed = version.changed() => if changed.is_err() { return },
