@@ -15,7 +15,8 @@ pub struct Endpoints {
     pub kubernetes_url: String,
     /// The Prometheus API, `http://127.0.0.1:…`.
     pub prometheus_url: String,
-    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics}}`; the counts are since the start.
+    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics}, asked}`; the counts are since
+    /// the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
     pub clock_url: String,
     /// The authority that signed the API's certificate, PEM.
     pub ca_pem: String,

@@ -118,6 +118,7 @@ fn clock_route(clock: &Arc<SimClock>, board: &Arc<Switchboard>) -> Router {
             "speed": clock.speed(),
             "frozen": clock.is_frozen(),
             "requests": { "platform": board.asked(Face::Platform), "metrics": board.asked(Face::Metrics) },
+            "asked": board.tally.json(),
         });
         async move { Json(body) }
     };

@@ -18,6 +18,7 @@ mod rng;
 mod scene;
 mod shop;
 mod switchboard;
+mod tally;
 mod tls;
 mod traffic;
 mod world;

@@ -36,6 +36,8 @@ pub(crate) struct Switchboard {
     cut_metrics: watch::Sender<u64>,
     asked_platform: AtomicU64,
     asked_metrics: AtomicU64,
+    /// Requests and bytes by what was asked for.
+    pub(crate) tally: super::tally::Tally,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -53,6 +55,7 @@ impl Switchboard {
             cut_metrics: watch::Sender::new(0),
             asked_platform: AtomicU64::new(0),
             asked_metrics: AtomicU64::new(0),
+            tally: super::tally::Tally::default(),
         }
     }
 

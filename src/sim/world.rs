@@ -100,6 +100,7 @@ impl World {
             delayed: VecDeque::new(),
             pictures: VecDeque::new(),
         };
+        world.cluster.full_size = options.instances.is_some();
         shop::furnish(&mut world.cluster, sizes);
         world.collect();
         world.plan(begin.div_euclid(SCRAPE) * SCRAPE + SCRAPE + SCRAPE_PHASE, Timer::Scrape);

@@ -18,6 +18,7 @@ mod login;
 mod mechanism;
 mod mesh;
 mod objects;
+mod page;
 mod patch;
 mod pods;
 mod proxy;

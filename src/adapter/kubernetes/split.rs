@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::answer::Problem;
-use super::feed::{PAGE, Page};
+use super::feed::{PAGE, page};
 use super::gateway::Gateway;
 use super::ingress::{Canary, Neighbours};
 use super::link::{Ask, PAGE_LIMIT, query};
@@ -141,8 +141,8 @@ impl Core {
             pairs.extend(next.as_deref().map(|token| ("continue", token)));
             let path = format!("{collection}{}", query(&pairs));
             let ask = Ask { what: what.to_owned(), path, post: None, limit: PAGE_LIMIT };
-            let page: Page<T> = self.link.ask(&ask).await?.json(what)?;
-            next = page.next();
+            let page = page::<T>(&self.link, &ask).await?;
+            next = page.metadata.next.filter(|token| !token.is_empty());
             page.items.into_iter().flatten().for_each(&mut *take);
             if next.is_none() {
                 return Ok(());

@@ -74,6 +74,8 @@ pub(crate) struct Cluster {
     events: VecDeque<(u64, Key)>,
     /// The Event that already says the same of the same object.
     said: HashMap<u64, Key>,
+    /// Pods are as large as those of real clusters: for load tests.
+    pub(crate) full_size: bool,
     due: Vec<(i64, Job)>,
 }
 
@@ -95,6 +97,7 @@ impl Cluster {
             addresses: 0,
             said: HashMap::new(),
             crashes: Crashes::default(),
+            full_size: false,
             events: VecDeque::new(),
             due: Vec::new(),
         }

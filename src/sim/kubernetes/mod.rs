@@ -9,6 +9,7 @@ mod delete;
 mod deployment;
 mod discovery;
 mod events;
+mod full_size;
 mod kubelet;
 mod managed;
 mod objects;

@@ -68,6 +68,9 @@ impl Cluster {
     pub(crate) fn store_pod(&mut self, set: &Value) -> Option<(Key, Pod)> {
         let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
         let mut pod = objects::pod(set, &name);
+        if self.full_size {
+            super::full_size::fill_out(&mut pod);
+        }
         let created = self.now.text();
         self.stamp(Kind::Pod, &mut pod, &created);
         let stored = self.store.put(Kind::Pod, pod);
