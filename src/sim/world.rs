@@ -2,10 +2,10 @@
 
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
 use super::metrics::Tsdb;
 use super::options::{Options, Prelude};
-use super::scene::{Happened, Scene, baseline};
+use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
 use super::switchboard::{Face, Switchboard};
 use super::traffic::{Samples, Side, Traffic};
@@ -208,7 +208,7 @@ impl World {
     /// A write of another client inside the simulated world.
     fn act(&mut self, path: &str, verb: Verb, body: &Value, manager: &str) {
         let Some(target) = Target::parse(path) else { return };
-        let write = Write { target: &target, verb, body, manager, dry_run: false };
+        let write = Write { target: &target, verb, body, manager, dry_run: false, force: false };
         if let Err(status) = self.write(&write) {
             tracing::debug!(?status, path, "an act inside the simulation was refused");
         }
@@ -358,6 +358,13 @@ impl World {
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
         let stable = |_| baseline();
+        let used = |behaviour: Behaviour| Used {
+            cpu: (behaviour.cpu * 1000.0).max(0.0) as u64,
+            memory: (behaviour.memory * 1_048_576.0).max(0.0) as u64,
+        };
+        self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
+            .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
+            .to_vec();
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },

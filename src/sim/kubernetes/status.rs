@@ -39,6 +39,11 @@ impl Status {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)
     }
 
+    /// No metrics of a Pod or Node.
+    pub(crate) fn no_usage(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("podmetrics.metrics.k8s.io \"{name}\" not found"))
+    }
+
     pub(crate) fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
     }
@@ -85,6 +90,20 @@ impl Status {
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified()))
             .about(resource, name)
+    }
+
+    /// Server-side apply of fields that others own.
+    pub(crate) fn apply_conflict(message: String, causes: Value) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message).causes(causes)
+    }
+
+    /// Parameters that do not fit the patch.
+    pub(crate) fn bad_options(field: &str, why: &str) -> Self {
+        let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {field}: {why}");
+        let reason = if why.starts_with("Required") { "FieldValueRequired" } else { "FieldValueForbidden" };
+        let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        status.details = json!({ "group": "meta.k8s.io", "kind": "PatchOptions" });
+        status.causes(json!([{ "reason": reason, "message": why, "field": field }]))
     }
 
     /// A JSON patch that does not apply, a failed `test` included. The real server says no more than this.
