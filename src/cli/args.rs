@@ -174,7 +174,7 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, header-route
     #[arg(long)]
     pub scene: Option<String>,
     /// The same seed gives the same numbers
@@ -198,6 +198,9 @@ pub struct Sim {
     /// Address of the platform's API
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// What splits the traffic: mesh, gateway, ingress, selector
+    #[arg(long, default_value = "mesh")]
+    pub traffic: String,
     /// Instances in all, for load tests
     #[arg(long, hide = true)]
     pub instances: Option<u32>,

@@ -48,6 +48,7 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         instances: args.instances,
         churn: args.churn,
         prelude,
+        traffic: sim::TrafficBy::from_str(&args.traffic).map_err(usage)?,
     })
 }
 

@@ -50,7 +50,6 @@ fn found(change: impl FnOnce(&mut Xray)) -> Vec<(Verdict, String)> {
 #[test]
 fn a_route_that_is_right_has_no_findings() {
     assert_eq!(found(|_| {}), []);
-    assert_eq!(found(|x| x.rules[1].to[1] = to("canary", 0, Some(Track::Canary), of(0, 0, 0))).len(), 1, "the labels match none of three");
     let undeployed = found(|x| {
         x.canary = of(0, 0, 0);
         x.rules.remove(0);

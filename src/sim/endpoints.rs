@@ -3,6 +3,7 @@
 use super::options::SimError;
 use super::scene::Scene;
 use super::shop;
+use super::split::TrafficBy;
 use super::switchboard::write_private;
 use base64::Engine as _;
 use serde_json::json;
@@ -32,10 +33,12 @@ pub struct Endpoints {
     pub baseline: &'static str,
     /// Deployment of the new version.
     pub canary: &'static str,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 impl Endpoints {
-    pub(crate) fn new(kubernetes_url: String, prometheus_url: String, ca_pem: String, token: String) -> Self {
+    pub(crate) fn new(kubernetes_url: String, prometheus_url: String, ca_pem: String, token: String, traffic: TrafficBy) -> Self {
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
@@ -47,6 +50,7 @@ impl Endpoints {
             service: shop::SERVICE,
             baseline: shop::BASELINE,
             canary: shop::CANARY,
+            traffic,
         }
     }
 
@@ -94,7 +98,7 @@ namespace = "{namespace}"
 metrics = "prom"
 baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
-route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
+{route}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
 
 [[service.gate]]
@@ -123,6 +127,7 @@ value = 0.45
             namespace = self.namespace,
             baseline = self.baseline,
             canary = self.canary,
+            route = self.traffic.route_toml(),
         )
     }
 

@@ -77,7 +77,7 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     let (platform, platform_address) = bind(options.listen).await?;
     let (backend, backend_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
     let endpoints =
-        Endpoints::new(format!("https://{platform_address}"), format!("http://{backend_address}"), identity.ca_pem, board.token());
+        Endpoints::new(format!("https://{platform_address}"), format!("http://{backend_address}"), identity.ca_pem, board.token(), options.traffic);
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::scene::Scene;
+use super::split::TrafficBy;
 use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ pub struct Options {
     pub churn: Option<u32>,
     /// Who makes the history.
     pub prelude: Prelude,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 /// Most pods a simulated cluster holds.
@@ -84,6 +87,7 @@ impl Default for Options {
             instances: None,
             churn: None,
             prelude: Prelude::Scripted,
+            traffic: TrafficBy::Mesh,
         }
     }
 }
@@ -99,6 +103,13 @@ impl Options {
         }
         if let Some(n) = self.churn.filter(|n| *n > MAX_CHURN) {
             return Err(SimError::Option(format!("churn of {n} pods a second is more than {MAX_CHURN}")));
+        }
+        if self.traffic == TrafficBy::Selector && self.scene.script().confirm_5.is_some() {
+            let why = "a selector is all or nothing, and its history has shares in between; use idle or pre-launch";
+            return Err(SimError::Option(format!("scene {} cannot be had with traffic by selector: {why}", self.scene)));
+        }
+        if self.scene == Scene::HeaderRoute && self.traffic != TrafficBy::Mesh {
+            return Err(SimError::Option("scene header-route is about a mesh; leave out --traffic".to_owned()));
         }
         if !self.listen.ip().is_loopback() {
             return Err(SimError::Option(format!(

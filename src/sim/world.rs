@@ -2,11 +2,12 @@
 
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::metrics::Tsdb;
 use super::options::{Options, Prelude};
 use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
+use super::split::TrafficBy;
 use super::switchboard::{Face, Switchboard};
 use super::traffic::{Samples, Side, Traffic};
 use serde_json::{Value, json};
@@ -41,6 +42,8 @@ enum Timer {
     Script(u64),
     DeployCanary,
     StartCrashes,
+    /// Somebody edits the header rule, and it leads nowhere.
+    BreakHeaderRule,
     FaultBegins(usize),
     FaultEnds(usize),
     Picture,
@@ -61,6 +64,7 @@ pub(crate) struct World {
     churn: u32,
     traffic: Traffic,
     happened: Happened,
+    by: TrafficBy,
     timers: BTreeMap<(i64, u64), Timer>,
     next_timer: u64,
     /// Samples that a fault holds back: when they are released, when they were taken.
@@ -95,13 +99,14 @@ impl World {
             churn: options.churn.unwrap_or(0),
             traffic: Traffic::new(options.seed, begin),
             happened: Happened::default(),
+            by: options.traffic,
             timers: BTreeMap::new(),
             next_timer: 0,
             delayed: VecDeque::new(),
             pictures: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        shop::furnish(&mut world.cluster, sizes);
+        shop::furnish(&mut world.cluster, sizes, options.traffic);
         world.collect();
         world.plan(begin.div_euclid(SCRAPE) * SCRAPE + SCRAPE + SCRAPE_PHASE, Timer::Scrape);
         world.plan(begin + 120_000, Timer::DeployCanary);
@@ -114,6 +119,9 @@ impl World {
         }
         if let Some(at) = options.scene.crashes_from() {
             world.plan(at, Timer::StartCrashes);
+        }
+        if let Some(at) = options.scene.header_rule_breaks_at() {
+            world.plan(at, Timer::BreakHeaderRule);
         }
         for (index, fault) in options.faults.iter().enumerate() {
             let at = millis(fault.at);
@@ -182,6 +190,11 @@ impl World {
                     self.cluster.start_crashes(&shop::canary_key());
                 }
             }
+            Timer::BreakHeaderRule => {
+                for (path, patch) in shop::header_rule_to_nothing(&self.cluster) {
+                    self.act(&path, Verb::JsonPatch, &patch, "kubectl-edit");
+                }
+            }
             Timer::FaultBegins(index) => self.begin_fault(*index),
             Timer::FaultEnds(index) => self.end_fault(*index),
             Timer::Picture => self.show_delayed(),
@@ -233,8 +246,7 @@ impl World {
 
     /// The route's relative weights: baseline, canary.
     fn configured(&self) -> Option<(u64, u64)> {
-        let route = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE))?;
-        shop::weights(&route.value())
+        self.by.configured(&self.cluster)
     }
 
     /// Notices what a write did to the weights.
@@ -277,9 +289,8 @@ impl World {
     }
 
     fn set_weight(&mut self, canary: u64, manager: &str) {
-        let Some(route) = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE)) else { return };
-        let patch = shop::weight_patch(&route.value(), canary);
-        self.act(shop::ROUTE_PATH, Verb::JsonPatch, &patch, manager);
+        let Some((path, patch)) = self.by.patch(&self.cluster, canary) else { return };
+        self.act(&path, Verb::JsonPatch, &patch, manager);
     }
 
     fn scale_baseline(&mut self, replicas: u32) {
