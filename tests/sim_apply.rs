@@ -144,3 +144,30 @@ async fn status_is_written_at_its_own_address_alone() {
     let (code, _) = sim.patch(&path, STRATEGIC_PATCH, &json!({})).await;
     assert_eq!(code, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
+
+#[tokio::test]
+async fn webhooks_deny_and_change_what_is_sent() {
+    let sim = Sim::start(by_hand(Scene::Idle)).await;
+    let rules = |deny: Value, mutate: Value| json!({ "metadata": { "annotations": { "sim.gonogo.dev/deny": deny, "sim.gonogo.dev/mutate": mutate } } });
+    let set = async |deny: Value, mutate: Value| {
+        assert_eq!(sim.patch("/api/v1/namespaces/shop", MERGE_PATCH, &rules(deny, mutate)).await.0, StatusCode::OK);
+    };
+    let path = format!("{DEPLOYMENTS}/checkout-stable");
+    let image =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "registry.example/checkout:v9" }] } } } });
+    set(json!("update deployments the image is not signed\ncreate pods no"), Value::Null).await;
+    for dry_run in ["?dryRun=All", ""] {
+        let (code, denied) = sim.patch(&format!("{path}{dry_run}"), STRATEGIC_PATCH, &image).await;
+        let words = "admission webhook \"policy.sim.gonogo.dev\" denied the request: the image is not signed";
+        assert_eq!((code, denied["message"].as_str()), (StatusCode::FORBIDDEN, Some(words)));
+    }
+    let (code, _) = sim.patch(&format!("{path}/scale"), MERGE_PATCH, &json!({ "spec": { "replicas": 10 } })).await;
+    assert_eq!(code, StatusCode::OK, "another resource");
+    sim.advance(std::time::Duration::from_secs(30)).await;
+    let (_, stuck) = sim.get(&path).await;
+    assert_eq!(stuck["status"]["readyReplicas"], 9, "its Pods are denied");
+
+    set(Value::Null, json!("deployments {\"metadata\":{\"labels\":{\"team\":\"payments\"}}}")).await;
+    let (code, changed) = sim.patch(&path, STRATEGIC_PATCH, &image).await;
+    assert_eq!((code, &changed["metadata"]["labels"]["team"]), (StatusCode::OK, &json!("payments")));
+}

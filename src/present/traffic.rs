@@ -77,6 +77,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
     let routes = super::routes::lines(sight, usize::from(body.width.saturating_sub(2)));
     let route_rows = u16::try_from(routes.len()).map_or(0, |rows| if rows == 0 { 0 } else { (rows + 1).min(12) });
+    let others = match super::targets::rows(sight, true) {
+        0 => None,
+        rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
+    };
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
     // The plan keeps room for where it stands; routes show what is wrong first.
     let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
@@ -96,7 +100,9 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let here = lines.iter().position(|l| l.plain().contains("YOU ARE HERE")).unwrap_or(0);
     let from = super::instances::window(here, lines.len(), room);
     plan.lines = lines.into_iter().skip(from).take(room).map(|l| l.fit(cells)).collect();
-    let mut panels = vec![split, plan];
+    let mut panels = vec![split];
+    panels.extend(others);
+    panels.push(plan);
     if route_rows > 0 {
         let mut panel = Panel::new(route_area, super::routes::title(sight), sight.freshness(&sight.model.platform));
         if body.height < 4 {

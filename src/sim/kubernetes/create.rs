@@ -57,8 +57,10 @@ impl Cluster {
             object = events::to_core(&object);
         }
         object["apiVersion"] = json!(resource.kind.resource().api_version(resource.kind.resource().versions[0]));
+        self.mutate(write, &mut object)?;
         defaults::complete(resource.kind, &name, &mut object);
         validate(resource, &name, &object)?;
+        self.check_admission(write)?;
         if resource.kind == Kind::Pod {
             self.quota_allows(&namespace, &name, &object["spec"]).map_err(|why| Status::refused(resource, &name, why))?;
         }

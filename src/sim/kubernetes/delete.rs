@@ -21,6 +21,7 @@ impl Cluster {
         if differs("uid", &object.uid) || differs("resourceVersion", &version) {
             return Err(Status::conflict(resource, name, "Precondition failed: the object is not the one that was asked for"));
         }
+        self.check_admission(write)?;
         let done = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
             "details": { "name": name, "group": resource.group, "kind": resource.plural, "uid": &*object.uid },

@@ -1,5 +1,6 @@
 //! The simulated Kubernetes: an API server with its watch cache, and small controllers behind it.
 
+mod admission;
 pub(crate) mod api;
 mod apply;
 mod autoscaler;
@@ -13,8 +14,8 @@ mod deployment;
 mod discovery;
 mod endpoints;
 mod events;
-mod full_size;
 mod fields;
+mod full_size;
 mod gateway;
 mod kubelet;
 mod managed;

@@ -140,6 +140,16 @@ impl Status {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
+    /// What an admission webhook denies.
+    pub(crate) fn denied(message: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// A webhook that cannot be asked.
+    pub(crate) fn internal(why: String) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {why}"))
+    }
+
     /// A watch or a list of a version that is no longer known.
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)

@@ -36,7 +36,7 @@ pub(crate) fn annotated(pod: &Value) -> (Option<u64>, Option<u64>) {
 fn varied(number: u64, at: &Key) -> u64 {
     let mut hasher = DefaultHasher::new();
     at.1.hash(&mut hasher);
-    number * (950 + hasher.finish() % 101) / 1000
+    (number * (950 + hasher.finish() % 101) / 1000).max(1)
 }
 
 impl Cluster {

@@ -142,7 +142,9 @@ impl Cluster {
         } else {
             (Self::changed(write, &before, true)?, None)
         };
+        self.mutate(write, &mut after)?;
         Self::admit(write, &before, &mut after)?;
+        self.check_admission(write)?;
         let paths = fields::changed(resource.kind, &before, &after);
         let owners = &before["metadata"]["managedFields"];
         if paths.is_empty() && managed.as_ref().is_none_or(|managed| apply::same_owners(managed, owners)) {
