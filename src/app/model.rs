@@ -13,7 +13,7 @@ use super::update::Driver;
 use crate::domain::record::Entry;
 use crate::domain::{
     Finding, Labels, ObservedShare, Percent, PlatformEvent, Probe, Route, Series, ServiceSpec, SourceHealth, Stamp, Ticket, Tickets,
-    Verdict, Workload,
+    Verdict, Workload, Xray,
 };
 use crate::runbook::io::Level;
 use crate::runbook::state::RunState;
@@ -77,6 +77,8 @@ pub struct Picture {
     pub route: Option<Route>,
     /// The route was read at least once: without a route there is no such object.
     pub route_read: bool,
+    /// Where the route leads; `None` until it was worked out.
+    pub xray: Option<Xray>,
     /// Newest first, bounded.
     pub events: VecDeque<PlatformEvent>,
     /// Restarts that an instance had when it was first seen: older ones are not this release's.

@@ -98,6 +98,8 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
+    let found = model.picture.xray.iter().flat_map(crate::judge::xray);
+    reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
     }

@@ -25,6 +25,7 @@ pub mod traffic;
 pub mod update;
 pub mod verdict;
 pub mod workload;
+pub mod xray;
 
 pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind, version_of};
 pub use criterion::{Finding, Op, Outcome, PlatformCondition, Probe, Threshold, Unit};
@@ -44,3 +45,4 @@ pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};
 pub use update::PlatformUpdate;
 pub use verdict::Verdict;
 pub use workload::{Instance, InstanceState, PlatformEvent, RolloutStatus, Track, Workload};
+pub use xray::{Xray, XrayDestination, XrayInstances, XrayRule, XraySelector};

@@ -9,6 +9,7 @@ mod platform;
 mod share;
 mod spark;
 mod threshold;
+mod xray;
 
 pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
 pub use counts::{Slot, Tally, slots};
@@ -18,6 +19,7 @@ pub use platform::{platform, remember_bad};
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};
 pub use threshold::{BadSpan, Window, bad_since, reach, threshold};
+pub use xray::{XrayFinding, xray};
 
 use crate::domain::{Finding, Verdict};
 

@@ -25,6 +25,7 @@ mod lost;
 mod metrics;
 mod operation;
 mod prompt;
+mod routes;
 mod run;
 mod sight;
 mod silence;

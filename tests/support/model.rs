@@ -353,7 +353,6 @@ pub fn entries() -> Vec<Entry> {
             platform: "prod-eu".into(),
             service: "checkout-api".into(),
             environment: "production".into(),
-            harm_budget: None,
         },
         auto_back_out: false,
         configured: Some(percent(0)),
@@ -487,6 +486,7 @@ pub fn picture() -> Picture {
         listed: true,
         route: Some(route(25)),
         route_read: true,
+        xray: None,
         events: VecDeque::from([
             event("e2", "03:05:38", false, "Pulled", "container image already present on machine", 1),
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),
@@ -535,9 +535,6 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
-        counts: Default::default(),
-        learnt: Default::default(),
-        capacity: Default::default(),
         logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,

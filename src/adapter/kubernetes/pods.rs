@@ -1,5 +1,6 @@
 //! Pods as instances: which side, which state, and the reason that matters.
 
+use super::census::{Census, LabelSet};
 use super::feed::{Follower, Seen};
 use super::objects::{Container, ContainerStatus, Pod, ReplicaSet, Terminated};
 use super::rolling::Rolling;
@@ -40,6 +41,7 @@ struct Kept {
     instance: Instance,
     /// What tells its side: uid of its ReplicaSet, or the hash of its template where one object runs both sides.
     owner: Option<Arc<str>>,
+    labels: Arc<LabelSet>,
 }
 
 type Known = HashMap<Arc<str>, Kept>;
@@ -52,6 +54,8 @@ pub(super) struct Book {
     /// One map for each watch.
     slots: Vec<Known>,
     listing: Vec<Option<Known>>,
+    /// Watches whose list is complete.
+    whole: HashSet<usize>,
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
     owners: HashMap<String, (Option<String>, String)>,
@@ -59,6 +63,8 @@ pub(super) struct Book {
     rolling: Option<Rolling>,
     /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
     canary: Option<Arc<str>>,
+    /// The instances counted by their labels.
+    pub(super) census: Census,
 }
 
 impl Book {
@@ -69,10 +75,12 @@ impl Book {
             shared: Shared::default(),
             slots: vec![],
             listing: vec![],
+            whole: HashSet::new(),
             told: false,
             owners: HashMap::new(),
             canary: None,
             rolling: matches!(spec.route, RouteSpec::Rolling).then(Rolling::default),
+            census: Census::default(),
             spec,
         }
     }
@@ -90,6 +98,8 @@ impl Book {
         self.slots = std::iter::repeat_with(Known::new).take(watches).collect();
         self.listing = std::iter::repeat_with(|| None).take(watches).collect();
         self.owners.clear();
+        self.whole.clear();
+        self.census.forget();
     }
 
     /// Whether an object of this kind, name and uid is one of ours.
@@ -159,7 +169,8 @@ impl Book {
             Some(_) => pod.metadata.labels.get(ROLLOUT_HASH).map(|hash| self.shared.text(hash)),
             None => pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid)),
         };
-        Some(Kept { instance: instance(pod, track, &mut self.shared), owner })
+        let labels = self.census.share(&pod.metadata.labels);
+        Some(Kept { instance: instance(pod, track, &mut self.shared), owner, labels })
     }
 
     fn everything(&self) -> Vec<Instance> {
@@ -178,6 +189,10 @@ impl Book {
         if last {
             self.slots[slot] = listing;
             self.told = true;
+            self.whole.insert(slot);
+            if self.whole.len() == self.slots.len() {
+                self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
+            }
             return vec![PlatformUpdate::Instances(self.everything())];
         }
         // The very first page is shown at once; later lists replace the picture only when they are whole.
@@ -189,14 +204,23 @@ impl Book {
 
     fn changed(&mut self, slot: usize, pod: &Pod) -> Vec<PlatformUpdate> {
         let Some(kept) = self.keep(pod) else { return self.gone(slot, &pod.metadata.uid) };
-        let known = self.slots[slot].get(&kept.instance.uid).is_some_and(|before| before.instance == kept.instance);
+        let before = self.slots[slot].get(&kept.instance.uid);
+        let known = before.is_some_and(|before| before.instance == kept.instance);
+        if !known || before.is_none_or(|before| before.labels != kept.labels) {
+            if let Some(before) = before {
+                self.census.remove(&before.instance, &before.labels);
+            }
+            self.census.add(&kept.instance, &kept.labels);
+        }
         let update = (!known).then(|| PlatformUpdate::Instance(kept.instance.clone()));
         self.slots[slot].insert(Arc::clone(&kept.instance.uid), kept);
         update.into_iter().collect()
     }
 
     fn gone(&mut self, slot: usize, uid: &str) -> Vec<PlatformUpdate> {
-        self.slots[slot].remove(uid).map(|kept| PlatformUpdate::InstanceGone { uid: kept.instance.uid }).into_iter().collect()
+        let Some(kept) = self.slots[slot].remove(uid) else { return vec![] };
+        self.census.remove(&kept.instance, &kept.labels);
+        vec![PlatformUpdate::InstanceGone { uid: kept.instance.uid }]
     }
 
     /// After news of ReplicaSets: instances that turn out to belong to the other side.
@@ -217,7 +241,9 @@ impl Book {
             let rolled = self.rolling.as_ref().and_then(|rolling| rolling.track(kept.owner.as_deref()?));
             let Some(track) = rolled.or_else(|| owner.and_then(|uid| self.scope.by_uid(uid))) else { continue };
             if kept.instance.track != track {
+                self.census.remove(&kept.instance, &kept.labels);
                 kept.instance.track = track;
+                self.census.add(&kept.instance, &kept.labels);
                 updates.push(PlatformUpdate::Instance(kept.instance.clone()));
             }
         }

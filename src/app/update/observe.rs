@@ -44,6 +44,7 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.route.clone_from(route);
                 model.picture.route_read = true;
             }
+            PlatformUpdate::Xray(xray) => model.picture.xray = Some(xray.as_ref().clone()),
             PlatformUpdate::Event(event) => {
                 model.picture.events.retain(|e| e.uid != event.uid);
                 model.picture.events.push_front(event.clone());
