@@ -5,5 +5,6 @@ mod alerts;
 mod chaos;
 mod deciding;
 mod failing;
+mod landing;
 mod looking;
 mod world;
