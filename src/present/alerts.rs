@@ -119,20 +119,11 @@ impl Columns {
 
     fn header(&self) -> Line {
         let gap = if self.wide { " " } else { "" };
-        let mut text = format!("  {}{gap}", pad("STATE", 9));
-        if self.severity {
-            text.push_str(&format!("{}{gap}", pad("SEV", 5)));
-        }
-        text.push_str(&format!(
-            "{} {gap}{} {}",
-            pad("ALERT", self.name),
-            pad("GROUP", self.group),
-            pad("FOR", if self.wide { 9 } else { 7 })
-        ));
-        if self.severity && self.wide {
-            text.push_str(&pad("SILENCED", 10));
-        }
-        Line::default().word(Role::Secondary, text + "WHY")
+        let severity = if self.severity { format!("{}{gap}", pad("SEV", 5)) } else { String::new() };
+        let silenced = if self.severity && self.wide { pad("SILENCED", 10) } else { String::new() };
+        let (name, group, since) = (pad("ALERT", self.name), pad("GROUP", self.group), pad("FOR", if self.wide { 9 } else { 7 }));
+        let text = format!("  {}{gap}{severity}{name} {gap}{group} {since}{silenced}WHY", pad("STATE", 9));
+        Line::default().word(Role::Secondary, text)
     }
 
     fn row(&self, sight: &Sight<'_>, board: &AlertBoard, sighting: &Sighting) -> Line {
