@@ -212,11 +212,14 @@ impl Follower<ReplicaSet> for ReplicaSets {
             // Its pods may still be there, and its events: it is forgotten with the next scope.
             Seen::Gone(_) => return vec![],
         };
+        let mut news = false;
         for set in items {
-            let owner = set.metadata.controller("Deployment").map(str::to_owned);
-            book.owners.insert(set.metadata.uid, (owner, set.metadata.name));
+            let owner = (set.metadata.controller("Deployment").map(str::to_owned), set.metadata.name);
+            // Most of what is told of a ReplicaSet is its counts. Who owns it hardly ever changes, and to look through all instances is dear.
+            news |= book.owners.get(&set.metadata.uid) != Some(&owner);
+            book.owners.insert(set.metadata.uid, owner);
         }
-        book.retrack()
+        if news { book.retrack() } else { vec![] }
     }
 }
 
