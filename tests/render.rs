@@ -270,7 +270,7 @@ fn what_goes_wrong_is_told_in_words() {
     });
     unknown.act = Some(ActFeedback {
         what: "canary 25% -> 50%".into(),
-        weight: percent(50),
+        weight: Some(percent(50)),
         sent: Some(at("03:07:30")),
         accepted: None,
         accepted_boot: None,
@@ -310,7 +310,7 @@ fn weights_that_do_not_agree_are_named() {
     model.observed.share.as_mut().unwrap().canary = 1200.0;
     let mut act = ActFeedback {
         what: "canary 5% -> 25%".into(),
-        weight: percent(25),
+        weight: Some(percent(25)),
         sent: Some(at("03:05:58")),
         accepted: Some(Duration::from_millis(400)),
         accepted_boot: None,

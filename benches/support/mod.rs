@@ -44,8 +44,8 @@ fn spec() -> ServiceSpec {
         scrape_interval: Duration::from_secs(15),
         baseline: track("stable"),
         canary: track("canary"),
-        route: RouteSpec {
-            virtualservice: "checkout".into(),
+        route: RouteSpec::VirtualService {
+            name: "checkout".into(),
             http: Some("primary".into()),
             baseline_subset: "stable".into(),
             canary_subset: "canary".into(),

@@ -308,9 +308,12 @@ mod tests {
             last_writer: None,
             trouble: None,
         };
+        let action = Action::SetWeight { canary: Percent::new(50).unwrap() };
         let plan = ActionPlan {
-            action: Action::SetWeight { canary: Percent::new(50).unwrap() },
-            before: route,
+            consequence: action.consequence(),
+            before: route.subject(&action),
+            action,
+            warnings: vec![],
             diff: vec![],
             dry_run: Preflight::Accepted,
             access: Preflight::Accepted,

@@ -165,7 +165,12 @@ fn selector(table: Table<'_, '_>) -> Option<RouteSpec> {
     if let Some((b, c)) = baseline.as_ref().zip(canary.as_ref()) {
         if b.is_empty() || c.is_empty() || b.keys().ne(c.keys()) {
             let message = "`baseline` and `canary` must have the same label keys, at least one".to_owned();
-            table.source().report("tracks", table.span(), message, Some("baseline = { version = \"blue\" }, canary = { version = \"green\" }"));
+            table.source().report(
+                "tracks",
+                table.span(),
+                message,
+                Some("baseline = { version = \"blue\" }, canary = { version = \"green\" }"),
+            );
         } else if b == c {
             table.source().report("tracks", table.span(), "both sides have the same labels".to_owned(), None);
         }

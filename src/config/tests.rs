@@ -186,8 +186,11 @@ fn each_mistake_is_said_at_its_place() {
             "virtualservice = \"checkout\"",
             "httproute = \"checkout\"",
             &[
-                "40:9: E[missing-key]: route needs `virtualservice`",
-                "40:11: E[not-supported]: `httproute` is not supported yet; so far there is `virtualservice`",
+                "40:9: E[missing-key]: route needs `baseline_service`",
+                "40:9: E[missing-key]: route needs `canary_service`",
+                "40:35: E[unknown-key]: route has no key `http`; known are: baseline_service, canary_service, httproute, ingress, rollout, rule, selector, virtualservice",
+                "40:53: E[unknown-key]: route has no key `baseline_subset`; known are: baseline_service, canary_service, httproute, ingress, rollout, rule, selector, virtualservice",
+                "40:81: E[unknown-key]: route has no key `canary_subset`; known are: baseline_service, canary_service, httproute, ingress, rollout, rule, selector, virtualservice",
             ],
         ),
         (
@@ -217,9 +220,7 @@ fn everything_wrong_is_said_at_once() {
             "3:8: E[type]: `kind` is a text, not a whole number",
             "4:1: E[missing-key]: [[metrics]] needs `url`",
             "7:1: E[missing-key]: [[service]] needs `namespace`",
-            "7:1: E[missing-key]: [[service]] needs `baseline`",
             "7:1: E[missing-key]: [[service]] needs `canary`",
-            "7:1: E[missing-key]: [[service]] needs `route`",
             "7:1: E[missing-key]: [[service]] needs `requests`",
             "10:12: E[unknown-name]: no [[platform]] is named \"p\"; add a [[platform]]",
         ]

@@ -121,6 +121,7 @@ mod tests {
             observed_latest: true,
             paused: false,
             trouble: None,
+            rollout: crate::domain::RolloutStatus::Complete,
         }
     }
 

@@ -104,10 +104,8 @@ fn cause(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
 fn by_hand(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let spec = &sight.model.spec;
     let object = spec.route.object().unwrap_or_else(|| format!("deployment/{}", spec.canary.deployment));
-    let mut lines = vec![
-        Line::of("IF THIS GOES ON"),
-        Line::of(format!("  see for yourself   kubectl -n {} get {} -o yaml", spec.namespace, object)),
-    ];
+    let mut lines =
+        vec![Line::of("IF THIS GOES ON"), Line::of(format!("  see for yourself   kubectl -n {} get {} -o yaml", spec.namespace, object))];
     let undo = format!("{} print-undo", sight.command());
     let one = format!("  back out by hand   {undo}     (works offline)");
     if crate::domain::text::width(&one) <= cells {

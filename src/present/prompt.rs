@@ -7,8 +7,8 @@ use super::line::{Line, Role, pad, wrap};
 use super::sight::{Sight, percent};
 use crate::app::model::Mode;
 use crate::app::prompt::{Ask, NeedsReason, Prompt};
-use crate::domain::{Action, Danger};
 use crate::domain::text::width;
+use crate::domain::{Action, Danger};
 use crate::runbook::plan::Choice;
 use std::time::Duration;
 

@@ -197,7 +197,9 @@ fn run(sight: &Sight<'_>) -> Value {
         json!({"id": step.id.as_str(), "title": step.title, "kind": step.kind.word(), "failed": matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive), "why": known.why})
     });
     let question = state.question().map(|question| match question {
-        Question::Act { step, action } => json!({"kind": "act", "step": step.as_str(), "action": action.to_string(), "weight": action.weight().map(Percent::get)}),
+        Question::Act { step, action } => {
+            json!({"kind": "act", "step": step.as_str(), "action": action.to_string(), "weight": action.weight().map(Percent::get)})
+        }
         Question::Gate { step } => json!({"kind": "gate", "step": step.as_str()}),
         Question::Items { step, open } => json!({"kind": "items", "step": step.as_str(), "open": open}),
         Question::Failed { step, why, offer } => json!({"kind": "failed", "step": step.as_str(), "why": why, "offer": offer}),

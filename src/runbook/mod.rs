@@ -5,6 +5,7 @@ pub mod engine;
 pub mod fold;
 pub mod io;
 pub mod load;
+mod older;
 mod parse;
 pub mod pin;
 pub mod plan;

@@ -414,6 +414,7 @@ impl Event {
         let Some(map) = body.as_object_mut() else {
             return Err(format!("entry {} of {}: its body is no object", entry.seq, entry.run));
         };
+        super::older::bring_up(&entry.kind, map);
         map.insert("type".into(), entry.kind.clone().into());
         serde_json::from_value(body).map_err(|e| format!("entry {} of {} ({}): {e}", entry.seq, entry.run, entry.kind))
     }

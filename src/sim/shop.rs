@@ -32,6 +32,11 @@ impl Sizes {
             Some(total) => Self { baseline: total - (total / 4).max(1), canary: (total / 4).max(1) },
         }
     }
+
+    /// Nodes for all of it, over three zones: six, or one for every 60 Pods.
+    fn nodes(self) -> usize {
+        ((self.baseline + self.canary) as usize).div_ceil(60).next_multiple_of(3).max(6)
+    }
 }
 
 pub(crate) fn canary_key() -> Key {
@@ -105,7 +110,7 @@ fn subsets() -> Value {
     })
 }
 
-/// The definition of a mesh resource, without its schema.
+/// The definition of a custom resource, without its schema.
 fn definition(kind: Kind) -> Value {
     let resource = kind.resource();
     let versions: Vec<Value> = resource
@@ -114,7 +119,11 @@ fn definition(kind: Kind) -> Value {
         .enumerate()
         .map(|(i, name)| {
             let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
-            json!({ "name": name, "served": true, "storage": i == 0, "schema": schema, "subresources": { "status": {} } })
+            let mut version = json!({ "name": name, "served": true, "storage": i == 0, "schema": schema });
+            for subresource in resource.subresources {
+                version["subresources"][subresource] = json!({});
+            }
+            version
         })
         .collect();
     let names = json!({
@@ -123,7 +132,7 @@ fn definition(kind: Kind) -> Value {
     });
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": { "name": resource.qualified(), "labels": { "app": "istio-pilot" } },
+        "metadata": { "name": resource.qualified() },
         "spec": { "group": resource.group, "names": names, "scope": "Namespaced", "versions": versions, "conversion": { "strategy": "None" } },
     })
 }
@@ -135,9 +144,13 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     for name in ["default", "kube-system", NAMESPACE] {
         cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), &since);
     }
-    for kind in [Kind::VirtualService, Kind::DestinationRule] {
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
         cluster.seat(Kind::Crd, definition(kind), &since);
     }
+    for index in 0..sizes.nodes() {
+        cluster.seat(Kind::Node, super::kubernetes::node(index), &since);
+    }
+    cluster.learn_nodes();
     cluster.seat(Kind::Service, service(), &since);
     cluster.seat(Kind::DestinationRule, subsets(), &since);
     cluster.seat(Kind::VirtualService, route(), &since);

@@ -57,8 +57,8 @@ impl Rig {
             scrape_interval: Duration::from_secs(15),
             baseline: track(it.baseline),
             canary: track(it.canary),
-            route: RouteSpec {
-                virtualservice: it.service.to_owned(),
+            route: RouteSpec::VirtualService {
+                name: it.service.to_owned(),
                 http: Some("primary".to_owned()),
                 baseline_subset: "stable".to_owned(),
                 canary_subset: "canary".to_owned(),
@@ -78,7 +78,7 @@ impl Rig {
 }
 
 async fn write(kubernetes: &Kubernetes, canary: u32) -> Write {
-    let mut write = act(&kubernetes.read_route().await.unwrap(), canary, 1);
+    let mut write = act(&kubernetes.read_route().await.unwrap().unwrap(), canary, 1);
     write.deadline = Duration::from_secs(2);
     write
 }
@@ -91,7 +91,7 @@ async fn a_lost_reply_is_unknown_is_never_sent_again_and_is_found_by_reading() {
         let write = write(&kubernetes, 25).await;
         let failure = kubernetes.send(write.clone()).await.unwrap_err();
         assert!(matches!(failure, Failure::Unknown { .. }), "{fault}: {failure}");
-        let route = kubernetes.read_route().await.unwrap();
+        let route = kubernetes.read_route().await.unwrap().unwrap();
         assert_eq!((route.canary, route.stamp.map(|stamp| stamp.op)), (25, Some(write.op)), "{fault}");
         assert_eq!(rig.calls(), [("act".to_owned(), "applied".to_owned())], "{fault}");
     }
@@ -104,7 +104,7 @@ async fn another_client_that_is_faster_is_a_conflict_and_changes_nothing() {
     let write = write(&kubernetes, 25).await;
     let failure = kubernetes.send(write).await.unwrap_err();
     assert!(matches!(failure, Failure::Refused { reason: Refusal::Conflict, .. }), "{failure}");
-    assert_eq!(kubernetes.read_route().await.unwrap().canary, 0);
+    assert_eq!(kubernetes.read_route().await.unwrap().unwrap().canary, 0);
     assert_eq!(rig.calls(), [("act".to_owned(), "refused".to_owned())]);
 }
 
@@ -117,7 +117,7 @@ async fn a_missing_right_is_known_beforehand_and_refused_when_sent() {
     assert!(matches!(&plan.dry_run, Preflight::Refused { .. }), "{plan:?}");
     let failure = kubernetes.send(write(&kubernetes, 25).await).await.unwrap_err();
     assert!(matches!(failure, Failure::Refused { reason: Refusal::Right, .. }), "{failure}");
-    assert_eq!(kubernetes.read_route().await.unwrap().canary, 0);
+    assert_eq!(kubernetes.read_route().await.unwrap().unwrap().canary, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn an_ended_login_says_what_to_renew_and_recovers_without_a_restart() {
         (route && instances).then_some(())
     };
     watched.until("route and instances", both).await;
-    assert_eq!(kubernetes.read_route().await.unwrap().canary, 0);
+    assert_eq!(kubernetes.read_route().await.unwrap().unwrap().canary, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ async fn answers_that_are_none_are_named_and_nothing_is_sent_on_them() {
     ];
     for (kind, words, fits) in kinds {
         let healthy = Rig::new(&[]).await;
-        let before = healthy.connect().await.read_route().await.unwrap();
+        let before = healthy.connect().await.read_route().await.unwrap().unwrap();
         let rig = Rig::new(&[&format!("platform:{kind}@0")]).await;
         let kubernetes = rig.connect().await;
         let failure = kubernetes.read_route().await.unwrap_err();

@@ -228,8 +228,8 @@ impl Place {
             scrape_interval: Duration::from_secs(15),
             baseline: track("stable"),
             canary: track("canary"),
-            route: RouteSpec {
-                virtualservice: name.to_owned(),
+            route: RouteSpec::VirtualService {
+                name: name.to_owned(),
                 http: Some("primary".to_owned()),
                 baseline_subset: "stable".to_owned(),
                 canary_subset: "canary".to_owned(),
@@ -283,14 +283,15 @@ pub(crate) fn act(before: &Route, canary: u32, epoch: u64) -> Write {
         run: RunId::from("checkout-20260314-1"),
         op: OpId(format!("checkout-20260314-1/shift/{epoch}")),
         epoch: Epoch(epoch),
-        before: before.clone(),
+        target: None,
+        before: before.subject(&to(canary)),
         deadline: Duration::from_secs(10),
     }
 }
 
 /// A fence under `epoch`.
 pub(crate) fn fence(before: &Route, epoch: u64) -> Write {
-    Write { kind: WriteKind::Fence, ..act(before, 0, epoch) }
+    Write { kind: WriteKind::Fence { action: to(0) }, ..act(before, 0, epoch) }
 }
 
 /// The object without weights of the rule that splits, our annotations, and what the server keeps on every write.

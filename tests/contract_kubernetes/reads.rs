@@ -1,13 +1,14 @@
 //! Reading the route, rights, and who we are.
 
 use crate::place::{Place, act, to};
+use gonogo::domain::ActionKind;
 use gonogo::domain::{Failure, Preflight, Refusal};
-use gonogo::port::{Capability, Platform, Right};
+use gonogo::port::{Platform, Right};
 use serde_json::json;
 
 pub(crate) async fn the_rule_is_read_with_its_header_match(place: &Place) {
     let object = place.route("read", 90, 10).await;
-    let route = place.connect("read").await.read_route().await.unwrap();
+    let route = place.connect("read").await.read_route().await.unwrap().unwrap();
     assert_eq!((route.canary, route.baseline, route.others, route.trouble), (10, 90, 0, None));
     assert_eq!(route.object, "virtualservice/read");
     assert_eq!((route.rule.as_str(), route.stamp), ("primary", None));
@@ -27,7 +28,7 @@ pub(crate) async fn a_missing_subset_is_said_and_nothing_is_sent(place: &Place) 
     let path = place.route_path("subset");
     place.merge(&path, &json!({"spec": {"http": [{"name": "primary", "route": only}]}})).await;
     let kubernetes = place.connect("subset").await;
-    let route = kubernetes.read_route().await.unwrap();
+    let route = kubernetes.read_route().await.unwrap().unwrap();
     assert_eq!((route.canary, route.baseline), (0, 100), "a single destination gets everything");
     assert!(route.trouble.as_deref().is_some_and(|why| why.contains("no destination with subset `canary`")), "{route:?}");
     let plan = kubernetes.plan(to(10)).await.unwrap();
@@ -40,10 +41,10 @@ pub(crate) async fn a_missing_subset_is_said_and_nothing_is_sent(place: &Place) 
 
 pub(crate) async fn rights_are_asked_for_beforehand(place: &Place) {
     let kubernetes = place.connect("read").await;
-    for right in [Right::Watch, Right::ReadRoute, Right::WriteRoute] {
+    for right in [Right::Watch, Right::ReadRoute, Right::Act(ActionKind::SetWeight)] {
         assert_eq!(kubernetes.may(right).await.unwrap(), Preflight::Accepted, "{right:?}");
     }
-    assert!(kubernetes.capabilities().contains(&Capability::SetWeight));
+    assert!(kubernetes.capabilities().contains(&ActionKind::SetWeight));
 }
 
 pub(crate) async fn the_server_says_who_we_are_and_what_it_is(place: &Place) {

@@ -50,8 +50,8 @@ pub fn spec() -> ServiceSpec {
         scrape_interval: secs(15),
         baseline: TrackSpec { deployment: "checkout-stable".into(), labels: labels("stable") },
         canary: TrackSpec { deployment: "checkout-canary".into(), labels: labels("canary") },
-        route: RouteSpec {
-            virtualservice: "checkout".into(),
+        route: RouteSpec::VirtualService {
+            name: "checkout".into(),
             http: Some("primary".into()),
             baseline_subset: "stable".into(),
             canary_subset: "canary".into(),
@@ -163,6 +163,7 @@ fn step(id: &str, title: &str, kind: StepKind) -> Step {
         doc: String::new(),
         when: None,
         timeout: None,
+        target: None,
         confirm: if matches!(kind, StepKind::Do(_)) { Confirm::Consequence } else { Confirm::None },
         undo: match &kind {
             StepKind::Do(_) => Undo::Action(Action::SetWeight { canary: percent(0) }),
@@ -252,7 +253,7 @@ pub fn runbook() -> Runbook {
         target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
-        rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))] },
+        rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
     }
 }
 
@@ -347,8 +348,15 @@ pub fn entries() -> Vec<Entry> {
         configured: Some(percent(0)),
         restarts: 0,
     };
-    let relied = Relied::of(&route(5));
-    let planned = Event::ActionPlanned { op: op.clone(), step: "to-25".into(), action: shift(25), plan_hash: "abc".into(), before: relied };
+    let relied = route(5).subject(&shift(25)).relied();
+    let planned = Event::ActionPlanned {
+        op: op.clone(),
+        step: "to-25".into(),
+        action: shift(25),
+        plan_hash: "abc".into(),
+        before: relied,
+        shown: "5%".into(),
+    };
     journal(&[
         ("02:52:00", mira(), started),
         ("02:54:10", auto(), Event::StepPassed { step: "preflight".into(), why: "6 of 6 answered".into() }),
@@ -372,12 +380,12 @@ pub fn entries() -> Vec<Entry> {
                 epoch: Epoch(7),
                 plan_hash: "abc".into(),
                 confirmed: Some(4),
-                before: Box::new(route(5)),
+                before: Box::new(route(5).subject(&shift(25))),
                 deadline_ms: 30_000,
             },
         ),
         ("03:00:59", auto(), Event::ActionOutcome { op: op.clone(), outcome: SendOutcome::Accepted { version: Some("8841".into()) } }),
-        ("03:01:00", auto(), Event::ActionVerified { op, weight: percent(25), took_ms: 1800 }),
+        ("03:01:00", auto(), Event::ActionVerified { op, weight: Some(percent(25)), took_ms: 1800 }),
         ("03:02:31", auto(), Event::TrafficObserved { agreed: true, shown: "24.6% of 24720 requests".into() }),
         ("03:03:01", mira(), Event::Note { text: "p99 creeping up, watching tz4vw".into() }),
         (
@@ -439,6 +447,7 @@ fn workload(track: Track, object: &str, version: &str, count: u32) -> Workload {
         observed_latest: true,
         paused: false,
         trouble: None,
+        rollout: RolloutStatus::Complete,
     }
 }
 
@@ -720,7 +729,9 @@ pub fn huge() -> Model {
 pub fn plan(from: u32, to: u32) -> ActionPlan {
     ActionPlan {
         action: Action::SetWeight { canary: percent(to) },
-        before: route(from),
+        consequence: to.to_string(),
+        before: route(from).subject(&Action::SetWeight { canary: percent(to) }),
+        warnings: vec![],
         diff: vec![
             DiffLine { field: "virtualservice/checkout http[primary] canary weight".into(), before: from.to_string(), after: to.to_string() },
             DiffLine {

@@ -6,9 +6,7 @@ use super::answer::{Problem, Reply};
 use super::link::{Ask, Writer, query};
 use super::mechanism::{Look, MANAGER, Mechanism, Place};
 use super::patch::{self, Stamps};
-use crate::domain::{
-    Accepted, Action, ActionPlan, DiffLine, Epoch, Failure, OpId, Preflight, Refusal, Relied, RunId, Subject, Write,
-};
+use crate::domain::{Accepted, Action, ActionPlan, DiffLine, Epoch, Failure, OpId, Preflight, Refusal, Relied, RunId, Subject, Write};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -119,14 +117,7 @@ impl Core {
         Ok(ActionPlan { action: look.action, consequence, before, diff, warnings: look.warnings, dry_run, access, request })
     }
 
-    async fn dry_run(
-        &self,
-        mechanism: &dyn Mechanism,
-        look: &Look,
-        body: &Value,
-        writer: &Writer,
-        diff: &mut Vec<DiffLine>,
-    ) -> Preflight {
+    async fn dry_run(&self, mechanism: &dyn Mechanism, look: &Look, body: &Value, writer: &Writer, diff: &mut Vec<DiffLine>) -> Preflight {
         let place = mechanism.place();
         let what = format!("dry run on {}", place.words());
         let path = format!("{}{}", place.path(look.change.subresource), query(&[("dryRun", "All"), ("fieldManager", MANAGER)]));
@@ -143,11 +134,7 @@ impl Core {
         if after.subject.done {
             return Preflight::Accepted;
         }
-        let why = format!(
-            "the platform would make it {} instead of {} (an admission webhook?)",
-            after.subject.shown,
-            look.action.wanted()
-        );
+        let why = format!("the platform would make it {} instead of {} (an admission webhook?)", after.subject.shown, look.action.wanted());
         Preflight::Refused { why }
     }
 

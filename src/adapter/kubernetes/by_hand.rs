@@ -15,7 +15,8 @@ pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Subject
         let kind = if matches!(core.spec.route, RouteSpec::Rollout { .. }) { "rollouts.argoproj.io" } else { "deployment" };
         format!("{kind}/{}", word(&spec.deployment))
     };
-    let rollouts = |verb: &str| vec![format!("kubectl argo rollouts {verb} {} -n {}", word(&core.spec.canary.deployment), word(&core.spec.namespace))];
+    let rollouts =
+        |verb: &str| vec![format!("kubectl argo rollouts {verb} {} -n {}", word(&core.spec.canary.deployment), word(&core.spec.namespace))];
     let rollout = |verb: &str, track: Track| vec![format!("{kubectl} rollout {verb} {}", workload(track))];
     match action {
         Action::SetWeight { .. } => weight(core, action, last_known),
@@ -70,10 +71,8 @@ fn weight(core: &Core, action: &Action, last_known: Option<&Subject>) -> Vec<Str
         Some(names) => {
             let known = last_known.and_then(|known| known.route.as_deref());
             let wanted = action.weight().unwrap_or(crate::domain::Percent::ZERO);
-            let (canary, baseline) = known.map_or_else(
-                || (u32::from(wanted.get()), 100 - u32::from(wanted.get())),
-                |route| super::mesh::weights(route, wanted),
-            );
+            let (canary, baseline) =
+                known.map_or_else(|| (u32::from(wanted.get()), 100 - u32::from(wanted.get())), |route| super::mesh::weights(route, wanted));
             let program = names.program(canary, baseline);
             vec![format!("{kubectl} get {target} -o json | jq {} | {kubectl} replace -f -", word(&program)), get]
         }

@@ -52,14 +52,7 @@ impl Place {
         let namespace = core.spec.namespace.clone();
         let version = core.version(group, versions);
         let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-        Self {
-            group,
-            resource,
-            kind,
-            collection: format!("{prefix}/namespaces/{namespace}/{resource}"),
-            name: name.to_owned(),
-            namespace,
-        }
+        Self { group, resource, kind, collection: format!("{prefix}/namespaces/{namespace}/{resource}"), name: name.to_owned(), namespace }
     }
 
     /// Path of the object, or of one of its subresources.

@@ -1,9 +1,9 @@
 //! A VirtualService as a route: which rule, which destinations, which shares, and why they cannot be set if so.
 
-use crate::domain::text::clean_bounded;
 use super::Core;
 use super::mechanism::{Change, Look, Mechanism, Place, last_writer, owner, stamp};
 use super::patch::{test, weight_lines};
+use crate::domain::text::clean_bounded;
 use crate::domain::{Action, DiffLine, Percent, Route, RouteSpec, ServiceSpec};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -357,8 +357,22 @@ fn test_words(test: &Value, exact: &str) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::adapter::kubernetes::mechanism::EPOCH;
     use crate::adapter::kubernetes::tests::spec;
+    use crate::domain::Epoch;
     use serde_json::json;
+
+    pub(in crate::adapter::kubernetes) fn mesh() -> Mesh {
+        let place = Place {
+            group: GROUP,
+            resource: "virtualservices",
+            kind: "VirtualService",
+            collection: "/apis/networking.istio.io/v1/namespaces/shop/virtualservices".to_owned(),
+            name: "checkout".to_owned(),
+            namespace: "shop".to_owned(),
+        };
+        Mesh { place, spec: Arc::new(spec()) }
+    }
 
     pub(in crate::adapter::kubernetes) fn object() -> Value {
         json!({
@@ -396,7 +410,9 @@ pub(super) mod tests {
     #[test]
     fn without_a_name_the_only_rule_without_a_match_is_taken() {
         let mut spec = spec();
-        spec.route.http = None;
+        if let RouteSpec::VirtualService { http, .. } = &mut spec.route {
+            *http = None;
+        }
         assert_eq!(read(object(), &spec).spot.unwrap().rule, 1);
         let mut two = object();
         two["spec"]["http"][0].as_object_mut().unwrap().remove("match");

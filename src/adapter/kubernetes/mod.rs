@@ -27,9 +27,7 @@ mod workloads;
 pub use access::Identity;
 pub use kubeconfig::ConnectError;
 
-use crate::domain::{
-    Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write,
-};
+use crate::domain::{Accepted, Action, ActionKind, ActionPlan, Clock, Failure, Preflight, Route, ServiceSpec, SourceId, Subject, Write};
 use crate::port::platform::{Platform, PlatformUpdate, Right};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;

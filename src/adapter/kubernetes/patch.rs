@@ -155,10 +155,10 @@ fn compare(before: &Value, after: &Value, path: &str, out: &mut Vec<Difference>)
 #[cfg(test)]
 mod tests {
     use super::super::mechanism::Mechanism as _;
-    use super::super::mesh::{Mesh, tests::object};
+    use super::super::mesh::tests::{mesh, object};
+    use super::super::mesh::weights;
     use super::*;
-    use crate::adapter::kubernetes::tests::spec;
-    use crate::domain::Percent;
+    use crate::domain::{Action, Percent};
 
     fn to(weight: u32) -> Action {
         Action::SetWeight { canary: Percent::new(weight).unwrap() }
@@ -174,7 +174,8 @@ mod tests {
     fn patch_of(object: &Value, action: Option<&Action>) -> Value {
         let (run, op) = (RunId::from("r2"), OpId::from("r2/s/1"));
         let act = action.map(|_| (&run, &op));
-        build(&read(object.clone(), &spec()), action, &Stamps { act, epoch: Epoch(4) })
+        let looked = mesh().look(object.clone(), action.unwrap_or(&to(50)));
+        build(&looked, &Stamps { act, epoch: Epoch(4) })
     }
 
     #[test]
@@ -251,16 +252,17 @@ mod tests {
         let mut object = object();
         object["spec"]["http"][1]["route"][0]["weight"] = json!(6);
         object["spec"]["http"][1]["route"][1]["weight"] = json!(2);
-        assert_eq!(weights(&read(object, &spec()), &to(25)), (2, 6));
+        let route = mesh().look(object, &to(25)).subject.route.unwrap();
+        assert_eq!(weights(&route, Percent::new(25).unwrap()), (2, 6));
     }
 
     #[test]
     fn what_a_webhook_changes_besides_is_shown() {
-        let before = read(object(), &spec());
+        let before = mesh().look(object(), &to(50));
         let mut after = apply(&before.object, &patch_of(&before.object, Some(&to(50)))).unwrap();
         after["metadata"]["generation"] = json!(9);
         after["spec"]["http"][1]["timeout"] = json!("5s");
-        let lines = diff(&before, &after, &spec());
+        let lines = diff(&before, &after, mesh().between(&before, &mesh().look(after.clone(), &to(50))));
         let fields: Vec<&str> = lines.iter().map(|line| line.field.as_str()).collect();
         assert_eq!(
             fields,

@@ -388,7 +388,8 @@ fn a_reply_with_a_stale_ticket_changes_nothing_on_screen() {
     let mut old = flow.route.clone();
     old.canary = 77;
     old.baseline = 23;
-    flow.send(Msg::RouteRead { ticket: Ticket(987_654), result: Ok(Box::new(old)) });
+    let old = old.subject(&Action::SetWeight { canary: Percent::new(77).unwrap() });
+    flow.send(Msg::SubjectRead { ticket: Ticket(987_654), result: Ok(Box::new(old)) });
     assert_eq!(flow.model.configured(), Some(25.0));
 }
 
@@ -403,14 +404,14 @@ fn a_read_that_is_older_than_what_the_watch_told_is_not_shown() {
     let mut read = None;
     while let Some(effect) = flow.open.pop_front() {
         match effect {
-            Effect::ReadRoute { ticket } => read = Some(ticket),
+            Effect::Read { ticket, .. } => read = Some(ticket),
             other => flow.answer(other),
         }
     }
-    let old = flow.route.clone();
+    let old = flow.route.subject(&Action::SetWeight { canary: Percent::new(25).unwrap() });
     flow.foreign_change(33);
     flow.told_route();
-    flow.send(Msg::RouteRead { ticket: read.unwrap(), result: Ok(Box::new(old)) });
+    flow.send(Msg::SubjectRead { ticket: read.unwrap(), result: Ok(Box::new(old)) });
     assert_eq!(flow.model.configured(), Some(33.0), "the watch is ahead of this read");
 }
 

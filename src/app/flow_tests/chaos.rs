@@ -95,7 +95,7 @@ fn perform(flow: &mut Flow, deed: &Deed) {
         Deed::Again(at) => {
             // The same answer once more: stale by now. A write is not repeated by the world.
             let old = flow.all.get(flow.all.len().saturating_sub(at + 1)).cloned();
-            if let Some(effect @ (Effect::Plan { .. } | Effect::ReadRoute { .. } | Effect::Query { .. })) = old {
+            if let Some(effect @ (Effect::Plan { .. } | Effect::Read { .. } | Effect::Query { .. })) = old {
                 flow.answer(effect);
             }
         }
@@ -133,10 +133,10 @@ fn assert_sound(flow: &Flow) {
         assert!(ops.insert((write.op.clone(), *intent)), "{} was sent twice", write.op);
         assert!(*intent > 0);
         if let WriteKind::Act { action } = &write.kind {
-            assert!(confirmed.is_some() || action.weight() == Percent::ZERO, "{} went out unconfirmed", write.op);
+            assert!(confirmed.is_some() || action.weight() == Some(Percent::ZERO), "{} went out unconfirmed", write.op);
         }
     }
-    let acts: Vec<&OpId> = flow.writes.iter().filter(|w| w.kind != WriteKind::Fence).map(|w| &w.op).collect();
+    let acts: Vec<&OpId> = flow.writes.iter().filter(|w| !w.is_fence()).map(|w| &w.op).collect();
     let distinct: BTreeSet<_> = acts.iter().collect();
     assert_eq!(distinct.len(), acts.len(), "an operation took effect twice: {acts:?}");
 }

@@ -108,8 +108,8 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
         scrape_interval: secs(15),
         baseline: TrackSpec { deployment: "checkout-stable".into(), labels: labels("stable") },
         canary: TrackSpec { deployment: "checkout-canary".into(), labels: labels("canary") },
-        route: RouteSpec {
-            virtualservice: "checkout".into(),
+        route: RouteSpec::VirtualService {
+            name: "checkout".into(),
             http: Some("primary".into()),
             baseline_subset: "stable".into(),
             canary_subset: "canary".into(),
@@ -134,6 +134,7 @@ fn workload(track: Track, ready: u32) -> Workload {
         observed_latest: true,
         paused: false,
         trouble: None,
+        rollout: RolloutStatus::Complete,
     }
 }
 
@@ -397,11 +398,13 @@ impl Flow {
     pub(super) fn answer(&mut self, effect: Effect) {
         let msg = match effect {
             Effect::Append { ticket, after, epoch, drafts, .. } => self.append(ticket, after, epoch, drafts),
-            Effect::Plan { ticket, action } => {
-                let line = DiffLine { field: "weight".into(), before: self.route.canary.to_string(), after: action.weight().to_string() };
+            Effect::Plan { ticket, action, .. } => {
+                let line = DiffLine { field: "weight".into(), before: self.route.canary.to_string(), after: action.wanted() };
                 let plan = ActionPlan {
+                    before: self.route.subject(&action),
+                    consequence: action.consequence(),
+                    warnings: vec![],
                     action,
-                    before: self.route.clone(),
                     diff: vec![line],
                     dry_run: Preflight::Accepted,
                     access: Preflight::Accepted,
@@ -409,7 +412,9 @@ impl Flow {
                 };
                 Msg::Planned { ticket, result: self.reachable().map(|()| Box::new(plan)) }
             }
-            Effect::ReadRoute { ticket } => Msg::RouteRead { ticket, result: self.reachable().map(|()| Box::new(self.route.clone())) },
+            Effect::Read { ticket, action, .. } => {
+                Msg::SubjectRead { ticket, result: self.reachable().map(|()| Box::new(self.route.subject(&action))) }
+            }
             Effect::Send { ticket, write, .. } => {
                 let result = self.arrive(&write);
                 self.told_route();
@@ -492,19 +497,19 @@ impl Flow {
     }
 
     fn arrive(&mut self, write: &Write) -> Result<Accepted, Failure> {
-        if self.reply == Reply::Conflict || Relied::of(&write.before) != Relied::of(&self.route) {
+        if self.reply == Reply::Conflict || write.before.relied() != self.route.subject(write.action()).relied() {
             return Err(Failure::Refused { code: 409, reason: Refusal::Conflict, why: "test failed".into() });
         }
         self.writes.push(write.clone());
         self.bump();
         if let WriteKind::Act { action } = &write.kind {
-            self.route.canary = action.weight().get().into();
+            self.route.canary = action.weight().expect("a weight").get().into();
             self.route.baseline = 100 - self.route.canary;
         }
         self.route.stamp = Some(WriteStamp { run: write.run.clone(), op: write.op.clone(), epoch: write.epoch });
         match self.reply {
             Reply::Lost => Err(Failure::Unknown { why: "connection reset".into() }),
-            _ => Ok(Accepted { version: Some(self.route.version.clone()), route: None }),
+            _ => Ok(Accepted { version: Some(self.route.version.clone()), after: None }),
         }
     }
 
@@ -550,8 +555,8 @@ impl Flow {
     /// Acts that reached the platform, as weights; fences as -1.
     pub(super) fn acts(&self) -> Vec<i32> {
         let weight = |w: &Write| match &w.kind {
-            WriteKind::Act { action } => i32::from(action.weight().get()),
-            WriteKind::Fence => -1,
+            WriteKind::Act { action } => i32::from(action.weight().expect("a weight").get()),
+            WriteKind::Fence { .. } => -1,
         };
         self.writes.iter().map(weight).collect()
     }

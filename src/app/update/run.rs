@@ -564,11 +564,7 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
         guards: Vec::new(),
         steps: Vec::new(),
-        rollback: Rollback {
-            confirm: crate::domain::Confirm::Consequence,
-            steps: Vec::new(),
-            last_resort: Some(spec.route.way_back()),
-        },
+        rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },
     };
     first_draft(model, &runbook, false)
 }

@@ -25,8 +25,8 @@ fn spec() -> ServiceSpec {
         scrape_interval: Duration::from_secs(15),
         baseline: track("stable"),
         canary: track("canary"),
-        route: RouteSpec {
-            virtualservice: "checkout".into(),
+        route: RouteSpec::VirtualService {
+            name: "checkout".into(),
             http: None,
             baseline_subset: "stable".into(),
             canary_subset: "canary".into(),
@@ -127,23 +127,23 @@ impl Desk {
 
     /// The write takes effect under the conditions that it carries.
     fn apply(&mut self, write: &Write) -> Result<Accepted, Failure> {
-        assert_eq!(Relied::of(&write.before), Relied::of(&self.route), "nobody else writes here");
+        assert_eq!(write.before.relied(), self.route.subject(write.action()).relied(), "nobody else writes here");
         let op = match &write.kind {
             WriteKind::Act { action } => {
                 let intent = self.journal.iter().any(|e| e.kind == "action.intent" && e.body["op"] == write.op.0);
                 assert!(intent, "{} without its intent", write.op);
                 self.acts += 1;
-                self.route.canary = u32::from(action.weight().get());
+                self.route.canary = u32::from(action.weight().expect("a weight").get());
                 self.route.baseline = 100 - self.route.canary;
                 write.op.clone()
             }
-            WriteKind::Fence => {
+            WriteKind::Fence { .. } => {
                 self.fences += 1;
                 self.route.stamp.as_ref().map_or_else(|| OpId::from(""), |stamp| stamp.op.clone())
             }
         };
         self.route.stamp = Some(WriteStamp { run: write.run.clone(), op, epoch: write.epoch });
-        Ok(Accepted { version: None, route: None })
+        Ok(Accepted { version: None, after: None })
     }
 
     fn does(&mut self, effect: Effect) -> Option<Msg> {
@@ -157,11 +157,13 @@ impl Desk {
                 self.seat = self.seat.next();
                 Msg::EpochAdvanced { ticket, result: Ok(self.seat) }
             }
-            Effect::ReadRoute { ticket } => Msg::RouteRead { ticket, result: Ok(Box::new(self.route.clone())) },
-            Effect::Plan { ticket, action } => {
+            Effect::Read { ticket, action, .. } => Msg::SubjectRead { ticket, result: Ok(Box::new(self.route.subject(&action))) },
+            Effect::Plan { ticket, action, .. } => {
                 let plan = ActionPlan {
+                    before: self.route.subject(&action),
+                    consequence: action.consequence(),
+                    warnings: vec![],
                     action,
-                    before: self.route.clone(),
                     diff: vec![],
                     dry_run: Preflight::Accepted,
                     access: Preflight::Accepted,
@@ -307,6 +309,7 @@ fn desk_with_a_run(events: &[Event]) -> Desk {
         doc: String::new(),
         when: None,
         timeout: None,
+        target: None,
         confirm: Confirm::Consequence,
         undo: crate::runbook::plan::Undo::None,
         on_failure: crate::runbook::plan::OnFailure::default(),
@@ -324,12 +327,12 @@ fn desk_with_a_run(events: &[Event]) -> Desk {
 
 #[test]
 fn a_promotion_waits_until_the_run_has_recorded_where_it_stands() {
-    let before = Relied::of(&Desk::new().route);
+    let before = Desk::new().route.subject(&shift()).relied();
     let op = OpId::from("checkout-1/shift/1");
     // A confirmation whose driver died has to be voided before the run waits for a promotion again.
     let mut desk = desk_with_a_run(&[
         Event::StepEntered { step: "shift".into(), attempt: 1 },
-        Event::ActionPlanned { op: op.clone(), step: "shift".into(), action: shift(), plan_hash: "h".into(), before },
+        Event::ActionPlanned { op: op.clone(), step: "shift".into(), action: shift(), plan_hash: "h".into(), before, shown: String::new() },
         Event::ActionConfirmed { op, plan_hash: "h".into(), typed: "50".into(), shown_ms: 0, evidence: String::new() },
     ]);
     // Last, so that only the record is still missing.

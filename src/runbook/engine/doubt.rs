@@ -63,7 +63,10 @@ impl Engine {
         if self.read.is_some() || turn.at.boot < self.pace.next {
             return;
         }
-        let Some((target, action)) = self.subject_of(&wanted.1) else { return };
+        let Some((target, action)) = self.subject_of(&wanted.1) else {
+            self.fencing.take_if(|fencing| fencing.op == wanted.1);
+            return;
+        };
         let ticket = self.tickets.take();
         self.read = Some((ticket, wanted.0));
         turn.out.push(Output::Read { ticket, target, action });
@@ -116,6 +119,10 @@ impl Engine {
     /// Begins to close off an operation whose write may still arrive, where that stands in the way of an abort or of the way back.
     pub(super) fn start_fence(&mut self, turn: &mut Turn) {
         if self.fencing.is_some() || self.in_flight() || self.leaving || turn.at.boot < self.retry_fence.0 {
+            return;
+        }
+        // The doubt is over already; its end is only not recorded yet.
+        if self.coming().any(|e| matches!(e, Event::ActionReconciled { .. })) {
             return;
         }
         let Some(op) = self.state.unclear().filter(|op| op.may_arrive() && op.found().is_some()).map(|op| op.op.clone()) else {

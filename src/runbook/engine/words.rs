@@ -31,9 +31,10 @@ pub(super) fn moved(before: &Subject, now: &Subject, ours: Epoch) -> Option<Stri
     }
     if was.fields != is.fields {
         let noun = if before.route.is_some() { "weight" } else { now.object.as_str() };
-        return Some(match before.shown == now.shown {
-            false => format!("{noun} was {}, is now {}{}", before.shown, now.shown, writer(now)),
-            true => format!("{}: {}{}", now.object, now.moved_since(&was).join(", "), writer(now)),
+        return Some(if before.shown == now.shown {
+            format!("{}: {}{}", now.object, now.moved_since(&was).join(", "), writer(now))
+        } else {
+            format!("{noun} was {}, is now {}{}", before.shown, now.shown, writer(now))
         });
     }
     if was.epoch != is.epoch && is.epoch != Some(ours) {

@@ -1,8 +1,8 @@
 //! What a step does to the platform.
 
-use super::node::{At, Node};
-use super::scalars::Fields;
 use super::Walk;
+use super::node::{At, Node, Value};
+use super::scalars::Fields;
 use crate::domain::{Action, Percent, Track};
 
 /// Actions of the language, by key.
@@ -26,7 +26,8 @@ impl Walk<'_> {
         let fields = self.fields(node, what, &ACTIONS, &LATER)?;
         let mut given = ACTIONS.iter().filter_map(|key| fields.get(key));
         let Some(first) = given.next() else {
-            if LATER.iter().all(|key| fields.get(key).is_none()) {
+            // A key that is wrong, or not run yet, was reported as such.
+            if matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
                 let why = format!("{what} does not say what to do");
                 self.report.error("missing-key", node.span, why, "write { set_weight: { canary: 5 } }, or another action");
             }
@@ -39,7 +40,7 @@ impl Walk<'_> {
         }
         let value = &first.value;
         let action = match first.key.value.as_str() {
-            "set_weight" => self.set_weight(value),
+            "set_weight" => return self.set_weight(value),
             "set_image" => self.set_image(value),
             "scale" => self.scale(value),
             "restart" => self.side(value, "`restart`").map(|track| Action::Restart { track, at: None }),
@@ -52,11 +53,11 @@ impl Walk<'_> {
         Some(At::new(action, node.span))
     }
 
-    fn set_weight(&mut self, node: &Node) -> Option<Action> {
+    fn set_weight(&mut self, node: &Node) -> Option<At<Action>> {
         let weight = self.fields(node, "`set_weight`", &["canary"], &[])?;
         let node = self.required(&weight, "canary", "`set_weight`", "5")?;
         let canary = self.integer(node, "`canary`", 100).and_then(Percent::new)?;
-        Some(Action::SetWeight { canary })
+        Some(At::new(Action::SetWeight { canary }, node.span))
     }
 
     fn set_image(&mut self, node: &Node) -> Option<Action> {
@@ -64,7 +65,12 @@ impl Walk<'_> {
         let image = self.required(&fields, "image", "`set_image`", "registry.example/shop/checkout:v2.42.0")?;
         let image = self.line(image, "`image`")?;
         if image.is_empty() || image.chars().any(char::is_whitespace) {
-            self.report.error("invalid-value", node.span, "`image` is no image reference", "write registry/name:tag or registry/name@sha256:…");
+            self.report.error(
+                "invalid-value",
+                node.span,
+                "`image` is no image reference",
+                "write registry/name:tag or registry/name@sha256:…",
+            );
             return None;
         }
         let container = match fields.value("container") {

@@ -91,6 +91,11 @@ impl Asked {
         self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
     }
 
+    /// How the client wants objects of the target.
+    fn shape(&self, target: &Target) -> Result<Shape, Status> {
+        Shape::new(target, self.header(ACCEPT), self.query.get("includeObject").map(String::as_str))
+    }
+
     fn flag(&self, name: &str) -> bool {
         self.query.get(name).is_some_and(|v| v == "true" || v == "1")
     }
@@ -195,24 +200,27 @@ async fn review(api: &Api, asked: Asked) -> Result<Response, Status> {
 }
 
 fn get(api: &Arc<Api>, target: &Target, asked: &Asked) -> Result<Response, Status> {
-    let object = read::get(&api.world().cluster.store, target)?;
-    let shape = Shape::new(target, asked.header(ACCEPT));
+    let shape = asked.shape(target)?;
+    let (object, now) = {
+        let world = api.world();
+        (read::get(&world.cluster.store, target)?, world.cluster.now)
+    };
     let body = match target.subresource.as_deref() {
         Some("scale") => Bytes::from(super::write::scale_of(&object.value()).to_string()),
-        _ => shape.show(&object),
+        _ => shape.show(&object, now),
     };
     Ok(json_body(StatusCode::OK, body))
 }
 
 fn list(api: &Arc<Api>, target: &Target, asked: &Asked) -> Result<Response, Status> {
     let selection = Selection::parse(target, &asked.query)?;
-    let page = {
+    let shape = asked.shape(target)?;
+    let (page, now) = {
         let mut world = api.world();
         let now = world.cluster.now;
-        read::open_page(&mut world.cluster.store, now, target, &asked.query)?
+        (read::open_page(&mut world.cluster.store, now, target, &asked.query)?, now)
     };
-    let shape = Shape::new(target, asked.header(ACCEPT));
-    Ok(json_body(StatusCode::OK, read::render(&page, &selection, &shape, &target.version)))
+    Ok(json_body(StatusCode::OK, read::render(&page, &selection, &shape, &target.version, now)))
 }
 
 fn watch_stream(api: &Arc<Api>, target: Target, asked: &Asked) -> Result<Response, Status> {
@@ -254,6 +262,7 @@ fn verb(asked: &Asked, target: &Target) -> Result<Verb, Status> {
 /// A write: faults first, then the object, then the calls file, then the answer.
 async fn write(api: &Arc<Api>, target: &Target, mut asked: Asked) -> Result<Response, Status> {
     let verb = verb(&asked, target)?;
+    let shape = asked.shape(target)?;
     let bytes = read_body(std::mem::take(&mut asked.body)).await?;
     let body: Value = match (bytes.is_empty(), verb) {
         (true, Verb::Delete) => Value::Null,
@@ -279,8 +288,9 @@ async fn write(api: &Arc<Api>, target: &Target, mut asked: Asked) -> Result<Resp
         }
     }
     let (code, object) = answer?;
-    let shape = Shape::new(target, asked.header(ACCEPT));
-    let object = if target.subresource.as_deref() == Some("scale") || object["kind"] == "Status" { object } else { shape.convert(object) };
+    let now = api.world().cluster.now;
+    let object =
+        if target.subresource.as_deref() == Some("scale") || object["kind"] == "Status" { object } else { shape.convert(object, now) };
     Ok(json_body(code, Bytes::from(object.to_string())))
 }
 

@@ -1,12 +1,16 @@
 //! The cluster: its objects and the controllers' memory.
 
-use super::kubelet::{Crashes, Pod, PodStep};
+use super::kubelet::{Crashes, PodStep};
+use super::pods::{Pod, SetPods, Usage};
 use super::resources::Kind;
+use super::scheduler::Node;
 use super::store::{Key, Object, Store, key};
 use crate::sim::rng::Rng;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// The simulated moment of what happens.
@@ -30,6 +34,10 @@ impl Now {
 pub(crate) enum Job {
     /// Look at a Deployment and bring the world closer to it.
     Reconcile(Key),
+    /// Look at a ReplicaSet and give it the Pods that it wants.
+    Set(Key),
+    /// Write what a namespace uses of its quotas.
+    Quotas(Arc<str>),
     /// The next thing that happens to a Pod, if it still is that Pod.
     Pod(Key, Arc<str>, PodStep),
     /// A Namespace is empty and goes.
@@ -44,15 +52,30 @@ pub(crate) struct Cluster {
     pub(crate) store: Store,
     pub(crate) now: Now,
     pub(crate) rng: Rng,
+    /// Identifiers come from a stream of their own, so that one more Event moves no Pod.
+    ids: Rng,
     pub(crate) pods: HashMap<Key, Pod>,
     /// Pods of each ReplicaSet, by its uid.
-    pub(crate) sets: HashMap<Arc<str>, BTreeSet<Key>>,
+    pub(crate) sets: HashMap<Arc<str>, SetPods>,
+    pub(crate) nodes: Vec<Node>,
+    /// What the Pods of each namespace use.
+    pub(crate) usage: HashMap<Arc<str>, Usage>,
+    /// Quotas of each namespace, with what they allow.
+    pub(crate) quotas: BTreeMap<Arc<str>, Vec<(Key, Value)>>,
+    /// Namespaces whose quotas are about to be written.
+    pub(crate) stale_quotas: HashSet<Arc<str>>,
     /// Deployments with a reconcile already due.
     pub(crate) queued: HashSet<Key>,
+    /// ReplicaSets with a look already due.
+    pub(crate) queued_sets: HashSet<Key>,
     pub(crate) crashes: Crashes,
     /// Pods are as large as those of real clusters: for load tests.
     pub(crate) full_size: bool,
-    events: VecDeque<Key>,
+    /// Pods that ran so far; each gets an address of its own.
+    pub(crate) addresses: u32,
+    events: VecDeque<(u64, Key)>,
+    /// The Event that already says the same of the same object.
+    said: HashMap<u64, Key>,
     due: Vec<(i64, Job)>,
 }
 
@@ -62,9 +85,17 @@ impl Cluster {
             store: Store::new(),
             now,
             rng: Rng::new(seed, 0x6b38),
+            ids: Rng::new(seed, 0x6b39),
             pods: HashMap::new(),
             sets: HashMap::new(),
+            nodes: Vec::new(),
+            usage: HashMap::new(),
+            quotas: BTreeMap::new(),
+            stale_quotas: HashSet::new(),
             queued: HashSet::new(),
+            queued_sets: HashSet::new(),
+            addresses: 0,
+            said: HashMap::new(),
             crashes: Crashes::default(),
             full_size: false,
             events: VecDeque::new(),
@@ -82,15 +113,12 @@ impl Cluster {
         std::mem::take(&mut self.due)
     }
 
-    /// Takes back what was planned last.
-    pub(crate) fn pop_planned(&mut self) -> Option<(i64, Job)> {
-        self.due.pop()
-    }
-
     /// Does planned work.
     pub(crate) fn perform(&mut self, job: &Job) {
         match job {
             Job::Reconcile(deployment) => self.reconcile(deployment),
+            Job::Set(set) => self.fill_set(set),
+            Job::Quotas(namespace) => self.report_quotas(namespace),
             Job::Pod(pod, uid, step) => self.pod_step(pod, uid, *step),
             Job::NamespaceGone(name) => {
                 self.store.remove(Kind::Namespace, &key("", name));
@@ -114,23 +142,22 @@ impl Cluster {
     }
 
     /// A fresh object's bookkeeping.
-    pub(crate) fn stamp(&mut self, value: &mut Value, created: &str) {
-        value["metadata"]["uid"] = Value::from(self.rng.uuid());
+    pub(crate) fn stamp(&mut self, kind: Kind, value: &mut Value, created: &str) {
+        value["metadata"]["uid"] = Value::from(self.ids.uuid());
         value["metadata"]["creationTimestamp"] = Value::from(created);
-        value["metadata"]["generation"] = Value::from(1);
+        if kind.resource().has_generation() {
+            value["metadata"]["generation"] = Value::from(1);
+        }
     }
 
     /// Says something about an object, as Kubernetes Events do. A repeat raises the count of the Event that is there.
     pub(crate) fn say(&mut self, about: &Value, component: &str, warning: bool, reason: &str, message: &str) {
         let (namespace, name) = (text(&about["metadata"]["namespace"]), text(&about["metadata"]["name"]));
         let time = self.now.text();
-        let repeated = self.events.iter().rev().take(40).find(|at| {
-            self.store.get(Kind::Event, at).is_some_and(|event| {
-                let event = event.value();
-                event["involvedObject"]["uid"] == about["metadata"]["uid"] && event["reason"] == reason && event["message"] == message
-            })
-        });
-        if let Some(at) = repeated.cloned() {
+        let mut hasher = DefaultHasher::new();
+        (text(&about["metadata"]["uid"]), reason, message).hash(&mut hasher);
+        let saying = hasher.finish();
+        if let Some(at) = self.said.get(&saying).cloned() {
             self.update(Kind::Event, &at, |event| {
                 event["count"] = Value::from(event["count"].as_u64().unwrap_or(1) + 1);
                 event["lastTimestamp"] = Value::from(time.as_str());
@@ -139,7 +166,7 @@ impl Cluster {
         }
         let mut event = json!({
             "apiVersion": "v1", "kind": "Event",
-            "metadata": { "name": format!("{name}.{}", self.rng.suffix(16)), "namespace": namespace },
+            "metadata": { "name": format!("{name}.{}", self.ids.suffix(16)), "namespace": namespace },
             "involvedObject": {
                 "apiVersion": about["apiVersion"], "kind": about["kind"], "name": name, "namespace": namespace,
                 "uid": about["metadata"]["uid"], "resourceVersion": about["metadata"]["resourceVersion"],
@@ -148,12 +175,14 @@ impl Cluster {
             "firstTimestamp": time, "lastTimestamp": time, "eventTime": null,
             "source": { "component": component }, "reportingComponent": component, "reportingInstance": "",
         });
-        self.stamp(&mut event, &time);
+        self.stamp(Kind::Event, &mut event, &time);
         let stored = self.store.put(Kind::Event, event);
-        self.events.push_back(stored.key.clone());
+        self.said.insert(saying, stored.key.clone());
+        self.events.push_back((saying, stored.key.clone()));
         if self.events.len() > EVENTS
-            && let Some(oldest) = self.events.pop_front()
+            && let Some((saying, oldest)) = self.events.pop_front()
         {
+            self.said.remove(&saying);
             self.store.remove(Kind::Event, &oldest);
         }
     }

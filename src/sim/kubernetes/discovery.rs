@@ -1,6 +1,6 @@
 //! What the API server says it serves.
 
-use super::resources::{RESOURCES, Resource};
+use super::resources::{Kind, RESOURCES, Resource};
 use serde_json::{Value, json};
 
 /// `/version`.
@@ -79,7 +79,7 @@ pub(crate) fn resource_list(group: &str, version: &str) -> Option<Value> {
     for resource in RESOURCES.iter().filter(|r| r.group == group && r.versions.contains(&version)) {
         resources.push(json!({
             "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced, "kind": resource.kind_name,
-            "verbs": VERBS, "shortNames": resource.short,
+            "verbs": VERBS, "shortNames": resource.short, "categories": categories(resource),
         }));
         for subresource in resource.subresources {
             let (kind, group, version) = scope_of(resource, subresource);
@@ -94,6 +94,16 @@ pub(crate) fn resource_list(group: &str, version: &str) -> Option<Value> {
     }
     let name = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty()).then(|| json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources }))
+}
+
+/// Groups of resources that a client can ask for at once.
+fn categories(resource: &Resource) -> &'static [&'static str] {
+    match resource.kind {
+        Kind::Pod | Kind::Service | Kind::Deployment | Kind::ReplicaSet | Kind::Hpa => &["all"],
+        Kind::VirtualService | Kind::DestinationRule => &["istio-io", "networking-istio-io"],
+        Kind::Gateway | Kind::HttpRoute => &["gateway-api"],
+        _ => &[],
+    }
 }
 
 fn scope_of(resource: &Resource, subresource: &str) -> (&'static str, &'static str, &'static str) {
@@ -129,7 +139,7 @@ fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
         json!({
             "resource": resource.plural, "responseKind": { "group": group, "version": version, "kind": resource.kind_name },
             "scope": if resource.namespaced { "Namespaced" } else { "Cluster" }, "singularResource": resource.singular, "verbs": VERBS,
-            "shortNames": resource.short, "subresources": subresources,
+            "shortNames": resource.short, "categories": categories(resource), "subresources": subresources,
         })
     });
     let reviews = REVIEWS.iter().filter(|r| r.group == group && version == "v1").map(|review| {

@@ -169,7 +169,8 @@ mod tests {
             "metadata": { "labels": { "app": "checkout" } }, "spec": { "containers": [{ "name": "app", "image": "a/b:v1", "env": [] }] } } } });
         let mut pod = objects::pod(&set, "checkout-stable-6f9c7d5b84-x7k2p");
         fill_out(&mut pod);
-        objects::set_running(&mut pod, "2026-03-08T21:07:41Z", "10.42.1.1");
+        objects::set_scheduled(&mut pod, "2026-03-08T21:07:41Z", "10.0.0.1");
+        objects::set_running(&mut pod, "2026-03-08T21:07:41Z", "10.42.1.1", None);
         let size = pod.to_string().len();
         assert!((9_000..12_000).contains(&size), "{size} bytes");
     }

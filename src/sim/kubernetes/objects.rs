@@ -3,21 +3,14 @@
 use super::cluster::text;
 use serde_json::{Value, json};
 
-/// Nodes of the cluster, over three zones.
-pub(crate) const NODES: usize = 6;
-
-/// Name of node number `index`.
-pub(crate) fn node(index: usize) -> String {
-    let zone = ["a", "b", "c"][index % 3];
-    format!("node-eu-west-1{zone}-{}", index / 3 + 1)
-}
-
 /// A Pod of a ReplicaSet, not scheduled yet.
 pub(crate) fn pod(set: &Value, name: &str) -> Value {
     let template = &set["spec"]["template"];
     let mut spec = template["spec"].clone();
-    spec["serviceAccountName"] = json!("checkout");
-    spec["serviceAccount"] = json!("checkout");
+    if spec["serviceAccountName"].is_null() {
+        spec["serviceAccountName"] = json!("default");
+    }
+    spec["serviceAccount"] = spec["serviceAccountName"].clone();
     spec["enableServiceLinks"] = json!(true);
     spec["priority"] = json!(0);
     spec["preemptionPolicy"] = json!("PreemptLowerPriority");
@@ -25,10 +18,12 @@ pub(crate) fn pod(set: &Value, name: &str) -> Value {
         { "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 },
         { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 },
     ]);
-    spec["volumes"] = json!([{ "name": "kube-api-access", "projected": { "defaultMode": 420, "sources": [
+    let mut volumes = spec["volumes"].as_array().cloned().unwrap_or_default();
+    volumes.push(json!({ "name": "kube-api-access", "projected": { "defaultMode": 420, "sources": [
         { "serviceAccountToken": { "expirationSeconds": 3607, "path": "token" } },
         { "configMap": { "name": "kube-root-ca.crt", "items": [{ "key": "ca.crt", "path": "ca.crt" }] } },
-    ] } }]);
+    ] } }));
+    spec["volumes"] = json!(volumes);
     let mut metadata = json!({
         "name": name, "generateName": format!("{}-", text(&set["metadata"]["name"])), "namespace": set["metadata"]["namespace"],
         "labels": template["metadata"]["labels"],
@@ -45,7 +40,7 @@ pub(crate) fn pod(set: &Value, name: &str) -> Value {
     if !template["metadata"]["annotations"].is_null() {
         metadata["annotations"] = template["metadata"]["annotations"].clone();
     }
-    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "phase": "Pending", "qosClass": "Burstable" } })
+    json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": { "phase": "Pending", "qosClass": quality(&template["spec"]) } })
 }
 
 /// A controlling owner reference.
@@ -56,52 +51,85 @@ pub(crate) fn owner(of: &Value) -> Value {
     })
 }
 
-fn image(pod: &Value) -> Value {
-    pod["spec"]["containers"][0]["image"].clone()
-}
-
-fn container_name(pod: &Value) -> Value {
-    pod["spec"]["containers"][0]["name"].clone()
+/// The class by which Pods are evicted.
+pub(crate) fn quality(spec: &Value) -> &'static str {
+    let containers = || spec["containers"].as_array().into_iter().flatten();
+    let set = |what: &str| containers().any(|c| c["resources"][what].as_object().is_some_and(|all| !all.is_empty()));
+    let equal = containers().all(|c| {
+        let (requests, limits) = (&c["resources"]["requests"], &c["resources"]["limits"]);
+        ["cpu", "memory"].iter().all(|name| !limits[*name].is_null() && requests[*name] == limits[*name])
+    });
+    match (set("requests") || set("limits"), equal) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
 }
 
 fn condition(kind: &str, holds: bool, time: &str) -> Value {
     json!({ "type": kind, "status": if holds { "True" } else { "False" }, "lastProbeTime": null, "lastTransitionTime": time })
 }
 
-pub(crate) fn set_scheduled(pod: &mut Value, time: &str) {
-    let status = json!({
-        "name": container_name(pod), "image": image(pod), "imageID": "", "ready": false, "started": false, "restartCount": 0, "lastState": {},
-        "state": { "waiting": { "reason": "ContainerCreating" } },
-    });
-    pod["status"]["conditions"] = json!([
-        condition("Initialized", true, time),
-        condition("Ready", false, time),
-        condition("ContainersReady", false, time),
-        condition("PodScheduled", true, time),
-    ]);
-    pod["status"]["startTime"] = json!(time);
-    pod["status"]["hostIP"] = json!("10.0.0.7");
-    pod["status"]["containerStatuses"] = json!([status]);
+/// No Node takes the Pod.
+pub(crate) fn set_unschedulable(pod: &mut Value, time: &str, why: &str) {
+    let mut condition = condition("PodScheduled", false, time);
+    condition["reason"] = json!("Unschedulable");
+    condition["message"] = json!(why);
+    if pod["status"]["conditions"][0]["message"] != condition["message"] {
+        pod["status"]["conditions"] = json!([condition]);
+    }
 }
 
-pub(crate) fn set_running(pod: &mut Value, time: &str, ip: &str) {
-    if pod["status"]["conditions"].is_null() {
-        set_scheduled(pod, time);
+pub(crate) fn set_scheduled(pod: &mut Value, time: &str, host: &str) {
+    let mut statuses = Vec::new();
+    for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+        statuses.push(json!({
+            "name": container["name"], "image": container["image"], "imageID": "", "ready": false, "started": false, "restartCount": 0,
+            "lastState": {}, "state": { "waiting": { "reason": "ContainerCreating" } },
+        }));
     }
-    pod["status"]["phase"] = json!("Running");
+    let waiting = |kind: &str| {
+        let names: Vec<&str> = statuses.iter().map(|status| text(&status["name"])).collect();
+        let mut condition = condition(kind, false, time);
+        condition["reason"] = json!("ContainersNotReady");
+        condition["message"] = json!(format!("containers with unready status: [{}]", names.join(" ")));
+        condition
+    };
+    pod["status"]["conditions"] =
+        json!([condition("Initialized", true, time), waiting("Ready"), waiting("ContainersReady"), condition("PodScheduled", true, time)]);
+    pod["status"]["startTime"] = json!(time);
+    pod["status"]["hostIP"] = json!(host);
+    pod["status"]["hostIPs"] = json!([{ "ip": host }]);
+    pod["status"]["containerStatuses"] = json!(statuses);
+}
+
+fn statuses(pod: &mut Value) -> impl Iterator<Item = (usize, &mut Value)> {
+    pod["status"]["containerStatuses"].as_array_mut().into_iter().flatten().enumerate()
+}
+
+/// Its containers run, but for the one that `without` names by its place.
+pub(crate) fn set_running(pod: &mut Value, time: &str, ip: &str, without: Option<usize>) {
+    let all = pod["spec"]["containers"].as_array().map_or(1, Vec::len);
+    if without.is_none() || all > 1 {
+        pod["status"]["phase"] = json!("Running");
+    }
     pod["status"]["podIP"] = json!(ip);
     pod["status"]["podIPs"] = json!([{ "ip": ip }]);
     let digest = "sha256:4f1a0d2b9c7e5a3f8d6b1c0e9a7f5d3b2c4e6a8f0b1d3c5e7a9f2b4d6c8e0a1b";
-    let status = &mut pod["status"]["containerStatuses"][0];
-    status["state"] = json!({ "running": { "startedAt": time } });
-    status["started"] = json!(true);
-    status["imageID"] = json!(format!("registry.example/checkout@{digest}"));
-    status["containerID"] = json!("containerd://9b1c0e7a5f3d2b4c6e8a0f1b3d5c7e9a2f4b6d8c0e1a3f5b7d9c2e4a6f8b0d1c");
+    for (_, status) in statuses(pod).filter(|(place, _)| Some(*place) != without) {
+        let image = text(&status["image"]).rsplit_once(':').map_or(text(&status["image"]), |(name, _)| name).to_owned();
+        status["state"] = json!({ "running": { "startedAt": time } });
+        status["started"] = json!(true);
+        status["imageID"] = json!(format!("{image}@{digest}"));
+        status["containerID"] = json!("containerd://9b1c0e7a5f3d2b4c6e8a0f1b3d5c7e9a2f4b6d8c0e1a3f5b7d9c2e4a6f8b0d1c");
+    }
 }
 
 pub(crate) fn set_ready(pod: &mut Value, ready: bool, time: &str) {
-    if pod["status"]["containerStatuses"][0].is_object() {
-        pod["status"]["containerStatuses"][0]["ready"] = json!(ready);
+    let mut waiting = Vec::new();
+    for (_, status) in statuses(pod) {
+        status["ready"] = json!(ready);
+        waiting.push(text(&status["name"]).to_owned());
     }
     for condition in pod["status"]["conditions"].as_array_mut().into_iter().flatten() {
         if matches!(text(&condition["type"]), "Ready" | "ContainersReady") {
@@ -110,27 +138,50 @@ pub(crate) fn set_ready(pod: &mut Value, ready: bool, time: &str) {
                 condition["status"] = json!(status);
                 condition["lastTransitionTime"] = json!(time);
             }
+            if let Some(condition) = condition.as_object_mut().filter(|_| ready) {
+                condition.remove("reason");
+                condition.remove("message");
+            } else {
+                condition["reason"] = json!("ContainersNotReady");
+                condition["message"] = json!(format!("containers with unready status: [{}]", waiting.join(" ")));
+            }
         }
     }
 }
 
-/// The container was killed for want of memory and waits before it starts again.
-pub(crate) fn set_crashed(pod: &mut Value, time: &str, restarts: u32) {
+/// `checkout-1_shop(uid)`, as the kubelet names a Pod.
+pub(crate) fn full_name(pod: &Value) -> String {
+    format!("{}_{}({})", text(&pod["metadata"]["name"]), text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["uid"]))
+}
+
+/// A container waits for its image.
+pub(crate) fn set_waiting(pod: &mut Value, container: usize, reason: &str, message: &str) {
+    pod["status"]["containerStatuses"][container]["state"] = json!({ "waiting": { "reason": reason, "message": message } });
+}
+
+/// A container ended and waits before it starts again.
+pub(crate) fn set_crashed(pod: &mut Value, time: &str, container: usize, restarts: u32, killed: bool, wait: i64) {
     set_ready(pod, false, time);
-    let name = format!("{}_{}({})", text(&pod["metadata"]["name"]), text(&pod["metadata"]["namespace"]), text(&pod["metadata"]["uid"]));
-    let status = &mut pod["status"]["containerStatuses"][0];
+    let name = full_name(pod);
+    let status = &mut pod["status"]["containerStatuses"][container];
     let started = status["state"]["running"]["startedAt"].clone();
-    status["lastState"] = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled", "startedAt": started, "finishedAt": time } });
-    status["state"] = json!({ "waiting": {
-        "reason": "CrashLoopBackOff", "message": format!("back-off 20s restarting failed container=app pod={name}"),
+    let (code, reason) = if killed { (137, "OOMKilled") } else { (1, "Error") };
+    status["lastState"] = json!({ "terminated": {
+        "exitCode": code, "reason": reason, "startedAt": started, "finishedAt": time, "containerID": status["containerID"],
     } });
+    let wait = match wait {
+        60.. => format!("{}m{}s", wait / 60, wait % 60),
+        _ => format!("{wait}s"),
+    };
+    let message = format!("back-off {wait} restarting failed container={} pod={name}", text(&status["name"]));
+    status["state"] = json!({ "waiting": { "reason": "CrashLoopBackOff", "message": message } });
     status["restartCount"] = json!(restarts);
     status["started"] = json!(false);
 }
 
-/// The container runs again, not ready yet.
-pub(crate) fn set_restarted(pod: &mut Value, time: &str) {
-    let status = &mut pod["status"]["containerStatuses"][0];
+/// A container runs again, not ready yet.
+pub(crate) fn set_restarted(pod: &mut Value, time: &str, container: usize) {
+    let status = &mut pod["status"]["containerStatuses"][container];
     status["state"] = json!({ "running": { "startedAt": time } });
     status["started"] = json!(true);
 }
@@ -142,42 +193,4 @@ pub(crate) fn namespace(name: &str) -> Value {
         "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
         "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" },
     })
-}
-
-/// Fills in what the API server fills in for a Deployment.
-pub(crate) fn default_deployment(deployment: &mut Value) {
-    let spec = &mut deployment["spec"];
-    let mut default = |field: &str, value: Value| {
-        if spec[field].is_null() {
-            spec[field] = value;
-        }
-    };
-    default("replicas", json!(1));
-    default("revisionHistoryLimit", json!(10));
-    default("progressDeadlineSeconds", json!(600));
-    default("strategy", json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": "25%", "maxUnavailable": "25%" } }));
-    let template = &mut spec["template"]["spec"];
-    for (field, value) in [
-        ("restartPolicy", json!("Always")),
-        ("terminationGracePeriodSeconds", json!(30)),
-        ("dnsPolicy", json!("ClusterFirst")),
-        ("schedulerName", json!("default-scheduler")),
-        ("securityContext", json!({})),
-    ] {
-        if template[field].is_null() {
-            template[field] = value;
-        }
-    }
-    for container in template["containers"].as_array_mut().into_iter().flatten() {
-        for (field, value) in [
-            ("imagePullPolicy", json!("IfNotPresent")),
-            ("resources", json!({})),
-            ("terminationMessagePath", json!("/dev/termination-log")),
-            ("terminationMessagePolicy", json!("File")),
-        ] {
-            if container[field].is_null() {
-                container[field] = value;
-            }
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! Get and list: selectors, pages, versions of the API, metadata only.
 
 use super::cluster::{Now, text};
+use super::events;
 use super::resources::{Kind, Resource, Target};
 use super::status::Status;
 use super::store::{Key, Object, Objects, Store, key};
+use super::table::{self, Include};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -12,41 +14,59 @@ use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// What a client takes of each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// All of it.
+    Whole,
+    /// `PartialObjectMetadata`.
+    Metadata,
+    /// A row of a table.
+    Row(Include),
+}
+
 /// How objects are to be shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     resource: &'static Resource,
     /// Served under another group or version than stored.
     converted: Option<&'static str>,
-    metadata_only: bool,
+    form: Form,
 }
 
 impl Shape {
-    pub(crate) fn new(target: &Target, accept: &str) -> Self {
+    /// The first form of an `Accept` header that is served here. Nothing but JSON is: a client that takes nothing else is refused.
+    pub(crate) fn new(target: &Target, accept: &str, include: Option<&str>) -> Result<Self, Status> {
         let resource = target.resource;
         let stored = resource.kind.resource();
         let version = resource.versions.iter().find(|v| **v == target.version).copied().unwrap_or("v1");
         let same = stored.group == resource.group && stored.versions[0] == version;
-        Self { resource, converted: (!same).then_some(version), metadata_only: accept.contains("as=PartialObjectMetadata") }
+        let form = if accept.trim().is_empty() { Some(Form::Whole) } else { accept.split(',').find_map(|clause| form(clause, include)) };
+        let form = form.ok_or_else(Status::not_acceptable)?;
+        Ok(Self { resource, converted: (!same).then_some(version), form })
     }
 
     /// The object's JSON as this client wants it.
-    pub(crate) fn show(&self, object: &Object) -> Bytes {
-        if self.converted.is_none() && !self.metadata_only {
+    pub(crate) fn show(&self, object: &Object, now: Now) -> Bytes {
+        if self.converted.is_none() && self.form == Form::Whole {
             return object.json.clone();
         }
-        Bytes::from(self.convert(object.value()).to_string())
+        Bytes::from(self.convert(object.value(), now).to_string())
     }
 
-    /// As [`Self::show`] for a tree.
-    pub(crate) fn convert(&self, mut object: Value) -> Value {
+    /// As [`Self::show`] for a tree. What a row is made of does not depend on the version asked for.
+    pub(crate) fn convert(&self, mut object: Value, now: Now) -> Value {
+        if let Form::Row(include) = self.form {
+            let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+            return table::table(self.resource.kind, &metadata, vec![table::row(self.resource.kind, &object, include, now.wall)]);
+        }
         if let Some(version) = self.converted {
             if self.resource.group == "events.k8s.io" {
-                object = event(&object);
+                object = events::from_core(&object);
             }
             object["apiVersion"] = Value::from(self.resource.api_version(version));
         }
-        if self.metadata_only {
+        if self.form == Form::Metadata {
             return json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] });
         }
         object
@@ -54,7 +74,7 @@ impl Shape {
 
     /// Kind and version of a list.
     fn list_head(&self, version: &str) -> (String, String) {
-        if self.metadata_only {
+        if self.form == Form::Metadata {
             return ("PartialObjectMetadataList".into(), "meta.k8s.io/v1".into());
         }
         (format!("{}List", self.resource.kind_name), self.resource.api_version(self.converted.unwrap_or(version)))
@@ -62,23 +82,36 @@ impl Shape {
 
     /// Kind and version of one object that has nothing but metadata (a bookmark).
     pub(crate) fn bare(&self, metadata: &Value) -> Value {
-        let (kind, version) = if self.metadata_only {
-            ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned())
-        } else {
-            (self.resource.kind_name, self.resource.api_version(self.converted.unwrap_or(self.resource.versions[0])))
+        let (kind, version) = match self.form {
+            Form::Row(_) => return table::table(self.resource.kind, metadata, Vec::new()),
+            Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned()),
+            Form::Whole => (self.resource.kind_name, self.resource.api_version(self.converted.unwrap_or(self.resource.versions[0]))),
         };
         json!({ "kind": kind, "apiVersion": version, "metadata": metadata })
     }
 }
 
-/// A core Event in the form of events.k8s.io.
-fn event(core: &Value) -> Value {
-    json!({
-        "kind": "Event", "metadata": core["metadata"], "regarding": core["involvedObject"], "reason": core["reason"], "note": core["message"],
-        "type": core["type"], "eventTime": core["eventTime"], "reportingController": core["reportingComponent"],
-        "reportingInstance": core["reportingInstance"], "deprecatedSource": core["source"], "deprecatedCount": core["count"],
-        "deprecatedFirstTimestamp": core["firstTimestamp"], "deprecatedLastTimestamp": core["lastTimestamp"],
-    })
+/// The form that one clause of an `Accept` header names; `None` when it is not served.
+fn form(clause: &str, include: Option<&str>) -> Option<Form> {
+    let mut parts = clause.split(';').map(str::trim);
+    let json = matches!(parts.next(), Some("application/json" | "application/*" | "*/*"));
+    let mut shape = None;
+    let mut meta = true;
+    for part in parts {
+        match part.split_once('=') {
+            Some(("as", name)) => shape = Some(name),
+            Some(("g", group)) => meta &= group == "meta.k8s.io",
+            Some(("v", version)) => meta &= version == "v1",
+            _ => {}
+        }
+    }
+    match shape {
+        _ if !json => None,
+        None => Some(Form::Whole),
+        Some("PartialObjectMetadata" | "PartialObjectMetadataList") if meta => Some(Form::Metadata),
+        Some("Table") if meta => Some(Form::Row(Include::parse(include))),
+        Some(_) => None,
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -163,6 +196,10 @@ fn stored_field(kind: Kind, field: &str) -> Option<String> {
             let known = field.starts_with("involvedObject.") || matches!(field.as_str(), "reason" | "type" | "reportingComponent");
             known.then(|| format!("/{}", field.replace('.', "/")))
         }
+        Kind::Secret if field == "type" => Some("/type".to_owned()),
+        Kind::ReplicaSet if field == "status.replicas" => Some("/status/replicas".to_owned()),
+        Kind::Node if field == "spec.unschedulable" => Some("/spec/unschedulable".to_owned()),
+        Kind::Namespace if field == "status.phase" => Some("/status/phase".to_owned()),
         Kind::Pod if matches!(field, "status.phase" | "spec.nodeName" | "status.podIP" | "spec.restartPolicy") => {
             Some(format!("/{}", field.replace('.', "/")))
         }
@@ -254,7 +291,7 @@ pub(crate) fn open_page(store: &mut Store, now: Now, target: &Target, query: &Ha
 }
 
 /// The list's JSON.
-pub(crate) fn render(page: &Page, selection: &Selection, shape: &Shape, version: &str) -> Bytes {
+pub(crate) fn render(page: &Page, selection: &Selection, shape: &Shape, version: &str, now: Now) -> Bytes {
     let start = page.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
     let mut items = BytesMut::new();
     let (mut taken, mut last, mut more, mut remaining) = (0_usize, None, false, 0_u64);
@@ -267,7 +304,13 @@ pub(crate) fn render(page: &Page, selection: &Selection, shape: &Shape, version:
         if taken > 0 {
             items.put_u8(b',');
         }
-        items.extend_from_slice(&shape.show(object));
+        match shape.form {
+            Form::Row(include) => {
+                let row = table::row(shape.resource.kind, &object.value(), include, now.wall);
+                items.extend_from_slice(row.to_string().as_bytes());
+            }
+            _ => items.extend_from_slice(&shape.show(object, now)),
+        }
         taken += 1;
         last = Some(at.clone());
     }
@@ -279,11 +322,15 @@ pub(crate) fn render(page: &Page, selection: &Selection, shape: &Shape, version:
             metadata["remainingItemCount"] = Value::from(remaining);
         }
     }
-    let (kind, api_version) = shape.list_head(version);
-    let mut body = BytesMut::with_capacity(items.len() + 256);
-    body.extend_from_slice(
-        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[").as_bytes(),
-    );
+    let head = if let Form::Row(_) = shape.form {
+        let columns = Value::from(table::definitions(shape.resource.kind));
+        format!("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata},\"columnDefinitions\":{columns},\"rows\":[")
+    } else {
+        let (kind, api_version) = shape.list_head(version);
+        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+    };
+    let mut body = BytesMut::with_capacity(items.len() + head.len() + 8);
+    body.extend_from_slice(head.as_bytes());
     body.extend_from_slice(&items);
     body.extend_from_slice(b"]}\n");
     body.freeze()
@@ -328,6 +375,18 @@ mod tests {
         for no in ["app=cart", "version!=canary", "version notin (canary)", "!app", "team", "app=checkout,version=stable"] {
             assert!(!takes(no, &labels), "{no}");
         }
+    }
+
+    #[test]
+    fn the_first_form_that_is_served_is_taken() {
+        let target = Target::parse("/api/v1/namespaces/shop/pods").unwrap();
+        let form = |accept: &str| Shape::new(&target, accept, None).map(|shape| shape.form).ok();
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(form(table), Some(Form::Row(Include::Metadata)));
+        assert_eq!(form("application/vnd.kubernetes.protobuf,application/json"), Some(Form::Whole));
+        assert_eq!(form("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"), Some(Form::Metadata));
+        assert_eq!(form("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v9"), None);
+        assert_eq!(form("application/vnd.kubernetes.protobuf"), None);
     }
 
     #[test]

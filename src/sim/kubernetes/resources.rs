@@ -12,10 +12,25 @@ pub(crate) enum Kind {
     VirtualService,
     DestinationRule,
     Crd,
+    ConfigMap,
+    Secret,
+    Node,
+    ResourceQuota,
+    EndpointSlice,
+    Ingress,
+    Hpa,
+    Pdb,
+    Lease,
+    Gateway,
+    HttpRoute,
+    Rollout,
+    AnalysisRun,
+    AnalysisTemplate,
+    Canary,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Namespace,
         Self::Pod,
         Self::Event,
@@ -25,11 +40,32 @@ impl Kind {
         Self::VirtualService,
         Self::DestinationRule,
         Self::Crd,
+        Self::ConfigMap,
+        Self::Secret,
+        Self::Node,
+        Self::ResourceQuota,
+        Self::EndpointSlice,
+        Self::Ingress,
+        Self::Hpa,
+        Self::Pdb,
+        Self::Lease,
+        Self::Gateway,
+        Self::HttpRoute,
+        Self::Rollout,
+        Self::AnalysisRun,
+        Self::AnalysisTemplate,
+        Self::Canary,
     ];
 
     /// How it is served first: the group and version that objects are stored under.
     pub(crate) fn resource(self) -> &'static Resource {
         RESOURCES.iter().find(|r| r.kind == self).unwrap_or(&RESOURCES[0])
+    }
+
+    /// The kind that an `apiVersion` and `kind` name, in any served version.
+    pub(crate) fn named(api_version: &str, kind: &str) -> Option<Self> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        RESOURCES.iter().find(|r| r.group == group && r.kind_name == kind && r.versions.contains(&version)).map(|r| r.kind)
     }
 }
 
@@ -60,131 +96,99 @@ impl Resource {
     pub(crate) fn api_version(&self, version: &str) -> String {
         if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
     }
+
+    /// Whether status is written at an address of its own, and left alone by writes of the object.
+    pub(crate) fn has_status(&self) -> bool {
+        self.subresources.contains(&"status")
+    }
+
+    /// Whether its generation counts changes of what is wanted.
+    pub(crate) fn has_generation(&self) -> bool {
+        let counted = [Kind::Deployment, Kind::ReplicaSet, Kind::Ingress, Kind::Pdb, Kind::EndpointSlice, Kind::Crd];
+        !self.builtin || counted.contains(&self.kind)
+    }
+
+    const fn builtin(kind: Kind, group: &'static str, names: Names) -> Self {
+        Self {
+            kind,
+            group,
+            versions: &["v1"],
+            kind_name: names.0,
+            plural: names.1,
+            singular: names.2,
+            short: names.3,
+            namespaced: true,
+            builtin: true,
+            subresources: &[],
+        }
+    }
+
+    const fn custom(kind: Kind, group: &'static str, versions: &'static [&'static str], names: Names) -> Self {
+        Self { versions, builtin: false, subresources: &["status"], ..Self::builtin(kind, group, names) }
+    }
+
+    const fn with(self, subresources: &'static [&'static str]) -> Self {
+        Self { subresources, ..self }
+    }
+
+    const fn cluster_wide(self) -> Self {
+        Self { namespaced: false, ..self }
+    }
+
+    const fn version(self, versions: &'static [&'static str]) -> Self {
+        Self { versions, ..self }
+    }
 }
 
+/// Kind, plural, singular, short names.
+type Names = (&'static str, &'static str, &'static str, &'static [&'static str]);
+
 const ISTIO: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+const APPS: &str = "apps";
+const ARGO: &str = "argoproj.io";
+const GATEWAY: &str = "gateway.networking.k8s.io";
+const MESH: &str = "networking.istio.io";
+const ALPHA: &[&str] = &["v1alpha1"];
 
 pub(crate) const RESOURCES: &[Resource] = &[
-    Resource {
-        kind: Kind::Namespace,
-        group: "",
-        versions: &["v1"],
-        kind_name: "Namespace",
-        plural: "namespaces",
-        singular: "namespace",
-        short: &["ns"],
-        namespaced: false,
-        builtin: true,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::Pod,
-        group: "",
-        versions: &["v1"],
-        kind_name: "Pod",
-        plural: "pods",
-        singular: "pod",
-        short: &["po"],
-        namespaced: true,
-        builtin: true,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::Event,
-        group: "",
-        versions: &["v1"],
-        kind_name: "Event",
-        plural: "events",
-        singular: "event",
-        short: &["ev"],
-        namespaced: true,
-        builtin: true,
-        subresources: &[],
-    },
-    Resource {
-        kind: Kind::Service,
-        group: "",
-        versions: &["v1"],
-        kind_name: "Service",
-        plural: "services",
-        singular: "service",
-        short: &["svc"],
-        namespaced: true,
-        builtin: true,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::Deployment,
-        group: "apps",
-        versions: &["v1"],
-        kind_name: "Deployment",
-        plural: "deployments",
-        singular: "deployment",
-        short: &["deploy"],
-        namespaced: true,
-        builtin: true,
-        subresources: &["scale", "status"],
-    },
-    Resource {
-        kind: Kind::ReplicaSet,
-        group: "apps",
-        versions: &["v1"],
-        kind_name: "ReplicaSet",
-        plural: "replicasets",
-        singular: "replicaset",
-        short: &["rs"],
-        namespaced: true,
-        builtin: true,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::VirtualService,
-        group: "networking.istio.io",
-        versions: ISTIO,
-        kind_name: "VirtualService",
-        plural: "virtualservices",
-        singular: "virtualservice",
-        short: &["vs"],
-        namespaced: true,
-        builtin: false,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::DestinationRule,
-        group: "networking.istio.io",
-        versions: ISTIO,
-        kind_name: "DestinationRule",
-        plural: "destinationrules",
-        singular: "destinationrule",
-        short: &["dr"],
-        namespaced: true,
-        builtin: false,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::Crd,
-        group: "apiextensions.k8s.io",
-        versions: &["v1"],
-        kind_name: "CustomResourceDefinition",
-        plural: "customresourcedefinitions",
-        singular: "customresourcedefinition",
-        short: &["crd", "crds"],
-        namespaced: false,
-        builtin: true,
-        subresources: &["status"],
-    },
-    Resource {
-        kind: Kind::Event,
-        group: "events.k8s.io",
-        versions: &["v1"],
-        kind_name: "Event",
-        plural: "events",
-        singular: "event",
-        short: &["ev"],
-        namespaced: true,
-        builtin: true,
-        subresources: &[],
-    },
+    Resource::builtin(Kind::Namespace, "", ("Namespace", "namespaces", "namespace", &["ns"])).with(&["status"]).cluster_wide(),
+    Resource::builtin(Kind::Pod, "", ("Pod", "pods", "pod", &["po"])).with(&["status"]),
+    Resource::builtin(Kind::Event, "", ("Event", "events", "event", &["ev"])),
+    Resource::builtin(Kind::Service, "", ("Service", "services", "service", &["svc"])).with(&["status"]),
+    Resource::builtin(Kind::ConfigMap, "", ("ConfigMap", "configmaps", "configmap", &["cm"])),
+    Resource::builtin(Kind::Secret, "", ("Secret", "secrets", "secret", &[])),
+    Resource::builtin(Kind::Node, "", ("Node", "nodes", "node", &["no"])).with(&["status"]).cluster_wide(),
+    Resource::builtin(Kind::ResourceQuota, "", ("ResourceQuota", "resourcequotas", "resourcequota", &["quota"])).with(&["status"]),
+    Resource::builtin(Kind::Deployment, APPS, ("Deployment", "deployments", "deployment", &["deploy"])).with(&["scale", "status"]),
+    Resource::builtin(Kind::ReplicaSet, APPS, ("ReplicaSet", "replicasets", "replicaset", &["rs"])).with(&["scale", "status"]),
+    Resource::builtin(
+        Kind::Hpa,
+        "autoscaling",
+        ("HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler", &["hpa"]),
+    )
+    .version(&["v2"])
+    .with(&["status"]),
+    Resource::builtin(Kind::Pdb, "policy", ("PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget", &["pdb"]))
+        .with(&["status"]),
+    Resource::builtin(Kind::Ingress, "networking.k8s.io", ("Ingress", "ingresses", "ingress", &["ing"])).with(&["status"]),
+    Resource::builtin(Kind::EndpointSlice, "discovery.k8s.io", ("EndpointSlice", "endpointslices", "endpointslice", &[])),
+    Resource::builtin(Kind::Lease, "coordination.k8s.io", ("Lease", "leases", "lease", &[])),
+    Resource::custom(Kind::VirtualService, MESH, ISTIO, ("VirtualService", "virtualservices", "virtualservice", &["vs"])),
+    Resource::custom(Kind::DestinationRule, MESH, ISTIO, ("DestinationRule", "destinationrules", "destinationrule", &["dr"])),
+    Resource::custom(Kind::Gateway, GATEWAY, &["v1", "v1beta1"], ("Gateway", "gateways", "gateway", &["gtw"])),
+    Resource::custom(Kind::HttpRoute, GATEWAY, &["v1", "v1beta1"], ("HTTPRoute", "httproutes", "httproute", &[])),
+    Resource::custom(Kind::Rollout, ARGO, ALPHA, ("Rollout", "rollouts", "rollout", &["ro"])).with(&["scale", "status"]),
+    Resource::custom(Kind::AnalysisRun, ARGO, ALPHA, ("AnalysisRun", "analysisruns", "analysisrun", &["ar"])).with(&[]),
+    Resource::custom(Kind::AnalysisTemplate, ARGO, ALPHA, ("AnalysisTemplate", "analysistemplates", "analysistemplate", &["at"])).with(&[]),
+    Resource::custom(Kind::Canary, "flagger.app", &["v1beta1"], ("Canary", "canaries", "canary", &[])),
+    Resource::builtin(
+        Kind::Crd,
+        "apiextensions.k8s.io",
+        ("CustomResourceDefinition", "customresourcedefinitions", "customresourcedefinition", &["crd", "crds"]),
+    )
+    .with(&["status"])
+    .cluster_wide(),
+    Resource::builtin(Kind::Event, "events.k8s.io", ("Event", "events", "event", &["ev"])),
 ];
 
 /// The resource served at `group`/`version`/`plural`.

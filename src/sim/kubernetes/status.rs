@@ -63,6 +63,16 @@ impl Status {
         )
     }
 
+    /// The client takes no form that is served.
+    pub(crate) fn not_acceptable() -> Self {
+        Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json, application/json;as=Table;g=meta.k8s.io;v=v1, \
+             application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        )
+    }
+
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
         Self::new(StatusCode::CONFLICT, "AlreadyExists", format!("{} \"{name}\" already exists", resource.qualified()))
             .about(resource, name)
@@ -83,8 +93,15 @@ impl Status {
     }
 
     pub(crate) fn invalid(resource: &Resource, name: &str, field: &str, why: &str) -> Self {
-        let message = format!("{}.{} \"{name}\" is invalid: {field}: {why}", resource.kind_name, resource.group);
-        let causes = json!([{ "reason": "FieldValueInvalid", "message": why, "field": field }]);
+        let kind =
+            if resource.group.is_empty() { resource.kind_name.to_owned() } else { format!("{}.{}", resource.kind_name, resource.group) };
+        let message = format!("{kind} \"{name}\" is invalid: {field}: {why}");
+        let reason = match why.split(':').next() {
+            Some("Required value") => "FieldValueRequired",
+            Some("Forbidden") => "FieldValueForbidden",
+            _ => "FieldValueInvalid",
+        };
+        let causes = json!([{ "reason": reason, "message": why, "field": field }]);
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name).causes(causes)
     }
 
@@ -96,6 +113,11 @@ impl Status {
             resource.plural,
             resource.group
         );
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
+    }
+
+    /// Forbidden for a reason that is not a missing right: a quota, a namespace that goes.
+    pub(crate) fn refused(resource: &Resource, name: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 

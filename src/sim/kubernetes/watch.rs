@@ -1,6 +1,7 @@
 //! Watches: changes since a version, bookmarks, and the streaming list.
 
 use super::api::Api;
+use super::cluster::Now;
 use super::read::{Selection, Shape};
 use super::resources::Target;
 use super::status::Status;
@@ -43,7 +44,7 @@ struct Watch {
 /// The body of a watch's response.
 pub(crate) fn open(api: &Arc<Api>, target: Target, query: &HashMap<String, String>, accept: &str) -> Result<Body, Status> {
     let selection = Selection::parse(&target, query)?;
-    let shape = Shape::new(&target, accept);
+    let shape = Shape::new(&target, accept, query.get("includeObject").map(String::as_str))?;
     let is_true = |name: &str| query.get(name).is_some_and(|v| v == "true" || v == "1");
     let asked = query.get("resourceVersion").map_or("", String::as_str);
     let initial = is_true("sendInitialEvents");
@@ -58,12 +59,12 @@ pub(crate) fn open(api: &Arc<Api>, target: Target, query: &HashMap<String, Strin
     let (mut first, mut over) = (BytesMut::new(), false);
     let (changed, version) = {
         let world = api.world();
-        let store = &world.cluster.store;
+        let (store, now) = (&world.cluster.store, world.cluster.now);
         let mut version = asked;
         if initial || asked == 0 {
             let (objects, seen) = store.visible(kind);
             for object in objects.values().filter(|object| selection.takes(object)) {
-                line(&mut first, "ADDED", &shape.show(object));
+                line(&mut first, "ADDED", &shape.show(object, now));
             }
             version = seen;
             if initial {
@@ -154,13 +155,16 @@ impl Watch {
 
     /// Lines of what changed since the last call.
     fn pending(&mut self) -> Bytes {
-        let since = self.api.world().cluster.store.since(self.target.resource.kind, self.version);
+        let (since, now) = {
+            let world = self.api.world();
+            (world.cluster.store.since(self.target.resource.kind, self.version), world.cluster.now)
+        };
         let mut lines = BytesMut::new();
         match since {
             Since::Changes(changes, version) => {
                 self.version = version;
                 for change in changes {
-                    self.tell(&mut lines, &change);
+                    self.tell(&mut lines, &change, now);
                 }
             }
             Since::Gone => {
@@ -172,7 +176,7 @@ impl Watch {
     }
 
     /// One change as this selection sees it: what leaves the selection is deleted, what enters it is added.
-    fn tell(&self, lines: &mut BytesMut, change: &Change) {
+    fn tell(&self, lines: &mut BytesMut, change: &Change, now: Now) {
         let is = self.selection.takes(&change.object);
         let was = change.before.as_ref().is_some_and(|before| self.selection.takes(before));
         let word = match (change.kind, was, is) {
@@ -181,7 +185,7 @@ impl Watch {
             (ChangeKind::Added | ChangeKind::Modified, false, true) => "ADDED",
             _ => return,
         };
-        line(lines, word, &self.shape.show(&change.object));
+        line(lines, word, &self.shape.show(&change.object, now));
     }
 
     /// Proof of life without a change; none from a server whose cache has stopped.

@@ -18,7 +18,18 @@ pub(super) fn step(id: &str, kind: StepKind) -> Step {
     let timeout = matches!(kind, StepKind::Do(_) | StepKind::Check(_)).then(|| secs(120));
     let confirm = if matches!(kind, StepKind::Do(_)) { Confirm::Consequence } else { Confirm::None };
     let on_failure = OnFailure { offer: vec![Choice::Retry, Choice::Skip, Choice::BackOut, Choice::Abort], skip_needs_reason: true };
-    Step { id: id.into(), title: format!("Step {id}"), doc: String::new(), when: None, timeout, confirm, undo, on_failure, kind }
+    Step {
+        id: id.into(),
+        title: format!("Step {id}"),
+        doc: String::new(),
+        when: None,
+        timeout,
+        target: None,
+        confirm,
+        undo,
+        on_failure,
+        kind,
+    }
 }
 
 pub(super) fn shift(id: &str, to: u32) -> Step {
@@ -73,7 +84,7 @@ pub(super) fn book(steps: Vec<Step>, rollback: Vec<Step>, guards: Vec<Guard>) ->
         target: Target { platform: "prod-eu".into(), service: "checkout".into(), environment: "production".into() },
         guards,
         steps,
-        rollback: Rollback { confirm: Confirm::Consequence, steps: rollback },
+        rollback: Rollback { confirm: Confirm::Consequence, steps: rollback, last_resort: None },
     }
 }
 

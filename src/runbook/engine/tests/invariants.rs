@@ -72,7 +72,7 @@ impl Watch {
                 let entry = usize::try_from(*intent).ok().and_then(|seq| journal.get(seq - 1)).cloned();
                 self.sent(entry, write, *intent, confirmed.as_ref(), engine, journal);
             }
-            Output::Plan { ticket, .. } | Output::Read { ticket } | Output::AdvanceEpoch { ticket } | Output::Sample { ticket, .. } => {
+            Output::Plan { ticket, .. } | Output::Read { ticket, .. } | Output::AdvanceEpoch { ticket } | Output::Sample { ticket, .. } => {
                 self.fresh(*ticket);
             }
             Output::Ask(_) | Output::Withdraw { .. } | Output::Say { .. } | Output::Refuse { .. } => {}
@@ -98,7 +98,7 @@ impl Watch {
             self.broken.push(format!("a send of {} without a durable intent", write.op));
             return;
         };
-        let is_fence = write.kind == WriteKind::Fence;
+        let is_fence = write.is_fence();
         let same = op == write.op && fence == is_fence && epoch == write.epoch && *before == write.before;
         self.must(same, || format!("{} is not what its intent says", write.op));
         self.must(is_fence || write.kind == WriteKind::Act { action }, || format!("{} does something else", write.op));

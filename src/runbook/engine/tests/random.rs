@@ -104,7 +104,7 @@ fn reply(world: &mut World, tape: &mut Tape, weather: &Weather) {
     match request {
         Output::Append { ticket, after, epoch, drafts } => append_badly(world, tape, (ticket, after, epoch, drafts)),
         Output::Plan { ticket, .. } => world.put(Input::Planned { ticket, result: Err(failure(tape)) }),
-        Output::Read { ticket } => world.put(Input::Read { ticket, result: Err(failure(tape)) }),
+        Output::Read { ticket, .. } => world.put(Input::Read { ticket, result: Err(failure(tape)) }),
         Output::Send { ticket, write, .. } => send_badly(world, tape, ticket, *write),
         Output::AdvanceEpoch { ticket } => {
             // The store may have given the epoch and lost its answer.
@@ -234,7 +234,13 @@ fn interfere(world: &mut World, tape: &mut Tape) {
             world.put(Input::Data { live, why: "prom-eu is lost".into() });
         }
         8 => world.put(Input::Landed { agreed: true, shown: "24.8% of 1240 requests".into() }),
-        9 => stale(world, Input::Read { ticket: Ticket(u64::MAX), result: Ok(Box::new(world.route.clone())) }),
+        9 => stale(
+            world,
+            Input::Read {
+                ticket: Ticket(u64::MAX),
+                result: Ok(Box::new(world.route.subject(&Action::SetWeight { canary: Percent::FULL }))),
+            },
+        ),
         10 => stale(world, Input::Appended { ticket: Ticket(u64::MAX), entries: vec![] }),
         _ => world.verdict = [Verdict::Go, Verdict::NoGo, Verdict::Watch, Verdict::Unknown][tape.next(4)],
     }

@@ -149,7 +149,7 @@ fn a_change_before_a_back_out_asks_again_at_once() {
     world.confirm();
     assert_eq!(world.route.canary, 10, "nothing was sent");
     let again = world.asked.clone().expect("the new plan is shown at once");
-    assert_eq!(again.plan.before.canary, 10);
+    assert_eq!(again.plan.before.route.as_ref().unwrap().canary, 10);
     world.confirm();
     assert_eq!((world.route.canary, world.engine.state().phase), (0, Phase::RolledBack));
     assert_eq!(world.count("rollback.began"), 1);
@@ -377,7 +377,7 @@ fn accepted_but_never_seen_fails_with_what_was_seen() {
     let (ticket, write) = up_to_send(&mut world);
     world.arrive(&write).unwrap();
     world.foreign_change(7);
-    world.put(Input::Sent { ticket, result: Ok(Accepted { version: None, route: None }) });
+    world.put(Input::Sent { ticket, result: Ok(Accepted { version: None, after: None }) });
     world.run_for(secs(130));
     let Some(Question::Failed { why, .. }) = world.question() else { panic!("{:?}", world.question()) };
     assert!(why.contains("wanted 25%, seen 7%"), "{why}");
@@ -685,7 +685,7 @@ fn an_unreadable_platform_leaves_the_doubt_open() {
     for _ in 0..30 {
         while let Some(request) = world.open.pop_front() {
             match request {
-                Output::Read { ticket } => world.put(Input::Read { ticket, result: Err(Failure::NotSent { why: "refused".into() }) }),
+                Output::Read { ticket, .. } => world.put(Input::Read { ticket, result: Err(Failure::NotSent { why: "refused".into() }) }),
                 other => world.answer(other),
             }
         }
@@ -754,7 +754,7 @@ fn a_way_back_that_cannot_be_seen_through_is_stuck_and_can_be_tried_again() {
     let (ticket, write) = up_to_send(&mut world);
     world.arrive(&write).unwrap();
     world.foreign_change(5);
-    world.put(Input::Sent { ticket, result: Ok(Accepted { version: None, route: None }) });
+    world.put(Input::Sent { ticket, result: Ok(Accepted { version: None, after: None }) });
     world.run_for(secs(130));
     assert_eq!(world.engine.state().phase, Phase::RollbackStuck, "{:?}", world.said);
     world.back_out();
@@ -838,7 +838,7 @@ fn a_fence_that_somebody_gets_ahead_of_is_tried_again_on_the_way_back() {
             continue;
         };
         if let Output::Send { ticket, write, .. } = &request
-            && write.kind == WriteKind::Fence
+            && write.is_fence()
             && !std::mem::replace(&mut moved, true)
         {
             let result = Err(Failure::Refused { code: 422, reason: Refusal::Conflict, why: "test failed".into() });

@@ -4,7 +4,7 @@ use super::books::secs;
 use super::invariants::Watch;
 use crate::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use crate::domain::{
-    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Relied, Route, RunId, Stamp, Verdict,
+    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Route, RunId, Stamp, Verdict,
     Write, WriteKind, WriteStamp,
 };
 use crate::runbook::engine::Engine;
@@ -175,11 +175,11 @@ impl World {
     pub(super) fn answer(&mut self, request: Output) {
         let input = match request {
             Output::Append { ticket, after, epoch, drafts } => self.append(ticket, after, epoch, drafts),
-            Output::Plan { ticket, action } => {
+            Output::Plan { ticket, action, .. } => {
                 let plan = self.plan_of(action);
                 Input::Planned { ticket, result: Ok(Box::new(plan)) }
             }
-            Output::Read { ticket } => Input::Read { ticket, result: Ok(Box::new(self.route.clone())) },
+            Output::Read { ticket, action, .. } => Input::Read { ticket, result: Ok(Box::new(self.route.subject(&action))) },
             Output::Send { ticket, write, .. } => {
                 let result = self.arrive(&write);
                 Input::Sent { ticket, result }
@@ -199,9 +199,11 @@ impl World {
 
     pub(super) fn plan_of(&self, action: crate::domain::Action) -> ActionPlan {
         ActionPlan {
-            diff: vec![DiffLine { field: "weight".into(), before: self.route.canary.to_string(), after: action.weight().to_string() }],
+            diff: vec![DiffLine { field: "weight".into(), before: self.route.canary.to_string(), after: action.wanted() }],
+            before: self.route.subject(&action),
+            consequence: action.consequence(),
+            warnings: vec![],
             action,
-            before: self.route.clone(),
             dry_run: Preflight::Accepted,
             access: Preflight::Accepted,
             request: "PATCH".into(),
@@ -234,7 +236,7 @@ impl World {
 
     /// A write reaches the platform, which tests what it is conditional on.
     pub(super) fn arrive(&mut self, write: &Write) -> Result<Accepted, Failure> {
-        let same = Relied::of(&write.before) == Relied::of(&self.route);
+        let same = write.before.relied() == self.route.subject(write.action()).relied();
         let version = write.before.stamp.is_some() || write.before.version == self.route.version;
         if !same || !version {
             return Err(Failure::Refused { code: 422, reason: Refusal::Conflict, why: "test failed".into() });
@@ -244,16 +246,16 @@ impl World {
         match &write.kind {
             WriteKind::Act { action } => {
                 *self.effects.entry(write.op.clone()).or_default() += 1;
-                self.route.canary = action.weight().get().into();
+                self.route.canary = action.weight().expect("a weight").get().into();
                 self.route.baseline = 100 - self.route.canary;
                 self.route.stamp = Some(stamp);
             }
-            WriteKind::Fence => match &mut self.route.stamp {
+            WriteKind::Fence { .. } => match &mut self.route.stamp {
                 Some(there) if !self.fence_marks_op => there.epoch = write.epoch,
                 there => *there = Some(stamp),
             },
         }
-        Ok(Accepted { version: Some(self.route.version.clone()), route: None })
+        Ok(Accepted { version: Some(self.route.version.clone()), after: None })
     }
 
     fn bump(&mut self) {
