@@ -22,7 +22,8 @@ fn ready(sight: &Sight<'_>) -> String {
     let all = &sight.model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
     if !sight.model.picture.listed {
-        return String::new();
+        // A part of a list is never shown as if it were all.
+        return if all.is_empty() { String::new() } else { format!("{} read so far", all.len()) };
     }
     let mark = if sight.platform().usable() { "" } else { "~" };
     format!("{mark}{}/{} ready", canary.ready + base.ready, canary.total + base.total)
@@ -42,7 +43,7 @@ pub(super) fn one_line(sight: &Sight<'_>) -> Line {
 /// Why there is no row to show; `None` when there are rows. Loading, forbidden and empty are three different sentences.
 fn nothing(sight: &Sight<'_>) -> Option<Line> {
     let model = sight.model;
-    if !model.picture.listed {
+    if !model.picture.listed && model.picture.instances.is_empty() {
         if let Some(why) = &model.platform.trouble {
             return Some(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")));
         }
