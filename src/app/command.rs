@@ -15,6 +15,8 @@ pub enum View {
     Traffic,
     /// 4
     Metrics,
+    /// 5
+    Alerts,
     /// 6
     Checklist,
     /// 7
@@ -24,8 +26,9 @@ pub enum View {
 }
 
 impl View {
-    /// All views that exist, in the order of their keys. 5 (alerts) and 8 (logs) have their place but nothing to show yet.
-    pub const ALL: [Self; 7] = [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Checklist, Self::Run, Self::Timeline];
+    /// All views that exist, in the order of their keys. 8 (logs) has its place but nothing to show yet.
+    pub const ALL: [Self; 8] =
+        [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Alerts, Self::Checklist, Self::Run, Self::Timeline];
 
     /// Its key.
     #[must_use]
@@ -35,6 +38,7 @@ impl View {
             Self::Instances => '2',
             Self::Traffic => '3',
             Self::Metrics => '4',
+            Self::Alerts => '5',
             Self::Checklist => '6',
             Self::Run => '7',
             Self::Timeline => '9',
@@ -49,6 +53,7 @@ impl View {
             Self::Instances => "Instances",
             Self::Traffic => "Traffic",
             Self::Metrics => "Metrics",
+            Self::Alerts => "Alerts",
             Self::Checklist => "Checklist",
             Self::Run => "Runbook",
             Self::Timeline => "Timeline",
@@ -63,6 +68,7 @@ impl View {
             Self::Instances => "Inst",
             Self::Traffic => "Traf",
             Self::Metrics => "Metr",
+            Self::Alerts => "Alert",
             Self::Checklist => "Chk",
             Self::Run => "Run",
             Self::Timeline => "Time",
@@ -129,6 +135,14 @@ pub enum CommandId {
     Memo,
     /// Take the driver's seat of an unattended run.
     Take,
+    /// Silence the selected alert.
+    Silence,
+    /// End the selected silence.
+    EndSilence,
+    /// Show silences in place of alerts.
+    Silences,
+    /// Print the address behind what is selected.
+    Link,
 }
 
 /// One line of the registry.
@@ -160,10 +174,13 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Done, "done", "answer an item, decide a failure", Danger::L1, &[Key::char('D')]),
     spec(CommandId::Take, "take", "take the driver's seat", Danger::L1, &[Key::char('T')]),
     spec(CommandId::Memo, "memo", "write a note into the record", Danger::L1, &[Key::char('M')]),
+    spec(CommandId::Silence, "silence", "silence the selected alert", Danger::L1, &[Key::char('K')]),
+    spec(CommandId::EndSilence, "silence.end", "end the selected silence", Danger::L1, &[Key::char('X')]),
     spec(CommandId::Show(View::Cockpit), "view.cockpit", "the cockpit", Danger::L0, &[Key::char('1')]),
     spec(CommandId::Show(View::Instances), "view.instances", "instances", Danger::L0, &[Key::char('2')]),
     spec(CommandId::Show(View::Traffic), "view.traffic", "traffic", Danger::L0, &[Key::char('3')]),
     spec(CommandId::Show(View::Metrics), "view.metrics", "metrics", Danger::L0, &[Key::char('4')]),
+    spec(CommandId::Show(View::Alerts), "view.alerts", "alerts", Danger::L0, &[Key::char('5')]),
     spec(CommandId::Show(View::Checklist), "view.checklist", "checklist", Danger::L0, &[Key::char('6')]),
     spec(CommandId::Show(View::Run), "view.run", "runbook", Danger::L0, &[Key::char('7')]),
     spec(CommandId::Show(View::Timeline), "view.timeline", "timeline", Danger::L0, &[Key::char('9')]),
@@ -180,6 +197,8 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Sort, "sort", "sort another way", Danger::L0, &[Key::char('s')]),
     spec(CommandId::Help, "help", "keys and words", Danger::L0, &[Key::char('?'), Key::plain(KeyCode::F(1))]),
     spec(CommandId::Refresh, "refresh", "ask all sources now", Danger::L0, &[Key::char('r')]),
+    spec(CommandId::Silences, "silences", "silences or alerts", Danger::L0, &[Key::char('v')]),
+    spec(CommandId::Link, "link", "print the address", Danger::L0, &[Key::char('o')]),
     spec(CommandId::Copy, "copy", "copy the selected", Danger::L0, &[Key::char('y')]),
     spec(CommandId::Source, "source", "query or exact call", Danger::L0, &[Key::char('u')]),
     spec(CommandId::TimeZone, "time.toggle", "UTC or local time", Danger::L0, &[Key::char('z')]),

@@ -1,6 +1,7 @@
 //! The vocabulary. Names nothing else of ours and nothing of the outside world.
 
 pub mod action;
+pub mod alert;
 pub mod backoff;
 pub mod canonical;
 pub mod criterion;
@@ -32,7 +33,7 @@ pub use ids::{Epoch, OpId, RunId, SourceId, StepId, Ticket, Tickets};
 pub use observed::{Freshness, Observed, SourceHealth};
 pub use promql::{QueryError, QueryFacts};
 pub use series::{Labels, Sample, Series};
-pub use service::{RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
+pub use service::{AlertsSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use subject::{Relied, Subject};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};

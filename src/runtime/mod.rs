@@ -8,6 +8,7 @@ mod headless;
 mod input;
 mod journal;
 mod mailbox;
+mod side;
 mod terminal;
 
 pub use self::core::{Core, Ports};

@@ -177,7 +177,13 @@ impl Link {
     pub(super) async fn pieces(&self, ask: &Ask) -> Result<Pieces, Problem> {
         let (response, session) = self.start(ask).await?;
         if response.status().is_success() {
-            return Ok(Pieces { body: response.into_body(), address: address(&session), what: ask.what.clone(), left: ask.limit, limit: ask.limit });
+            return Ok(Pieces {
+                body: response.into_body(),
+                address: address(&session),
+                what: ask.what.clone(),
+                left: ask.limit,
+                limit: ask.limit,
+            });
         }
         match self.finish(ask, Intent::Read, response, &session).await {
             Err(problem) => Err(problem),
@@ -223,7 +229,12 @@ impl Link {
     }
 
     /// What is not done in this time is unknown.
-    pub(super) async fn in_time<T>(&self, what: &str, limit: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    pub(super) async fn in_time<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
         match tokio::time::timeout(limit, work).await {
             Ok(done) => done,
             Err(_) => Err(Failure::Unknown { why: format!("{what}: no answer within {} s", limit.as_secs_f32()) }.into()),
