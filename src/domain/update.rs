@@ -3,8 +3,8 @@
 use super::failure::Failure;
 use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
-use super::xray::Xray;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub enum PlatformUpdate {
     },
     /// The complete list of instances: replaces all that was known.
     Instances(Vec<Instance>),
+    /// Instances of the first list, which is not complete yet: shown already, to be counted on only when the complete list came.
+    SomeInstances(Vec<Instance>),
     /// An instance, new or changed.
     Instance(Instance),
     /// An instance was deleted.
