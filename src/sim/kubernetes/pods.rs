@@ -93,7 +93,7 @@ impl Pod {
     }
 
     /// What others see of it: address, readiness, whether it goes, and its labels.
-    fn reachable(&self) -> (Option<Arc<str>>, bool, bool, Arc<BTreeMap<String, String>>) {
+    fn reachable(&self) -> Reachable {
         (self.address.clone(), self.ready.is_some(), self.stopping, Arc::clone(&self.labels))
     }
 
@@ -101,6 +101,9 @@ impl Pod {
         (u32::from(!self.stopping), u32::from(!self.stopping && self.ready.is_some()))
     }
 }
+
+/// Address, ready, stopping, labels.
+type Reachable = (Option<Arc<str>>, bool, bool, Arc<BTreeMap<String, String>>);
 
 /// What owns a ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
