@@ -510,7 +510,7 @@ impl World {
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);
