@@ -73,11 +73,13 @@ async fn a_container_that_is_not_there_yet_says_what_it_waits_for() {
     let sim = Sim::start(sim::live(&[])).await;
     let (_, before) = sim.get(PODS).await;
     let known: Vec<&str> = before["items"].as_array().unwrap().iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap()).collect();
-    sim.patch(&format!("{}/checkout-canary/scale", sim::DEPLOYMENTS), sim::MERGE_PATCH, &serde_json::json!({ "spec": { "replicas": 4 } })).await;
+    sim.patch(&format!("{}/checkout-canary/scale", sim::DEPLOYMENTS), sim::MERGE_PATCH, &serde_json::json!({ "spec": { "replicas": 4 } }))
+        .await;
     let mut said = Vec::new();
     until("the new Pod was waited for, then read", async || {
         let (_, list) = sim.get(PODS).await;
-        let Some(pod) = list["items"].as_array().unwrap().iter().find(|pod| !known.contains(&pod["metadata"]["uid"].as_str().unwrap())) else {
+        let Some(pod) = list["items"].as_array().unwrap().iter().find(|pod| !known.contains(&pod["metadata"]["uid"].as_str().unwrap()))
+        else {
             return false;
         };
         let (code, body) = log(&sim, pod["metadata"]["name"].as_str().unwrap(), "").await;
@@ -94,7 +96,8 @@ async fn a_container_that_is_not_there_yet_says_what_it_waits_for() {
 async fn a_crashed_container_has_a_log_of_its_own() {
     let sim = frozen(Scene::CrashLoop).await;
     let (_, list) = sim.get(PODS).await;
-    let crashed = list["items"].as_array().unwrap().iter().find(|pod| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0));
+    let crashed =
+        list["items"].as_array().unwrap().iter().find(|pod| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0));
     let pod = crashed.expect("one has crashed")["metadata"]["name"].as_str().unwrap();
     let (code, previous) = log(&sim, pod, "previous=true").await;
     assert_eq!(code, 200);
@@ -178,7 +181,9 @@ async fn kubectl_follows_until_the_pod_is_gone() {
         let mut lines = Vec::new();
         for line in BufReader::new(out).lines() {
             lines.push(line.unwrap());
-            if lines.len() == 4 && let Some(first) = first.take() {
+            if lines.len() == 4
+                && let Some(first) = first.take()
+            {
                 let _ = first.send(());
             }
         }
@@ -198,7 +203,8 @@ async fn kubectl_follows_until_the_pod_is_gone() {
 async fn kubectl_reads_the_log_of_the_container_before() {
     let Some(kubectl) = Kubectl::on(Scene::CrashLoop).await else { return };
     let (_, list) = kubectl.sim.get(PODS).await;
-    let crashed = list["items"].as_array().unwrap().iter().find(|pod| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0));
+    let crashed =
+        list["items"].as_array().unwrap().iter().find(|pod| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0));
     let pod = crashed.expect("one has crashed")["metadata"]["name"].as_str().unwrap();
     assert!(kubectl.run(&["logs", pod, "--previous", "--tail=50"]).await.contains("heap"));
 }

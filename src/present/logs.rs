@@ -48,14 +48,15 @@ fn grouped(n: u64) -> String {
 }
 
 /// What is filtered out, as a person would type it.
-fn chip(logs: &Logs) -> String {
+fn chip(logs: &Logs, only: Option<Track>) -> String {
     let filter = &logs.filter;
     let mut parts = Vec::new();
     match (&filter.instance, filter.track) {
         (Some((_, name)), _) => parts.push(format!("inst:{}", short_name(name))),
         (None, Some(Track::Canary)) => parts.push("track:canary".to_owned()),
         (None, Some(Track::Baseline)) => parts.push("track:base".to_owned()),
-        (None, None) => parts.push("track:canary|base".to_owned()),
+        (None, None) if only.is_none() => parts.push("track:canary|base".to_owned()),
+        (None, None) => {}
     }
     parts.extend(logs.level_word().map(|word| format!("level:{word}")));
     if filter.pattern.is_some() {
@@ -68,7 +69,8 @@ fn chip(logs: &Logs) -> String {
 }
 
 fn sides(logs: &Logs, only: Option<Track>) -> &'static str {
-    let track = only.or(logs.filter.track).or(logs.filter.instance.as_ref().and_then(|(uid, _)| logs.streams.get(uid)).map(|stream| stream.track));
+    let track =
+        only.or(logs.filter.track).or(logs.filter.instance.as_ref().and_then(|(uid, _)| logs.streams.get(uid)).map(|stream| stream.track));
     match track {
         None => "canary+base",
         Some(Track::Canary) => "canary",
@@ -97,7 +99,8 @@ fn right(sight: &Sight<'_>) -> Line {
 
 fn list(sight: &Sight<'_>, area: Area, only: Option<Track>) -> Panel {
     let logs = &sight.model.logs;
-    let title = format!("LOGS {}  filter [{}]", sides(logs, only), chip(logs));
+    let chip = chip(logs, only);
+    let title = format!("LOGS {}{}", sides(logs, only), if chip.is_empty() { chip } else { format!("  filter [{chip}]") });
     let right = if only == Some(Track::Canary) { Line::default() } else { right(sight) };
     let panel = Panel::new(area, Line::of(title), right).close();
     let (cells, room) = (panel.inner_width() + 1, panel.inner_height());
@@ -111,10 +114,24 @@ fn list(sight: &Sight<'_>, area: Area, only: Option<Track>) -> Panel {
     let wide = sight.tier >= Tier::Medium && cells >= 90;
     let shown = &rows[from.min(rows.len())..rows.len().min(from + room)];
     let name = shown.iter().map(|folded| width(short_name(&folded.row.line.name))).max().unwrap_or(5).clamp(5, 10);
+    let shape = Shape { wide, name, cells, selected: false, sides: only.is_none() };
+    // Broken lines take more than one row each: those above the selected one must leave it in sight.
+    let mut above = 0;
+    let kept = place.map_or(0, |place| {
+        let before = shown[..place.saturating_sub(from).min(shown.len())].iter().rev();
+        before
+            .take_while(|folded| {
+                above += row(sight, folded, shape).len();
+                above < room.saturating_sub(WRAPPED).max(1)
+            })
+            .count()
+    });
+    let from = place.map_or(0, |place| place - kept.min(place));
+    let shown = &rows[from.min(rows.len())..rows.len().min(from + room)];
     let mut lines: Vec<Line> = Vec::new();
     for (i, folded) in shown.iter().enumerate() {
         let selected = place == Some(from + i);
-        lines.extend(row(sight, folded, Shape { wide, name, cells, selected }));
+        lines.extend(row(sight, folded, Shape { selected, ..shape }));
         if lines.len() >= room {
             break;
         }
@@ -129,6 +146,8 @@ struct Shape {
     name: usize,
     cells: usize,
     selected: bool,
+    /// The side of each line is said.
+    sides: bool,
 }
 
 /// `! 03:07:40.118Z  tz4vw  can  WARN   pool: waited 212ms`.
@@ -136,8 +155,11 @@ fn row(sight: &Sight<'_>, folded: &Folded<'_>, shape: Shape) -> Vec<Line> {
     let line = &folded.row.line;
     let gap = if shape.wide { "  " } else { " " };
     let side = if line.track == Track::Canary { "can" } else { "bas" };
-    let head = mark(sight, line.level).text(" ").text(time(sight, line.at, shape.wide)).text(gap).text(pad(short_name(&line.name), shape.name));
-    let head = head.text(gap).mark(if line.track == Track::Canary { Role::Canary } else { Role::Baseline }, side).text(gap);
+    let head =
+        mark(sight, line.level).text(" ").text(time(sight, line.at, shape.wide)).text(gap).text(pad(short_name(&line.name), shape.name));
+    let head = head.text(gap);
+    let role = if line.track == Track::Canary { Role::Canary } else { Role::Baseline };
+    let head = if shape.sides { head.mark(role, side).text(gap) } else { head };
     let level = pad(line.level.word(), if shape.wide { 6 } else { 5 });
     let head = if line.level.is_error() { head.word(Role::Watch, level) } else { head.text(level) }.text(" ");
     let is_new = folded.row.pattern.is_some_and(|id| sight.model.logs.watch(sight.now.wall).any(|new| new.id == id));
@@ -154,7 +176,9 @@ fn row(sight: &Sight<'_>, folded: &Folded<'_>, shape: Shape) -> Vec<Line> {
     } else {
         vec![head.text(cut(line, room)).fit(shape.cells)]
     };
-    if shape.selected && let Some(first) = lines.first_mut() {
+    if shape.selected
+        && let Some(first) = lines.first_mut()
+    {
         *first = mark_selected(sight, std::mem::take(first), shape.cells);
     }
     lines
@@ -206,7 +230,8 @@ fn nothing(sight: &Sight<'_>, only: Option<Track>, cells: usize) -> Vec<Line> {
     if sources().next().is_none() {
         let spec = &model.spec;
         let waiting = model.picture.instances.iter().filter(|i| i.state == InstanceState::Pending).count();
-        let why = if waiting > 0 { format!("{waiting} instances wait for a node and write nothing") } else { "no instance runs".to_owned() };
+        let why =
+            if waiting > 0 { format!("{waiting} instances wait for a node and write nothing") } else { "no instance runs".to_owned() };
         let who = match only {
             Some(Track::Canary) => format!("deployment/{}", spec.canary.deployment),
             Some(Track::Baseline) => format!("deployment/{}", spec.baseline.deployment),
@@ -215,7 +240,8 @@ fn nothing(sight: &Sight<'_>, only: Option<Track>, cells: usize) -> Vec<Line> {
         return say(&format!("{why}: {who} in {}; 2 shows the instances", spec.namespace));
     }
     let states = || sources().filter_map(|source| logs.streams.get(&source.uid)).map(|stream| &stream.state);
-    let trouble = states().find_map(|state| if let StreamState::Trouble { why, forbidden, next } = state { Some((why, *forbidden, *next)) } else { None });
+    let trouble = states()
+        .find_map(|state| if let StreamState::Trouble { why, forbidden, next } = state { Some((why, *forbidden, *next)) } else { None });
     if let Some((why, forbidden, next)) = trouble {
         let mut lines = say(&format!("cannot read the logs: {why}"));
         if let Some(first) = lines.first_mut() {
@@ -223,7 +249,7 @@ fn nothing(sight: &Sight<'_>, only: Option<Track>, cells: usize) -> Vec<Line> {
         }
         let again = sight.time(next);
         lines.extend(if forbidden {
-            say(&format!("next: have \"get\" on \"pods/log\" in {} granted to this login; it is tried again at {again}", model.spec.namespace))
+            say(&format!("next: have that right granted; it is tried again at {again}"))
         } else {
             say(&format!("next: nothing to do, it is tried again at {again}; r asks all sources now"))
         });
@@ -256,7 +282,10 @@ fn new_patterns(sight: &Sight<'_>, body: Area) -> Option<Panel> {
     let quiet = logs.new.len() - loud.len();
     let more = logs.new.len() - rows.len().min(logs.new.len());
     let more = if more > 0 { format!("{more} more, {quiet} of them no warning   n next") } else { "n next".to_owned() };
-    let title = format!("NEW PATTERNS canary only  {} {} read", grouped(logs.patterns.lines(Track::Canary) + logs.patterns.lines(Track::Baseline)), "lines");
+    let title = format!(
+        "NEW PATTERNS canary only  {} lines read",
+        grouped(logs.patterns.lines(Track::Canary) + logs.patterns.lines(Track::Baseline))
+    );
     let panel = Panel::new(Area { height, ..body }, Line::of(title), Line::of(more));
     let cells = panel.inner_width() + 1;
     let lines = rows.into_iter().map(|new| {
@@ -270,10 +299,15 @@ fn new_patterns(sight: &Sight<'_>, body: Area) -> Option<Panel> {
 /// `X ERROR 26x on 3 inst  8.1/min  base 0  since 03:05:12Z  ledger: booked <n> but charged <n>`.
 fn pattern(sight: &Sight<'_>, new: &NewPattern, cells: usize) -> Line {
     let line = mark(sight, new.level).text(" ");
-    let line = if new.is_watch(sight.now.wall) { line.word(Role::Watch, pad(new.level.word(), 5)) } else { line.text(pad(new.level.word(), 5)) };
+    let line =
+        if new.is_watch(sight.now.wall) { line.word(Role::Watch, pad(new.level.word(), 5)) } else { line.text(pad(new.level.word(), 5)) };
     let line = line.text(format!(" {}x on {} inst", new.canary.count, new.canary.instances)).column(24);
     let line = line.text(format!("base {}", new.baseline.count)).column(33);
-    let line = if cells >= 110 { line.text(format!("{:.1}/min", new.canary.per_minute)).column(43).text(format!("since {}", sight.time(new.first))).column(60) } else { line };
+    let line = if cells >= 110 {
+        line.text(format!("{:.1}/min", new.canary.per_minute)).column(43).text(format!("since {}", sight.time(new.first))).column(60)
+    } else {
+        line
+    };
     line.text(&new.template).fit(cells)
 }
 
@@ -283,8 +317,22 @@ pub(super) fn gate_line(sight: &Sight<'_>, cells: usize) -> Option<Line> {
     let new: Vec<&NewPattern> = sight.model.logs.watch(sight.now.wall).collect();
     let first = new.first()?;
     let more = if new.len() > 1 { format!(" and {} more", new.len() - 1) } else { String::new() };
-    let left = Line::of(format!(" {}{}x in canary, {}x in base{more} (8): {}", pad("logs", 13), first.canary.count, first.baseline.count, first.template));
+    let left = Line::of(format!(
+        " {}{}x in canary, {}x in base{more} (8): {}",
+        pad("logs", 13),
+        first.canary.count,
+        first.baseline.count,
+        first.template
+    ));
     Some(Line::between(left, Line::default().word(Role::Watch, "WATCH").text("  "), cells))
+}
+
+/// `2 of 7 streams fail: connection reset`.
+fn some_fail(logs: &Logs) -> Option<String> {
+    let states = || logs.wanted.instances.iter().filter_map(|source| logs.streams.get(&source.uid)).map(|stream| &stream.state);
+    let why = states().find_map(|state| if let StreamState::Trouble { why, .. } = state { Some(why) } else { None })?;
+    let bad = states().filter(|state| matches!(state, StreamState::Trouble { .. })).count();
+    Some(format!("{bad} of {} streams fail: {}", logs.wanted.instances.len(), crate::domain::text::clean_bounded(why, 60)))
 }
 
 /// The last row's text in this view.
@@ -293,9 +341,16 @@ pub(super) fn status(sight: &Sight<'_>) -> String {
     let shown = logs.ring.iter().filter(|row| row.shown).count();
     let folded = shown - logs.ring.folded(None).len();
     let (held, dropped) = (grouped(logs.ring.len() as u64), grouped(logs.dropped));
-    let gaps = if logs.gaps > 0 { format!(", {} gaps", logs.gaps) } else { String::new() };
+    let gaps = match logs.gaps {
+        0 => String::new(),
+        1 => ", 1 gap".to_owned(),
+        n => format!(", {n} gaps"),
+    };
     if let Some(why) = &logs.filter.error {
         return format!("no such expression: {why}; taken as words");
+    }
+    if let Some(why) = some_fail(logs) {
+        return format!("{why}   {held} lines held, {dropped} dropped{gaps}");
     }
     if sight.tier < Tier::Medium {
         return format!("{held} lines held, {folded} repeats folded, {dropped} dropped{gaps}");

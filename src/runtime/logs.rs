@@ -175,8 +175,8 @@ pub(super) async fn export(folder: Option<PathBuf>, name: String, text: String) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::log::{LogLevel, LogSource};
     use crate::domain::Track;
+    use crate::domain::log::{LogLevel, LogSource};
     use chrono::DateTime;
     use futures::stream::{self, BoxStream};
 
@@ -263,7 +263,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let counts = open.lock().unwrap().clone();
-        assert_eq!(counts.into_iter().map(|(uid, n)| (uid.to_string(), n)).collect::<Vec<_>>(), [("a".into(), 0), ("b".into(), 1), ("c".into(), 1)]);
+        assert_eq!(
+            counts.into_iter().map(|(uid, n)| (uid.to_string(), n)).collect::<Vec<_>>(),
+            [("a".into(), 0), ("b".into(), 1), ("c".into(), 1)]
+        );
     }
 
     #[tokio::test]

@@ -46,7 +46,8 @@ pub(crate) fn lines(seed: u64, container: &Container, habits: &dyn Fn(i64) -> Ha
         written.push((container.started + after, format!("INFO  checkout {} {what}", container.image)));
     }
     if matches!(container.version.as_str(), "canary" | "stable") {
-        let name = container.uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let name =
+            container.uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         for second in from.div_euclid(1000)..=to.div_euclid(1000) {
             if second * 1000 < container.started + 2000 {
                 continue;
@@ -164,6 +165,9 @@ mod tests {
         assert!((15..35).contains(&with(&canary, "ERROR ledger:")), "{}", with(&canary, "ERROR ledger:"));
         assert_eq!(with(&canary, "cannot decode"), 0);
         assert_eq!(with(&lines(1, &container("stable", -3_600_000), &healthy, 0, 60_000), "ledger"), 0);
-        assert!(with(&lines(1, &container("stable", -3_600_000), &healthy, 0, 600_000), "ERROR upstream") > 10, "both have their usual errors");
+        assert!(
+            with(&lines(1, &container("stable", -3_600_000), &healthy, 0, 600_000), "ERROR upstream") > 10,
+            "both have their usual errors"
+        );
     }
 }

@@ -65,7 +65,15 @@ pub(crate) type Samples = Vec<(Arc<Labels>, f64)>;
 
 impl Traffic {
     pub(crate) fn new(seed: u64, begin: i64) -> Self {
-        Self { seed, scrapes: 0, shares: vec![(begin, 0.0)], history: vec![(begin, 0.0)], last: begin, errors_due: BTreeMap::new(), instances: BTreeMap::new() }
+        Self {
+            seed,
+            scrapes: 0,
+            shares: vec![(begin, 0.0)],
+            history: vec![(begin, 0.0)],
+            last: begin,
+            errors_due: BTreeMap::new(),
+            instances: BTreeMap::new(),
+        }
     }
 
     /// From `t` on the canary gets this share (0 to 1) of all requests.

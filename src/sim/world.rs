@@ -2,8 +2,8 @@
 
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::logbook::{self, Container, Habits};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Verb, Write, key};
+use super::logbook::{self, Container, Habits};
 use super::metrics::Tsdb;
 use super::options::{Options, Prelude};
 use super::scene::{Happened, Scene, baseline};

@@ -63,15 +63,17 @@ impl LogFilter {
         self.error = None;
         let expression = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest)).filter(|rest| !rest.is_empty());
         self.words = match expression {
-            Some(expression) => match RegexBuilder::new(expression).case_insensitive(true).size_limit(REGEX_LIMIT).dfa_size_limit(REGEX_LIMIT).build() {
-                Ok(regex) => vec![Word { negated: false, what: What::Expression(regex) }],
-                Err(error) => {
-                    let why = error.to_string();
-                    let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                    self.error = Some(crate::domain::text::clean_bounded(why, 120));
-                    vec![Word { negated: false, what: What::Text(expression.to_lowercase()) }]
+            Some(expression) => {
+                match RegexBuilder::new(expression).case_insensitive(true).size_limit(REGEX_LIMIT).dfa_size_limit(REGEX_LIMIT).build() {
+                    Ok(regex) => vec![Word { negated: false, what: What::Expression(regex) }],
+                    Err(error) => {
+                        let why = error.to_string();
+                        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                        self.error = Some(crate::domain::text::clean_bounded(why, 120));
+                        vec![Word { negated: false, what: What::Text(expression.to_lowercase()) }]
+                    }
                 }
-            },
+            }
             None => text.split_whitespace().filter_map(word).collect(),
         };
     }
@@ -171,7 +173,18 @@ mod tests {
 
     #[test]
     fn words_negations_fields_and_expressions() {
-        for yes in ["", "timeout PAYMENTS", "tz4vw", "!inventory", "track:canary", "track:can|base", "level:warn", "inst:tz4", "/time.ut +pay/", "/^upstream"] {
+        for yes in [
+            "",
+            "timeout PAYMENTS",
+            "tz4vw",
+            "!inventory",
+            "track:canary",
+            "track:can|base",
+            "level:warn",
+            "inst:tz4",
+            "/time.ut +pay/",
+            "/^upstream",
+        ] {
             assert!(takes(yes), "{yes}");
         }
         for no in ["inventory", "timeout !payments", "track:base", "level:error", "inst:abc", "!track:canary", "/^timeout/"] {

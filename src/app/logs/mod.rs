@@ -111,7 +111,8 @@ impl Logs {
     pub(super) fn stream(&mut self, uid: &Arc<str>, name: &Arc<str>, track: Track) -> &mut Stream {
         while self.streams.len() >= SOURCES {
             let wanted = |uid: &Arc<str>| self.wanted.instances.iter().any(|source| source.uid == *uid);
-            let oldest = self.streams.iter().filter(|(uid, _)| !wanted(uid)).min_by_key(|(_, stream)| stream.newest).map(|(uid, _)| uid.clone());
+            let oldest =
+                self.streams.iter().filter(|(uid, _)| !wanted(uid)).min_by_key(|(_, stream)| stream.newest).map(|(uid, _)| uid.clone());
             let Some(oldest) = oldest else { break };
             self.streams.remove(&oldest);
         }

@@ -1,8 +1,8 @@
 //! Lines in the order of their time, bounded by number and bytes.
 
 use super::filter::LogFilter;
-use crate::domain::log::{LogLevel, LogLine};
 use crate::domain::Track;
+use crate::domain::log::{LogLevel, LogLine};
 use crate::judge::patterns::PatternId;
 use std::collections::VecDeque;
 

@@ -41,7 +41,8 @@ pub(super) fn follow(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let instances = choose(&model.picture.instances, &logs.wanted.instances, logs.pinned.as_deref(), &known, stamp.wall);
     let logs = &mut model.logs;
     logs.choose_at = stamp.boot + if instances.is_empty() { CHOOSE_FIRST } else { CHOOSE_EVERY };
-    let same = instances.len() == logs.wanted.instances.len() && instances.iter().all(|new| logs.wanted.instances.iter().any(|old| old.uid == new.uid));
+    let same = instances.len() == logs.wanted.instances.len()
+        && instances.iter().all(|new| logs.wanted.instances.iter().any(|old| old.uid == new.uid));
     let tail = tail.max(if same { logs.wanted.tail } else { 0 });
     if same && tail == logs.wanted.tail {
         return Vec::new();
@@ -118,7 +119,12 @@ fn judge(model: &mut Model, stamp: &Stamp) {
     let fresh: Vec<_> = model.logs.watch(stamp.wall).filter(|new| !model.logs.told.contains(&new.id)).cloned().collect();
     for new in fresh {
         model.logs.told.push(new.id);
-        let text = format!("new error in the canary's logs: {} (x{} on {} instances); 8 shows it", fit(&new.template, 80), new.canary.count, new.canary.instances);
+        let text = format!(
+            "new error in the canary's logs: {} (x{} on {} instances); 8 shows it",
+            fit(&new.template, 80),
+            new.canary.count,
+            new.canary.instances
+        );
         model.say(Level::Warning, &text);
     }
 }
@@ -242,7 +248,8 @@ fn next_pattern(model: &mut Model) {
     let at = logs.filter.pattern.and_then(|id| logs.new.iter().position(|new| new.id == id));
     let next = logs.new.get(at.map_or(0, |at| at + 1)).filter(|_| at.is_some() || logs.filter.pattern.is_none()).map(|new| new.id);
     if next.is_none() && at.is_none() && logs.filter.pattern.is_none() {
-        let why = if logs.patterns.can_compare() { "no pattern is new on the canary" } else { "too few lines of both sides to compare them" };
+        let why =
+            if logs.patterns.can_compare() { "no pattern is new on the canary" } else { "too few lines of both sides to compare them" };
         model.say(Level::Info, why);
         return;
     }
@@ -311,7 +318,14 @@ fn export(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let service: String = model.spec.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
     let mut text = String::new();
     let logs = &model.logs;
-    let _ = writeln!(text, "# {} {}, {count} of {} lines held, {} dropped", model.spec.name, stamp.wall.to_rfc3339(), logs.ring.len(), logs.dropped);
+    let _ = writeln!(
+        text,
+        "# {} {}, {count} of {} lines held, {} dropped",
+        model.spec.name,
+        stamp.wall.to_rfc3339(),
+        logs.ring.len(),
+        logs.dropped
+    );
     for row in rows() {
         text.push_str(&plain(&row.line));
         text.push('\n');

@@ -175,7 +175,15 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         local_zone: offset.name,
         command: format!("gonogo --config {}", config.path.display()),
     };
-    let ports = Ports { platform: kubernetes.clone(), metrics: prometheus.clone(), journal, logs: Some(kubernetes.clone()), exports: Some(state_dir(Some(config))?.join("exports")), clock, acts };
+    let ports = Ports {
+        platform: kubernetes.clone(),
+        metrics: prometheus.clone(),
+        journal,
+        logs: Some(kubernetes.clone()),
+        exports: Some(state_dir(Some(config))?.join("exports")),
+        clock,
+        acts,
+    };
     Ok(Wired { spec, options, ports, kubernetes, prometheus })
 }
 

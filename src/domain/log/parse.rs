@@ -56,7 +56,8 @@ fn json(raw: &str) -> Option<(LogLevel, String)> {
     let level = ["level", "severity", "lvl", "log.level", "levelname", "@l", "loglevel"]
         .iter()
         .find_map(|name| level_of(object.get(*name)?).map(|level| (*name, level)));
-    let message = ["msg", "message", "@m", "text", "event", "log"].iter().find(|name| object.get(**name).is_some_and(Value::is_string)).copied();
+    let message =
+        ["msg", "message", "@m", "text", "event", "log"].iter().find(|name| object.get(**name).is_some_and(Value::is_string)).copied();
     let mut text = String::new();
     if let Some(Value::String(words)) = message.and_then(|name| object.remove(name)) {
         text.push_str(&words);
@@ -98,7 +99,9 @@ fn plain(raw: &str) -> (LogLevel, String) {
     for _ in 0..HEAD {
         let (word, after) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
         let bare = word.trim_matches(['[', ']', '(', ')', '<', '>', ':', ',', '|']);
-        if level.is_none() && let Some(found) = LogLevel::of_word(bare) {
+        if level.is_none()
+            && let Some(found) = LogLevel::of_word(bare)
+        {
             level = Some(found);
         } else if !is_time(bare) && !(word.chars().all(|c| "-|:".contains(c)) && level.is_some()) {
             break;
@@ -191,7 +194,11 @@ mod tests {
     fn a_line_of_a_megabyte_is_cut_and_says_so() {
         let raw = "x".repeat(1 << 20);
         let parsed = parse(&raw, raw.len());
-        assert!(parsed.text.chars().count() < LINE_LIMIT + 60 && parsed.text.ends_with("[cut: the line has 1048576 bytes]"), "{}", &parsed.text[4000..]);
+        assert!(
+            parsed.text.chars().count() < LINE_LIMIT + 60 && parsed.text.ends_with("[cut: the line has 1048576 bytes]"),
+            "{}",
+            &parsed.text[4000..]
+        );
         assert!(parse(&raw[..100], 1 << 20).text.ends_with("x [cut: the line has 1048576 bytes]"));
     }
 

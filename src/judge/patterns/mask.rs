@@ -32,7 +32,10 @@ fn token(raw: &str) -> String {
         rest = &after[gap..];
     }
     // 10.0.3.7, 12.5, 03:07:40, 2026-03-14 and the like are one thing each.
-    while let Some(at) = ["<n>.<n>", "<n>:<n>", "<n>-<n>", "<n>,<n>", "<id>-<id>", "<n>-<id>", "<id>-<n>", "<n>.<id>"].iter().find_map(|p| Some((out.find(p)?, p.len()))) {
+    while let Some(at) = ["<n>.<n>", "<n>:<n>", "<n>-<n>", "<n>,<n>", "<id>-<id>", "<n>-<id>", "<id>-<n>", "<n>.<id>"]
+        .iter()
+        .find_map(|p| Some((out.find(p)?, p.len())))
+    {
         let one = if out[at.0..at.0 + at.1].contains("id") { "<id>" } else { "<n>" };
         out.replace_range(at.0..at.0 + at.1, one);
     }

@@ -7,8 +7,8 @@
 
 mod mask;
 
-use crate::domain::log::{LogLevel, LogLine};
 use crate::domain::Track;
+use crate::domain::log::{LogLevel, LogLine};
 use chrono::{DateTime, TimeDelta, Utc};
 use mask::{ANY, tokens};
 use std::collections::BTreeMap;

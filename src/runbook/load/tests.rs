@@ -49,11 +49,8 @@ fn the_bundled_playbook_is_clean_and_says_what_it_should() {
             "close"
         ]
     );
-    let weights: Vec<u8> = runbook
-        .steps
-        .iter()
-        .filter_map(|s| if let StepKind::Do(a) = &s.kind { a.weight().map(Percent::get) } else { None })
-        .collect();
+    let weights: Vec<u8> =
+        runbook.steps.iter().filter_map(|s| if let StepKind::Do(a) = &s.kind { a.weight().map(Percent::get) } else { None }).collect();
     assert_eq!(weights, [5, 25, 50, 100]);
     for step in runbook.steps.iter().chain(&runbook.rollback.steps) {
         assert!(step.title.chars().count() <= 44, "{} does not fit the screen", step.title);

@@ -45,7 +45,12 @@ async fn the_past_comes_first_and_what_a_follower_repeats_does_not_come_twice() 
     let rig = Rig::new().await;
     pod(&rig).await;
     let past = "2026-03-14T03:07:40.118000000Z 2026-03-14T03:07:40.118Z WARN  pool: waited\n2026-03-14T03:07:40.500000000Z {\"level\":\"error\",\"msg\":\"boom\"}\n";
-    let at = || Mock::given(method("GET")).and(path(format!("{POD}/log"))).and(query_param("container", "app")).and(query_param("timestamps", "true"));
+    let at = || {
+        Mock::given(method("GET"))
+            .and(path(format!("{POD}/log")))
+            .and(query_param("container", "app"))
+            .and(query_param("timestamps", "true"))
+    };
     at().and(query_param("tailLines", "500")).and(query_param_is_missing("sinceTime")).respond_with(log(past)).mount(&rig.server).await;
     let more = format!("{past}2026-03-14T03:07:41.000000000Z after\n");
     let follow = at().and(query_param("follow", "true")).and(query_param("sinceTime", "2026-03-14T03:07:40Z"));
@@ -81,7 +86,11 @@ async fn a_missing_right_is_named_and_a_missing_pod_ends_the_stream() {
     let updates = until(&mut stream, |update| matches!(update, LogUpdate::Trouble { .. })).await;
     let Some(LogUpdate::Trouble { failure, .. }) = updates.last() else { panic!("{updates:?}") };
     let said = failure.to_string();
-    assert!(said.starts_with("refused (403): read the log of pod checkout-canary-x: ") && said.ends_with("the right to get pods/log in namespace shop"), "{said}");
+    assert!(
+        said.starts_with("refused (403): read the log of pod checkout-canary-x: ")
+            && said.ends_with("the right to get pods/log in namespace shop"),
+        "{said}"
+    );
 
     let rig = Rig::new().await;
     let gone = json!({ "kind": "Status", "reason": "NotFound", "code": 404, "details": { "name": "checkout-canary-x", "kind": "pods" }, "message": "not found" });

@@ -4,8 +4,8 @@ use super::books::secs;
 use super::invariants::Watch;
 use crate::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use crate::domain::{
-    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Route, RunId, Stamp, Verdict,
-    Write, WriteKind, WriteStamp,
+    Accepted, ActionPlan, DiffLine, Epoch, Failure, Finding, OpId, Outcome, Preflight, Refusal, Route, RunId, Stamp, Verdict, Write,
+    WriteKind, WriteStamp,
 };
 use crate::runbook::engine::Engine;
 use crate::runbook::fold::{runbook_hash, start_draft};
