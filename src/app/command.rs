@@ -15,6 +15,8 @@ pub enum View {
     Traffic,
     /// 4
     Metrics,
+    /// 5
+    Alerts,
     /// 6
     Checklist,
     /// 7
@@ -26,9 +28,18 @@ pub enum View {
 }
 
 impl View {
-    /// All views that exist, in the order of their keys. 5 (alerts) has its place but nothing to show yet.
-    pub const ALL: [Self; 8] =
-        [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Checklist, Self::Run, Self::Logs, Self::Timeline];
+    /// All views, in the order of their keys.
+    pub const ALL: [Self; 9] = [
+        Self::Cockpit,
+        Self::Instances,
+        Self::Traffic,
+        Self::Metrics,
+        Self::Alerts,
+        Self::Checklist,
+        Self::Run,
+        Self::Logs,
+        Self::Timeline,
+    ];
 
     /// Its key.
     #[must_use]
@@ -38,6 +49,7 @@ impl View {
             Self::Instances => '2',
             Self::Traffic => '3',
             Self::Metrics => '4',
+            Self::Alerts => '5',
             Self::Checklist => '6',
             Self::Run => '7',
             Self::Logs => '8',
@@ -53,6 +65,7 @@ impl View {
             Self::Instances => "Instances",
             Self::Traffic => "Traffic",
             Self::Metrics => "Metrics",
+            Self::Alerts => "Alerts",
             Self::Checklist => "Checklist",
             Self::Run => "Runbook",
             Self::Logs => "Logs",
@@ -68,6 +81,7 @@ impl View {
             Self::Instances => "Inst",
             Self::Traffic => "Traf",
             Self::Metrics => "Metr",
+            Self::Alerts => "Alert",
             Self::Checklist => "Chk",
             Self::Run => "Run",
             Self::Logs => "Logs",
@@ -147,6 +161,14 @@ pub enum CommandId {
     NewPattern,
     /// Write what is shown into a file.
     Export,
+    /// Silence the selected alert.
+    Silence,
+    /// End the selected silence.
+    EndSilence,
+    /// Show silences in place of alerts.
+    Silences,
+    /// Print the address behind what is selected.
+    Link,
 }
 
 /// One line of the registry.
@@ -178,10 +200,13 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Done, "done", "answer an item, decide a failure", Danger::L1, &[Key::char('D')]),
     spec(CommandId::Take, "take", "take the driver's seat", Danger::L1, &[Key::char('T')]),
     spec(CommandId::Memo, "memo", "write a note into the record", Danger::L1, &[Key::char('M')]),
+    spec(CommandId::Silence, "silence", "silence the selected alert", Danger::L1, &[Key::char('K')]),
+    spec(CommandId::EndSilence, "silence.end", "end the selected silence", Danger::L1, &[Key::char('X')]),
     spec(CommandId::Show(View::Cockpit), "view.cockpit", "the cockpit", Danger::L0, &[Key::char('1')]),
     spec(CommandId::Show(View::Instances), "view.instances", "instances", Danger::L0, &[Key::char('2')]),
     spec(CommandId::Show(View::Traffic), "view.traffic", "traffic", Danger::L0, &[Key::char('3')]),
     spec(CommandId::Show(View::Metrics), "view.metrics", "metrics", Danger::L0, &[Key::char('4')]),
+    spec(CommandId::Show(View::Alerts), "view.alerts", "alerts", Danger::L0, &[Key::char('5')]),
     spec(CommandId::Show(View::Checklist), "view.checklist", "checklist", Danger::L0, &[Key::char('6')]),
     spec(CommandId::Show(View::Run), "view.run", "runbook", Danger::L0, &[Key::char('7')]),
     spec(CommandId::Show(View::Logs), "view.logs", "logs", Danger::L0, &[Key::char('8')]),
@@ -205,6 +230,8 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Export, "export", "export to a file", Danger::L0, &[Key::char('e')]),
     spec(CommandId::Help, "help", "keys and words", Danger::L0, &[Key::char('?'), Key::plain(KeyCode::F(1))]),
     spec(CommandId::Refresh, "refresh", "ask all sources now", Danger::L0, &[Key::char('r')]),
+    spec(CommandId::Silences, "silences", "silences or alerts", Danger::L0, &[Key::char('v')]),
+    spec(CommandId::Link, "link", "print the address", Danger::L0, &[Key::char('o')]),
     spec(CommandId::Copy, "copy", "copy the selected", Danger::L0, &[Key::char('y')]),
     spec(CommandId::Source, "source", "query or exact call", Danger::L0, &[Key::char('u')]),
     spec(CommandId::TimeZone, "time.toggle", "UTC or local time", Danger::L0, &[Key::char('z')]),

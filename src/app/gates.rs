@@ -35,18 +35,24 @@ fn promql(model: &Model, threshold: &Threshold, hold: Duration, not_before: Opti
 }
 
 fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Finding {
+    let own = condition.on.as_ref().is_none_or(|on| *on == model.spec.name);
+    let (picture, health) = match condition.on.as_deref().and_then(|on| model.target(on)) {
+        Some(target) if !own => (&target.picture, &target.platform),
+        None if !own => return Finding::without_value(Outcome::Error, "this cockpit is not connected to that service"),
+        _ => (&model.picture, &model.platform),
+    };
     let started = model.run.as_ref().map(|r| r.state.started);
     // Who drives a run from its middle on did not see its beginning: an instance cannot have had more restarts then than all together.
     let most = model.run.as_ref().map_or(u32::MAX, |r| r.state.restarts_at_start);
     let before = |instance: &Instance| match started {
         Some(started) if instance.created >= started => 0,
-        _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
+        _ => picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
     };
-    let workloads: Vec<Workload> = model.picture.workloads.values().cloned().collect();
+    let workloads: Vec<Workload> = picture.workloads.values().cloned().collect();
     // Only instances that restarted can have restarted too often.
-    let restarted = model.picture.instances.notable();
-    let mut finding = judge::platform(condition, &workloads, restarted, before, model.platform.freshness(now.wall));
-    finding.at = model.platform.newest;
+    let restarted = picture.instances.notable();
+    let mut finding = judge::platform(condition, &workloads, restarted, before, health.freshness(now.wall));
+    finding.at = health.newest;
     finding
 }
 

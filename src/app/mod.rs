@@ -1,5 +1,6 @@
 //! The Elm core: the only place where state changes.
 
+pub mod alerts;
 pub mod command;
 pub mod effect;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+pub mod targets;
 mod tour;
 pub mod update;
 pub mod verdict;

@@ -1,5 +1,6 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
+use super::alerts::AlertBoard;
 use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
@@ -355,10 +356,16 @@ pub struct Model {
     pub mode: Mode,
     /// Boot clock of the last key: idle cockpits disarm.
     pub last_key: Duration,
+    /// Other services that are shown beside it, in the order of the configuration.
+    pub targets: Vec<super::targets::Target>,
+    /// Another service that what is said now is about.
+    pub about: Option<String>,
     /// The platform connection.
     pub platform: SourceHealth,
     /// The metrics connection.
     pub metrics: SourceHealth,
+    /// The alerts connection and what it told; `None`: the service has none.
+    pub alerts: Option<AlertBoard>,
     /// What the platform shows.
     pub picture: Picture,
     /// Expressions, by text.

@@ -1,7 +1,9 @@
 //! What happened, in one total order.
 
+use super::alerts::AlertsTold;
 use super::key::Key;
 use super::update::Request;
+use crate::domain::alert::{AlertRule, Silence};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Accepted, ActionPlan, Epoch, Failure, LogUpdate, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
 use crate::runbook::io::{AppendRefusal, Command};
@@ -42,6 +44,13 @@ pub enum Msg {
     Woke {
         /// For people: `asleep 14m02s`.
         what: String,
+    },
+    /// The platform of another service changed; coalesced.
+    TargetPlatform {
+        /// Name of the service.
+        target: String,
+        /// In order.
+        updates: Vec<PlatformUpdate>,
     },
     /// The platform changed; coalesced.
     Platform(Vec<PlatformUpdate>),
@@ -118,6 +127,34 @@ pub enum Msg {
         ticket: Ticket,
         /// The answer.
         result: Result<Accepted, Failure>,
+    },
+    /// The alerts source answered.
+    AlertsRead {
+        /// Of the request.
+        ticket: Ticket,
+        /// What it told.
+        result: Result<AlertsTold, Failure>,
+    },
+    /// The metrics backend told its alerting rules.
+    RulesRead {
+        /// Of the request.
+        ticket: Ticket,
+        /// The rules.
+        result: Result<Vec<AlertRule>, Failure>,
+    },
+    /// An act on the alerts source was answered, or not.
+    SideSent {
+        /// Of the request.
+        ticket: Ticket,
+        /// The id of what was made, if anything was.
+        result: Result<Option<String>, Failure>,
+    },
+    /// The alerts source was read to find out what became of an act.
+    SideFound {
+        /// Of the request.
+        ticket: Ticket,
+        /// The silence as it is now; `None`: there is none.
+        result: Result<Option<Silence>, Failure>,
     },
     /// A new epoch was taken.
     EpochAdvanced {

@@ -56,7 +56,9 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     if let Some(text) = super::update::log_reason(model, now) {
         reasons.push(Reason { verdict: Verdict::Watch, text });
     }
+    reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     routing(model, now, &mut reasons);
+    reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
@@ -213,6 +215,14 @@ pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
     for source in [&model.platform, &model.metrics] {
         let old = source.newest.map_or_else(|| "never".into(), |at| span(age(now.wall, at)));
         parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));
+    }
+    if let Some(board) = &model.alerts {
+        let counts = board.counts();
+        let word = board.freshness(now.wall).word();
+        parts.push(format!(
+            "{} {word}: {} firing, {} pending, {} silenced",
+            board.source.source, counts.firing, counts.pending, counts.silenced
+        ));
     }
     if let Some(percent) = current_share(model, now.wall).and_then(|s| s.percent()) {
         parts.push(format!("seen {percent:.1}%"));

@@ -16,7 +16,8 @@ pub(super) fn start(_global: &Global) -> Option<WorkerGuard> {
         .max_log_files(5)
         .build(&folder)
         .ok()?;
-    let (writer, guard) = tracing_appender::non_blocking(file);
+    // The queue is allocated whole, and a cockpit says little.
+    let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default().buffered_lines_limit(2048).finish(file);
     let filter = EnvFilter::try_from_env("GONOGO_LOG").unwrap_or_else(|_| EnvFilter::new("warn,gonogo=info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer).try_init().ok()?;
     Some(guard)

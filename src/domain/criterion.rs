@@ -118,6 +118,9 @@ pub struct Threshold {
 /// A condition on what the platform shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformCondition {
+    /// The service it is about; the run's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
     /// Which side; both when absent.
     pub track: Option<Track>,
     /// All instances asked for are ready.

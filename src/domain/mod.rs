@@ -1,6 +1,7 @@
 //! The vocabulary. Names nothing else of ours and nothing of the outside world.
 
 pub mod action;
+pub mod alert;
 pub mod backoff;
 pub mod canonical;
 pub mod criterion;
@@ -34,7 +35,7 @@ pub use log::{LogLevel, LogLine, LogSelection, LogSource, LogUpdate};
 pub use observed::{Freshness, Observed, SourceHealth};
 pub use promql::{QueryError, QueryFacts};
 pub use series::{Labels, Sample, Series};
-pub use service::{RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
+pub use service::{AlertsSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use subject::{Relied, Subject};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};

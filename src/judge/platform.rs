@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn condition() -> PlatformCondition {
-        PlatformCondition { track: Some(Track::Canary), ready_all: true, min_replicas: Some(2), restarts_max: Some(1) }
+        PlatformCondition { on: None, track: Some(Track::Canary), ready_all: true, min_replicas: Some(2), restarts_max: Some(1) }
     }
 
     fn judge(condition: &PlatformCondition, workloads: &[Workload], instances: &[Instance]) -> (Outcome, String) {
@@ -173,7 +173,7 @@ mod tests {
         ] {
             assert_eq!(judge(&condition(), &workloads, &[instance("old", 4), instance("new", restarts)]), (outcome, why.into()));
         }
-        let both = PlatformCondition { track: None, min_replicas: None, ..condition() };
+        let both = PlatformCondition { on: None, track: None, min_replicas: None, ..condition() };
         assert_eq!(judge(&both, &[canary, baseline], &[]), (Outcome::Fail, "baseline: 1 of 9 ready".into()));
     }
 

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{events, gates, instances, operation, run, traffic};
+use super::{alerts, events, gates, instances, operation, run, targets, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Track, Verdict};
@@ -16,6 +16,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let wide = sight.tier >= Tier::Medium;
     let mut panels = Vec::new();
     panels.push(split(sight, body.take_top(if wide { 3 } else { 2 })));
+    let others = targets::rows(sight, false);
+    if others > 0 && body.height > others + 8 {
+        panels.push(targets::panel(sight, body.take_top(others)));
+    }
     match sight.tier {
         Tier::Large => large(sight, body, &mut panels),
         Tier::Medium => medium(sight, body, &mut panels),
@@ -35,7 +39,10 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     panels.push(now(sight, body.take_top(4)));
     let (left, right) = body.split_left(38);
     panels.push(instances::summary(sight, left).close());
-    panels.push(events::panel(sight, right, "EVENTS").close());
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right).close(),
+        None => events::panel(sight, right, "EVENTS").close(),
+    });
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
@@ -49,7 +56,10 @@ fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, (rest / 2).max(4))));
     let (left, right) = middle.split_left(middle.width * 61 / 100);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 
@@ -67,7 +77,10 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, usize::from(body.height).saturating_sub(7).max(4))));
     let (left, right) = middle.split_left(middle.width / 2);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 

@@ -2,6 +2,8 @@
 //!
 //! What is shown depends on the room there is, so rectangles are part of the view data; colours, attributes and cells are not.
 
+mod alert_detail;
+mod alerts;
 mod chart;
 mod checklist;
 mod cockpit;
@@ -23,8 +25,10 @@ mod operation;
 mod prompt;
 mod run;
 mod sight;
+mod silence;
 mod status;
 mod step;
+mod targets;
 mod timeline;
 mod traffic;
 
@@ -99,6 +103,7 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Instances => instances::panels(sight, body),
         View::Traffic => traffic::panels(sight, body),
         View::Metrics => metrics::panels(sight, body),
+        View::Alerts => alerts::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
         View::Logs => logs::panels(sight, body),
@@ -116,6 +121,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Instances => Some(instances::status(sight)),
         View::Traffic => Some("want, set and seen must agree within 2 points".into()),
         View::Metrics => Some(metrics::status(sight)),
+        View::Alerts => alerts::status(sight),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
         View::Logs => Some(logs::status(sight)),

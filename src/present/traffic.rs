@@ -66,6 +66,10 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
 pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let split_rows = u16::try_from(weight_lines(sight).len() + 2).unwrap_or(8);
     let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
+    let others = match super::targets::rows(sight, true) {
+        0 => None,
+        rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
+    };
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
     let has_chart = body.height >= plan_rows + 7;
     let plan_area = body.take_top(if has_chart { plan_rows } else { body.height });
@@ -80,7 +84,9 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let here = lines.iter().position(|l| l.plain().contains("YOU ARE HERE")).unwrap_or(0);
     let from = super::instances::window(here, lines.len(), room);
     plan.lines = lines.into_iter().skip(from).take(room).map(|l| l.fit(cells)).collect();
-    let mut panels = vec![split, plan];
+    let mut panels = vec![split];
+    panels.extend(others);
+    panels.push(plan);
     if body.height >= 4 {
         panels.push(history(sight, body).close());
     }

@@ -35,8 +35,10 @@ pub enum Ending {
     Signal(i32),
 }
 
-/// Frames a second for data while the cockpit opens.
+/// Frames a second for data while the cockpit opens: what comes first, and each page of a long list, is waited for.
 const OPENING_FPS: u32 = 60;
+/// How long the cockpit opens, at least.
+const OPENING: Duration = Duration::from_secs(5);
 /// A moment that is never reached.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -88,6 +90,8 @@ struct Flight<'a> {
     title: String,
     drawn_second: i64,
     last_frame: Duration,
+    /// When the screen was taken, on this machine's own time.
+    opened: Duration,
     wake: WakeWatch,
 }
 
@@ -96,6 +100,7 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
     let mut signals = Signals::new()?;
     let (guard, screen) = Guard::take()?;
     core.look_at_logs();
+    let opened = core.now().mono;
     let mut flight = Flight {
         core,
         view,
@@ -108,6 +113,7 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
         title: String::new(),
         drawn_second: 0,
         last_frame: Duration::ZERO,
+        opened,
         wake: WakeWatch::new(),
     };
     let size = flight.screen.size()?;
@@ -186,10 +192,10 @@ impl Flight<'_> {
     }
 
     fn frame_wait(&self) -> Duration {
-        // Until there is something to look at, everything that comes is waited for.
-        let fps = if self.core.model.picture.listed { self.view.fps.clamp(1, 60) } else { OPENING_FPS };
-        let period = Duration::from_secs(1) / fps;
-        (self.last_frame + period).saturating_sub(self.core.now().mono)
+        let now = self.core.now().mono;
+        let opens = !self.core.model.picture.listed || now.saturating_sub(self.opened) < OPENING;
+        let fps = if opens { OPENING_FPS } else { self.view.fps.clamp(1, 60) };
+        (self.last_frame + Duration::from_secs(1) / fps).saturating_sub(now)
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {

@@ -5,9 +5,10 @@ use super::executor::{Counted, Executor};
 use super::journal::{Keeper, SeatProof};
 use super::logs::LogDesk;
 use super::mailbox::Mailbox;
+use crate::app::targets::Target;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
-use crate::port::{Journal, Logs, Metrics, Platform};
+use crate::port::{Alerts, Journal, Logs, Metrics, Platform};
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,16 @@ use tokio::task::JoinSet;
 /// What the core is connected to.
 #[derive(Clone)]
 pub struct Ports {
+    /// Name of the cockpit's own service.
+    pub service: String,
     /// The platform.
     pub platform: Arc<dyn Platform>,
+    /// The platforms of other services that are shown beside it, each scoped to its service.
+    pub targets: Vec<(ServiceSpec, Arc<dyn Platform>)>,
     /// The metrics backend.
     pub metrics: Arc<dyn Metrics>,
+    /// The alerts source, where the service has one.
+    pub alerts: Option<Arc<dyn Alerts>>,
     /// The record.
     pub journal: Arc<dyn Journal>,
     /// What instances write, where the platform tells.
@@ -52,6 +59,8 @@ pub struct Core {
     seq: u64,
     executor: Executor,
     mailbox: Arc<Mailbox>,
+    /// One for each other service: a flood from one does not delay what another tells.
+    others: Vec<(String, Arc<Mailbox>)>,
     inbox: mpsc::Receiver<Msg>,
     tasks: JoinSet<()>,
 }
@@ -60,6 +69,14 @@ impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("seq", &self.seq).finish_non_exhaustive()
     }
+}
+
+/// Ready with the place of a mailbox in which something waits; never, where there is none.
+async fn filled(others: &[(String, Arc<Mailbox>)]) -> usize {
+    if others.is_empty() {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(others.iter().map(|(_, mailbox)| Box::pin(mailbox.filled()))).await.1
 }
 
 impl Core {
@@ -79,10 +96,23 @@ impl Core {
                 letters.put(update);
             }
         });
+        let mut others = Vec::new();
+        for (spec, platform) in &ports.targets {
+            let mailbox = Arc::new(Mailbox::default());
+            let (letters, mut updates) = (mailbox.clone(), platform.watch());
+            tasks.spawn(async move {
+                while let Some(update) = updates.next().await {
+                    letters.put(update);
+                }
+            });
+            others.push((spec.name.clone(), mailbox));
+        }
         let desk = LogDesk::new(ports.logs.clone(), out.clone());
         let executor = Executor::new(ports.clone(), out, journal_in, proof, desk);
-        let model = Model::new(spec, options, ports.clock.now());
-        let mut core = Self { model, clock: ports.clock.clone(), machine: SystemClock::new(), seq: 0, executor, mailbox, inbox, tasks };
+        let mut model = Model::new(spec, options, ports.clock.now());
+        model.targets = ports.targets.iter().map(|(spec, _)| Target::new(spec.clone())).collect();
+        let (clock, machine) = (ports.clock.clone(), SystemClock::new());
+        let mut core = Self { model, clock, machine, seq: 0, executor, mailbox, others, inbox, tasks };
         core.dispatch(Msg::Started);
         core
     }
@@ -147,6 +177,10 @@ impl Core {
             biased;
             Some(msg) = self.inbox.recv() => msg,
             () = self.mailbox.filled() => Msg::Platform(self.mailbox.take()),
+            place = filled(&self.others) => {
+                let (target, mailbox) = &self.others[place];
+                Msg::TargetPlatform { target: target.clone(), updates: mailbox.take() }
+            }
         }
     }
 
@@ -156,7 +190,13 @@ impl Core {
             return Some(msg);
         }
         let updates = self.mailbox.take();
-        (!updates.is_empty()).then_some(Msg::Platform(updates))
+        if !updates.is_empty() {
+            return Some(Msg::Platform(updates));
+        }
+        self.others.iter().find_map(|(target, mailbox)| {
+            let updates = mailbox.take();
+            (!updates.is_empty()).then(|| Msg::TargetPlatform { target: target.clone(), updates })
+        })
     }
 
     /// Ready when a request was answered or the seat was proved after this call.

@@ -9,6 +9,7 @@ mod input;
 mod journal;
 mod logs;
 mod mailbox;
+mod side;
 mod terminal;
 
 pub use self::core::{Core, Ports};

@@ -15,7 +15,10 @@ pub struct Endpoints {
     pub kubernetes_url: String,
     /// The Prometheus API, `http://127.0.0.1:…`.
     pub prometheus_url: String,
-    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics}}`; the counts are since the start.
+    /// The Alertmanager API, `http://127.0.0.1:…`.
+    pub alertmanager_url: String,
+    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics, alerts}, asked}`; the counts are
+    /// since the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
     pub clock_url: String,
     /// The authority that signed the API's certificate, PEM.
     pub ca_pem: String,
@@ -34,11 +37,14 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    pub(crate) fn new(kubernetes_url: String, prometheus_url: String, ca_pem: String, token: String) -> Self {
+    /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
+    pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String) -> Self {
+        let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
             prometheus_url,
+            alertmanager_url,
             ca_pem,
             token,
             context: "sim",
@@ -86,11 +92,18 @@ kind = "prometheus"
 url = "{prometheus}"
 scrape_interval = "15s"
 
+[[alerts]]
+name = "am"
+kind = "alertmanager"
+url = "{alertmanager}"
+match = {{ service = "{service}" }}
+
 [[service]]
 name = "{service}"
 platform = "{context}"
 namespace = "{namespace}"
 metrics = "prom"
+alerts = "am"
 baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
 route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
@@ -118,6 +131,7 @@ value = 0.45
             clock = self.clock_url,
             context = self.context,
             prometheus = self.prometheus_url,
+            alertmanager = self.alertmanager_url,
             service = self.service,
             namespace = self.namespace,
             baseline = self.baseline,
@@ -139,6 +153,7 @@ value = 0.45
             "schema": "gonogo.sim-endpoints/1",
             "kubernetes": { "url": self.kubernetes_url, "ca_file": dir.join("ca.pem"), "token_file": token, "context": self.context },
             "prometheus": { "url": self.prometheus_url },
+            "alertmanager": { "url": self.alertmanager_url },
             "clock": { "url": self.clock_url },
             "namespace": self.namespace, "service": self.service, "baseline": self.baseline, "canary": self.canary,
         });

@@ -4,6 +4,7 @@ use super::clock::SimClock;
 use super::fault::FaultKind;
 use super::listen::Connection;
 use super::switchboard::{Face, Switchboard};
+use super::tally::Counted;
 use crate::domain::Clock as _;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -59,7 +60,12 @@ impl Gate {
 /// Lets a request through, or does to it what the active faults say; and dates the answer.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let date = gate.date();
+    let clock = request.uri().path() == "/clock";
+    let count = (!clock).then(|| gate.board.tally.count(gate.face, request.method(), request.uri()));
     let mut response = through(gate, request, next).await;
+    if let Some(count) = count {
+        response = response.map(|inner| Body::new(Counted { inner, count }));
+    }
     if let Some(date) = date {
         response.headers_mut().insert(DATE, date);
     }
@@ -82,7 +88,7 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
     if on(FaultKind::Latency) {
         tokio::time::sleep(gate.clock.real(LATENCY)).await;
     }
-    if on(FaultKind::AuthExpired) && gate.face == Face::Metrics {
+    if on(FaultKind::AuthExpired) && gate.face != Face::Platform {
         return ([(WWW_AUTHENTICATE, "Bearer realm=\"metrics\"")], (StatusCode::UNAUTHORIZED, "Unauthorized\n")).into_response();
     }
     if on(FaultKind::Http500) {
@@ -115,6 +121,7 @@ fn refusal(face: Face, code: StatusCode, reason: &str, why: &str) -> Response {
             "details": details, "code": code.as_u16(),
         }),
         Face::Metrics => json!({ "status": "error", "errorType": "internal", "error": why }),
+        Face::Alerts => json!(why),
     };
     (code, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }

@@ -4,6 +4,7 @@
 //! turn Deployments into Pods, every scrape writes counters and histograms. HTTP servers show that world as the real systems would, and a layer
 //! of faults stands between them and their clients. Nothing here knows who the client is.
 
+pub mod alerts;
 mod calls;
 mod clock;
 mod endpoints;
@@ -19,6 +20,7 @@ mod rng;
 mod scene;
 mod shop;
 mod switchboard;
+mod tally;
 mod tls;
 mod traffic;
 mod world;

@@ -62,6 +62,7 @@ fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
                 "spec": { "containers": [{
                     "name": "app", "image": format!("registry.example/checkout:{tag}"),
                     "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
+                    "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
                     "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
                     "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
                     "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
@@ -110,6 +111,34 @@ fn subsets() -> Value {
     })
 }
 
+/// What stands around the service: settings, credentials, and how many of it must stay.
+fn around() -> [(Kind, Value); 3] {
+    let metadata = |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": { "app": SERVICE } });
+    [
+        (
+            Kind::ConfigMap,
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("checkout-config"),
+                "data": { "CURRENCY": "EUR", "PAYMENT_TIMEOUT": "3s" },
+            }),
+        ),
+        (
+            Kind::Secret,
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": metadata("checkout-credentials"),
+                "type": "Opaque", "data": { "PAYMENT_KEY": "c2ltdWxhdGVk" },
+            }),
+        ),
+        (
+            Kind::Pdb,
+            json!({
+                "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(SERVICE),
+                "spec": { "minAvailable": "70%", "selector": { "matchLabels": { "app": SERVICE } } },
+            }),
+        ),
+    ]
+}
+
 /// The definition of a custom resource, without its schema.
 fn definition(kind: Kind) -> Value {
     let resource = kind.resource();
@@ -151,7 +180,12 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
         cluster.seat(Kind::Node, super::kubernetes::node(index), &since);
     }
     cluster.learn_nodes();
-    cluster.seat(Kind::Service, service(), &since);
+    let service = cluster.seat(Kind::Service, service(), &since);
+    cluster.learn_service(&service);
+    for (kind, extra) in around() {
+        let at = cluster.seat(kind, extra, &since);
+        cluster.noticed(kind, &at);
+    }
     cluster.seat(Kind::DestinationRule, subsets(), &since);
     cluster.seat(Kind::VirtualService, route(), &since);
     cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);

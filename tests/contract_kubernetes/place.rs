@@ -235,7 +235,9 @@ impl Place {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
+            with: vec![],
         }
     }
 

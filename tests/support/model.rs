@@ -57,7 +57,9 @@ pub fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 
@@ -133,6 +135,7 @@ pub fn gates() -> Vec<Gate> {
             title: "canary ready".into(),
             origin: GateOrigin::Guard,
             probe: Probe::Platform(PlatformCondition {
+                on: None,
                 track: Some(Track::Canary),
                 ready_all: true,
                 min_replicas: None,
@@ -250,7 +253,7 @@ pub fn runbook() -> Runbook {
         owner: "team-checkout".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
+        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), with: vec![] },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
@@ -522,6 +525,9 @@ pub fn baking() -> Model {
         })
         .collect();
     Model {
+        targets: vec![],
+        about: None,
+        alerts: None,
         spec: spec(),
         options: Options {
             operator: "mira".into(),

@@ -88,11 +88,16 @@ struct Details {
 
 /// The body is not what it should be.
 pub(super) fn unreadable(what: &str, body: &[u8], error: &serde_json::Error) -> Failure {
-    let start = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+    unreadable_from(what, body, body.len(), error)
+}
+
+/// The body of so many bytes, which begins like this, is not what it should be.
+pub(super) fn unreadable_from(what: &str, start: &[u8], total: usize, error: &serde_json::Error) -> Failure {
+    let start = String::from_utf8_lossy(&start[..start.len().min(200)]).into_owned();
     let why = if looks_like_html(&start) {
         "an HTML page came instead of a Kubernetes answer; is there a proxy or a login page in between?".to_owned()
     } else if error.is_eof() {
-        format!("the answer ends early, after {} bytes", body.len())
+        format!("the answer ends early, after {total} bytes")
     } else {
         clean_bounded(&error.to_string(), 160)
     };

@@ -1,9 +1,10 @@
 //! One list, then one watch, for ever: pages, bookmarks, expired versions, silent connections, back-off that tells why.
 
-use super::answer::{Problem, Status, unreadable};
+use super::answer::{Problem, Status, unreadable, unreadable_from};
 use super::life::Life;
 use super::link::{Ask, Link, query};
 use super::objects::Object;
+use super::page::{Page, PageMeta, Reader};
 use crate::domain::backoff::Backoff;
 use crate::domain::text::clean_bounded;
 use crate::domain::{Failure, Refusal};
@@ -84,22 +85,6 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// A page of a list.
-#[derive(Deserialize)]
-pub(super) struct Page<T> {
-    #[serde(default)]
-    metadata: PageMeta,
-    pub(super) items: Option<Vec<T>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PageMeta {
-    resource_version: String,
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
 /// A line of a watch.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]
@@ -171,8 +156,7 @@ impl Feed {
         loop {
             let what = format!("list {}", self.kind.part);
             let ask = Ask { what: what.clone(), path: self.path(&self.list_query(next.as_deref())), post: None, limit: self.kind.limit };
-            let reply = self.link.ask(&ask).await.map_err(|problem| Stop::Failed(problem, None))?;
-            let page: Page<T> = reply.json(&what).map_err(|failure| Stop::Failed(failure.into(), None))?;
+            let page: Page<T> = self.page(&ask).await.map_err(|problem| Stop::Failed(problem, None))?;
             let Some(items) = page.items.or_else(|| (!page.metadata.resource_version.is_empty()).then(Vec::new)) else {
                 let why = format!("{what}: the answer is not a list");
                 return Err(Stop::Failed(Failure::Unreadable { why }.into(), None));
@@ -186,6 +170,21 @@ impl Feed {
                 return Ok(Some(page.metadata.resource_version));
             }
         }
+    }
+
+    /// One page, decoded as it comes.
+    async fn page<T: Object>(&self, ask: &Ask) -> Result<Page<T>, Problem> {
+        let mut pieces = self.link.pieces(ask).await?;
+        let read = async {
+            let mut reader = Reader::new();
+            let wrong = |reader: &Reader<T>, error| unreadable_from(&ask.what, reader.start(), reader.total(), &error);
+            while let Some(piece) = pieces.next().await? {
+                reader.feed(&piece).map_err(|error| wrong(&reader, error))?;
+            }
+            let (start, total) = (reader.start().to_vec(), reader.total());
+            Ok(reader.finish().map_err(|error| unreadable_from(&ask.what, &start, total, &error))?)
+        };
+        self.link.in_time(&ask.what, self.link.timeout(), read).await
     }
 
     /// Watches from a version on; gives the version to go on from, or `None` to list again.

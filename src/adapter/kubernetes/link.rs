@@ -11,7 +11,7 @@ use kube::client::{Body, ClientBuilder};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 /// Most that is read of a single object.
 pub(super) const OBJECT_LIMIT: usize = 4 << 20;
@@ -80,8 +80,6 @@ pub(super) struct Link {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// One page at a time is held in memory.
-    pages: Semaphore,
 }
 
 impl Link {
@@ -94,7 +92,7 @@ impl Link {
         client(&dry).map_err(|why| ConnectError::Credentials { user: loaded.user.clone(), why })?;
         let seen = fingerprint(&loaded.watched);
         let state = Mutex::new(State { loaded, seen, session: None, generation: 0 });
-        Ok(Self { place, timeout, clock, state, pages: Semaphore::new(1) })
+        Ok(Self { place, timeout, clock, state })
     }
 
     /// How long an ordinary request may take.
@@ -166,21 +164,35 @@ impl Link {
 
     /// Reads, or asks a review. After a refused login once more with a new one.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Problem> {
-        let _alone = if ask.limit > OBJECT_LIMIT { self.pages.acquire().await.ok() } else { None };
         let (response, session) = self.start(ask, self.timeout).await?;
         self.finish(ask, Intent::Read, response, &session).await
     }
 
-    /// Starts a read whose body comes in pieces, for as long as the server likes. The answer's clock comes along.
+    /// Starts a read whose body comes in pieces, for as long as the server likes.
     pub(super) async fn stream(&self, ask: &Ask) -> Result<Body, Problem> {
-        self.stream_within(ask, self.timeout).await
+        Ok(self.pieces(ask).await?.body)
     }
 
-    /// The same where the answer itself may take long to begin.
+    /// As [`Self::stream`], where the answer itself may take so long to begin.
     pub(super) async fn stream_within(&self, ask: &Ask, patience: Duration) -> Result<Body, Problem> {
+        Ok(self.pieces_within(ask, patience).await?.body)
+    }
+
+    /// As [`Self::stream`], with what it takes to tell how it broke off.
+    pub(super) async fn pieces(&self, ask: &Ask) -> Result<Pieces, Problem> {
+        self.pieces_within(ask, self.timeout).await
+    }
+
+    async fn pieces_within(&self, ask: &Ask, patience: Duration) -> Result<Pieces, Problem> {
         let (response, session) = self.start(ask, patience).await?;
         if response.status().is_success() {
-            return Ok(response.into_body());
+            return Ok(Pieces {
+                body: response.into_body(),
+                address: address(&session),
+                what: ask.what.clone(),
+                left: ask.limit,
+                limit: ask.limit,
+            });
         }
         match self.finish(ask, Intent::Read, response, &session).await {
             Err(problem) => Err(problem),
@@ -225,11 +237,40 @@ impl Link {
         Err(answer::refused(intent, &ask.what, parts.status, &parts.headers, &body, &session.how))
     }
 
-    async fn in_time<T>(&self, what: &str, limit: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    /// What is not done in this time is unknown.
+    pub(super) async fn in_time<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
         match tokio::time::timeout(limit, work).await {
             Ok(done) => done,
             Err(_) => Err(Failure::Unknown { why: format!("{what}: no answer within {} s", limit.as_secs_f32()) }.into()),
         }
+    }
+}
+
+/// A body that is read piece by piece, bounded.
+pub(super) struct Pieces {
+    body: Body,
+    address: String,
+    what: String,
+    left: usize,
+    limit: usize,
+}
+
+impl Pieces {
+    /// The next piece; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<bytes::Bytes>, Problem> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| answer::broken_off(&self.what, &error, &self.address))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let Some(left) = self.left.checked_sub(data.len()) else { return Err(answer::too_large(&self.what, self.limit).into()) };
+            self.left = left;
+            return Ok(Some(data));
+        }
+        Ok(None)
     }
 }
 

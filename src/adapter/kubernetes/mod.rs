@@ -16,6 +16,7 @@ mod logs;
 mod mechanism;
 mod mesh;
 mod objects;
+mod page;
 mod patch;
 mod pods;
 mod proxy;

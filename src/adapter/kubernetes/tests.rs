@@ -29,7 +29,9 @@ pub(super) fn spec() -> ServiceSpec {
             canary_subset: "canary".to_owned(),
         },
         requests: String::new(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{InstanceSort, Mode, Model, Seat};
 use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN};
 use super::super::rows::row_ids;
-use super::{back_out, logs, prompts, run};
+use super::{back_out, logs, prompts, run, side};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Danger, Protection, Stamp};
 use crate::runbook::io::{Command, Input, Level};
@@ -97,6 +97,9 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
                 panel.due = stamp.boot;
             }
             model.observed.due = stamp.boot;
+            if let Some(board) = &mut model.alerts {
+                board.ask_now(stamp.boot);
+            }
             return vec![Effect::Refresh];
         }
         CommandId::Redraw => return vec![Effect::Redraw],
@@ -116,6 +119,10 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         CommandId::Memo => return prompts::memo(model, stamp),
         // Answered above, wherever they mean anything.
         CommandId::Logs | CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => {}
+        CommandId::Silence => return side::ask_silence(model, stamp),
+        CommandId::EndSilence => return side::ask_end(model, stamp),
+        CommandId::Silences => side::toggle_list(model),
+        CommandId::Link => side::link(model),
     }
     Vec::new()
 }

@@ -202,6 +202,6 @@ impl Walk<'_> {
         let ready = fields.value("ready").map_or(Some(false), |n| self.word(n, "`ready`", &[("all", true)], &[]).map(|w| w.value));
         let mut count = |key: &str| fields.value(key).map_or(Some(None), |n| self.integer(n, &format!("`{key}`"), 1_000_000).map(Some));
         let (min_replicas, restarts_max) = (count("min_replicas"), count("restarts_max"));
-        Some(PlatformCondition { track: track?, ready_all: ready?, min_replicas: min_replicas?, restarts_max: restarts_max? })
+        Some(PlatformCondition { on: None, track: track?, ready_all: ready?, min_replicas: min_replicas?, restarts_max: restarts_max? })
     }
 }

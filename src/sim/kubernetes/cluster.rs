@@ -1,10 +1,12 @@
 //! The cluster: its objects and the controllers' memory.
 
+use super::endpoints::Backed;
 use super::kubelet::{Crashes, PodStep};
 use super::pods::{Pod, SetPods, Usage};
 use super::resources::Kind;
 use super::scheduler::Node;
 use super::store::{Key, Object, Store, key};
+use super::usage::Used;
 use crate::sim::rng::Rng;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -38,6 +40,14 @@ pub(crate) enum Job {
     Set(Key),
     /// Write what a namespace uses of its quotas.
     Quotas(Arc<str>),
+    /// Bring the EndpointSlices of a Service up to date.
+    Endpoints(Key),
+    /// Write what the disruption budgets of a namespace allow.
+    Budgets(Arc<str>),
+    /// An autoscaler looks, if it still is that one.
+    Autoscale(Key, Arc<str>),
+    /// Tell an HTTPRoute what its parents make of it.
+    Route(Key),
     /// The next thing that happens to a Pod, if it still is that Pod.
     Pod(Key, Arc<str>, PodStep),
     /// A Namespace is empty and goes.
@@ -53,7 +63,7 @@ pub(crate) struct Cluster {
     pub(crate) now: Now,
     pub(crate) rng: Rng,
     /// Identifiers come from a stream of their own, so that one more Event moves no Pod.
-    ids: Rng,
+    pub(crate) ids: Rng,
     pub(crate) pods: HashMap<Key, Pod>,
     /// Pods of each ReplicaSet, by its uid.
     pub(crate) sets: HashMap<Arc<str>, SetPods>,
@@ -64,6 +74,20 @@ pub(crate) struct Cluster {
     pub(crate) quotas: BTreeMap<Arc<str>, Vec<(Key, Value)>>,
     /// Namespaces whose quotas are about to be written.
     pub(crate) stale_quotas: HashSet<Arc<str>>,
+    /// Services with a selector, by namespace.
+    pub(crate) services: BTreeMap<Arc<str>, Vec<Backed>>,
+    /// Disruption budgets of each namespace.
+    pub(crate) budgets: BTreeMap<Arc<str>, Vec<Key>>,
+    /// Namespaces whose budgets are about to be written.
+    pub(crate) stale_budgets: HashSet<Arc<str>>,
+    /// Autoscalers that look from time to time, by uid.
+    pub(crate) autoscalers: HashSet<Arc<str>>,
+    /// What each autoscaler recommended of late.
+    pub(crate) recommended: HashMap<Arc<str>, Vec<(i64, u32)>>,
+    /// What one Pod of a version uses, by namespace and version, as the traffic model says.
+    pub(crate) loads: Vec<(String, String, Used)>,
+    /// Thousandths of a CPU that all Pods of a Deployment use together, where that is said.
+    pub(crate) deployment_loads: HashMap<Key, u64>,
     /// Deployments with a reconcile already due.
     pub(crate) queued: HashSet<Key>,
     /// ReplicaSets with a look already due.
@@ -74,6 +98,8 @@ pub(crate) struct Cluster {
     events: VecDeque<(u64, Key)>,
     /// The Event that already says the same of the same object.
     said: HashMap<u64, Key>,
+    /// Pods are as large as those of real clusters: for load tests.
+    pub(crate) full_size: bool,
     due: Vec<(i64, Job)>,
 }
 
@@ -90,11 +116,19 @@ impl Cluster {
             usage: HashMap::new(),
             quotas: BTreeMap::new(),
             stale_quotas: HashSet::new(),
+            services: BTreeMap::new(),
+            budgets: BTreeMap::new(),
+            stale_budgets: HashSet::new(),
+            autoscalers: HashSet::new(),
+            recommended: HashMap::new(),
+            loads: Vec::new(),
+            deployment_loads: HashMap::new(),
             queued: HashSet::new(),
             queued_sets: HashSet::new(),
             addresses: 0,
             said: HashMap::new(),
             crashes: Crashes::default(),
+            full_size: false,
             events: VecDeque::new(),
             due: Vec::new(),
         }
@@ -116,6 +150,10 @@ impl Cluster {
             Job::Reconcile(deployment) => self.reconcile(deployment),
             Job::Set(set) => self.fill_set(set),
             Job::Quotas(namespace) => self.report_quotas(namespace),
+            Job::Endpoints(service) => self.fill_slices(service),
+            Job::Budgets(namespace) => self.report_budgets(namespace),
+            Job::Autoscale(autoscaler, uid) => self.autoscale(autoscaler, uid),
+            Job::Route(route) => self.report_route(route),
             Job::Pod(pod, uid, step) => self.pod_step(pod, uid, *step),
             Job::NamespaceGone(name) => {
                 self.store.remove(Kind::Namespace, &key("", name));

@@ -4,6 +4,7 @@ use super::cluster::{Cluster, text};
 use super::resources::Kind;
 use super::scheduler::Needs;
 use super::store::Key;
+use super::usage;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,6 +60,10 @@ pub(crate) struct Pod {
     pub(crate) behaviour: Behaviour,
     /// Place of the container that misbehaves.
     pub(crate) culprit: usize,
+    /// What its annotations say that it uses: thousandths of a CPU, bytes.
+    pub(crate) used: (Option<u64>, Option<u64>),
+    /// Names of its containers.
+    pub(crate) containers: Arc<[String]>,
 }
 
 impl Pod {
@@ -77,6 +82,8 @@ impl Pod {
             address: None,
             behaviour,
             culprit,
+            used: usage::annotated(value),
+            containers: usage::containers(&value["spec"]),
         }
     }
 
@@ -188,6 +195,8 @@ impl Cluster {
         if let Some(set) = set {
             self.enqueue_set(set);
         }
+        self.touch_services(at);
+        self.touch_budgets(&at.0);
         if !self.quotas.is_empty() {
             self.enqueue_quotas(&at.0);
         }

@@ -68,6 +68,9 @@ impl Cluster {
     pub(crate) fn store_pod(&mut self, set: &Value) -> Option<(Key, Pod)> {
         let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
         let mut pod = objects::pod(set, &name);
+        if self.full_size {
+            super::full_size::fill_out(&mut pod);
+        }
         let created = self.now.text();
         self.stamp(Kind::Pod, &mut pod, &created);
         let stored = self.store.put(Kind::Pod, pod);
@@ -83,10 +86,13 @@ impl Cluster {
     }
 
     fn create_pod(&mut self, set: &Value) -> Result<(), String> {
-        let name = text(&set["metadata"]["name"]);
+        let (name, namespace) = (text(&set["metadata"]["name"]), text(&set["metadata"]["namespace"]));
+        if let Some(why) = self.denial(namespace, "create", "pods") {
+            return Err(why);
+        }
         if !self.quotas.is_empty() {
-            let refused = format!("{name}-{}", self.rng.suffix(5));
-            self.quota_allows(text(&set["metadata"]["namespace"]), &refused, &set["spec"]["template"]["spec"])?;
+            let refused = format!("{name}-{}", self.ids.suffix(5));
+            self.quota_allows(namespace, &refused, &set["spec"]["template"]["spec"])?;
         }
         let Some((at, pod)) = self.store_pod(set) else { return Ok(()) };
         self.adopt(&at, pod);

@@ -20,6 +20,7 @@ mod metric;
 mod number;
 mod over_time;
 mod params;
+mod query;
 mod relabel;
 mod syntax;
 mod tsdb;
@@ -29,4 +30,6 @@ mod value;
 mod tests;
 
 pub use http::api;
+pub(crate) use http::api_with;
+pub(crate) use query::Query;
 pub use tsdb::{STALE_NAN_BITS, Tsdb};
