@@ -149,6 +149,14 @@ pub enum CommandId {
     Memo,
     /// Take the driver's seat of an unattended run.
     Take,
+    /// Silence the selected alert.
+    Silence,
+    /// End the selected silence.
+    EndSilence,
+    /// Show silences in place of alerts.
+    Silences,
+    /// Print the address behind what is selected.
+    Link,
     /// The logs of the selected instance; among logs the level.
     Logs,
     /// Logs of one side or of one instance.
@@ -161,14 +169,6 @@ pub enum CommandId {
     NewPattern,
     /// Write what is shown into a file.
     Export,
-    /// Silence the selected alert.
-    Silence,
-    /// End the selected silence.
-    EndSilence,
-    /// Show silences in place of alerts.
-    Silences,
-    /// Print the address behind what is selected.
-    Link,
 }
 
 /// One line of the registry.

@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod command;
 pub mod effect;
+mod failing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod flow_tests;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod split;
 pub mod targets;
 mod tour;
 pub mod update;

@@ -25,7 +25,7 @@ pub mod update;
 pub mod verdict;
 pub mod workload;
 
-pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind};
+pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind, version_of};
 pub use criterion::{Finding, Op, Outcome, PlatformCondition, Probe, Threshold, Unit};
 pub use danger::{Confirm, Danger, Protection};
 pub use diagnostic::{Diagnostic, Severity};

@@ -293,7 +293,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {
             StepKind::Do(action) => {
-                let from = sight.model.configured().map_or_else(|| "?".into(), super::sight::percent);
+                let from = sight.model.share_now().map_or_else(|| "?".into(), super::sight::percent);
                 match action {
                     Action::SetWeight { canary } => format!("{} decision {from} -> {canary}%", i + 1),
                     other => format!("{} decision {other}", i + 1),

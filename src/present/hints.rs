@@ -93,7 +93,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => {
             list =
-                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")]);
+                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")])
         }
         View::Alerts => list = front(list, alert_hints(sight)),
         View::Checklist => {
@@ -119,6 +119,21 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
     list
 }
 
+/// Silencing is offered where it can be asked for.
+fn alert_hints(sight: &Sight<'_>) -> Vec<Hint> {
+    let mut list = vec![hint("j/k", "move")];
+    let Some(board) = &sight.model.alerts else { return list };
+    if sight.can_write() {
+        list.push(if board.show_silences || crate::app::alerts::selected_silence(sight.model).is_some() {
+            act("X", "end silence", Danger::L1)
+        } else {
+            act("K", "silence", Danger::L1)
+        });
+    }
+    list.extend([hint("v", if board.show_silences { "alerts" } else { "silences" }), hint("o", "link")]);
+    list
+}
+
 /// What can be done with lines.
 fn log_hints(sight: &Sight<'_>) -> Vec<Hint> {
     let logs = &sight.model.logs;
@@ -133,21 +148,6 @@ fn log_hints(sight: &Sight<'_>) -> Vec<Hint> {
         list.push(hint("s", if logs.split { "mixed" } else { "side by side" }));
     }
     list.push(hint("e", "export"));
-    list
-}
-
-/// Silencing is offered where it can be asked for.
-fn alert_hints(sight: &Sight<'_>) -> Vec<Hint> {
-    let mut list = vec![hint("j/k", "move")];
-    let Some(board) = &sight.model.alerts else { return list };
-    if sight.can_write() {
-        list.push(if board.show_silences || crate::app::alerts::selected_silence(sight.model).is_some() {
-            act("X", "end silence", Danger::L1)
-        } else {
-            act("K", "silence", Danger::L1)
-        });
-    }
-    list.extend([hint("v", if board.show_silences { "alerts" } else { "silences" }), hint("o", "link")]);
     list
 }
 

@@ -99,8 +99,8 @@ struct Flight<'a> {
 pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
     let mut signals = Signals::new()?;
     let (guard, screen) = Guard::take()?;
-    core.look_at_logs();
     let opened = core.now().mono;
+    core.look_at_logs();
     let mut flight = Flight {
         core,
         view,

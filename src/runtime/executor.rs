@@ -133,11 +133,6 @@ impl Executor {
                     Msg::Answered { ticket, result }
                 });
             }
-            Effect::FollowLogs { selection } => self.logs.follow(selection),
-            Effect::Export { name, text } => {
-                let folder = self.ports.exports.clone();
-                self.spawn(async move { Msg::Exported(export(folder, name, text).await) });
-            }
             Effect::ReadAlerts { ticket } => {
                 let alerts = self.ports.alerts.clone();
                 self.spawn(async move { Msg::AlertsRead { ticket, result: side::read(alerts).await } });
@@ -153,6 +148,11 @@ impl Executor {
             Effect::FindSide { ticket, act, stamp } => {
                 let alerts = self.ports.alerts.clone();
                 self.spawn(async move { Msg::SideFound { ticket, result: side::find(alerts, act, stamp).await } });
+            }
+            Effect::FollowLogs { selection } => self.logs.follow(selection),
+            Effect::Export { name, text } => {
+                let folder = self.ports.exports.clone();
+                self.spawn(async move { Msg::Exported(export(folder, name, text).await) });
             }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}

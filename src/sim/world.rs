@@ -6,11 +6,12 @@ use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
 use super::logbook::{self, Container, Habits};
 use super::metrics::Tsdb;
-use super::options::{Options, Prelude};
+use super::options::{Options, Prelude, Routing};
+use super::rolling;
 use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
 use super::switchboard::{Face, Switchboard};
-use super::traffic::{Samples, Side, Traffic};
+use super::traffic::{Samples, Serving, Side, Traffic};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -65,6 +66,7 @@ pub(crate) struct World {
     wake: Arc<Notify>,
     seed: u64,
     scene: Scene,
+    routing: Routing,
     sizes: Sizes,
     faults: Vec<Fault>,
     churn: u32,
@@ -92,7 +94,7 @@ pub(crate) struct Ground {
 impl World {
     /// The world at the beginning of a scene's history.
     pub(crate) fn new(options: &Options, ground: Ground) -> Self {
-        let script = options.scene.script();
+        let script = options.script();
         let begin = -i64::try_from(script.prelude.as_millis()).unwrap_or(0);
         let now = Now { t: begin, wall: ground.clock.wall_at(begin) };
         let sizes = Sizes::of(options.instances);
@@ -106,6 +108,7 @@ impl World {
             wake: ground.wake,
             seed: options.seed,
             scene: options.scene,
+            routing: options.routing,
             sizes,
             faults: options.faults.clone(),
             churn: options.churn.unwrap_or(0),
@@ -118,7 +121,10 @@ impl World {
             late_alerts: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        shop::furnish(&mut world.cluster, sizes);
+        match options.routing {
+            Routing::Mesh => shop::furnish(&mut world.cluster, sizes),
+            Routing::Rolling => rolling::furnish(&mut world.cluster, sizes),
+        }
         world.collect();
         let zero = world.clock.wall_at(0);
         alerts::furnish(&mut world.manager.lock().unwrap_or_else(PoisonError::into_inner), now.wall, zero);
@@ -197,6 +203,9 @@ impl World {
             Timer::Rules => self.evaluate_rules(),
             Timer::Propagate => self.propagate(),
             Timer::Script(weight) => self.set_weight(*weight, "release-script"),
+            Timer::DeployCanary if self.routing == Routing::Rolling => {
+                self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
+            }
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -296,6 +305,18 @@ impl World {
         }
     }
 
+    /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
+    fn serving(&self, side: &str) -> Serving {
+        match self.routing {
+            Routing::Mesh => self.cluster.serving(shop::NAMESPACE, side),
+            Routing::Rolling => {
+                let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
+                all.sort();
+                all
+            }
+        }
+    }
+
     /// Traffic follows what is configured, unless a fault keeps it where it is.
     fn propagate(&mut self) {
         if self.board.on(Face::Platform, FaultKind::NotObserved) {
@@ -305,8 +326,8 @@ impl World {
             Some((baseline, canary)) if baseline + canary > 0 => canary as f64 / (baseline + canary) as f64,
             // Without a rule the Service spreads requests over all ready instances.
             _ => {
-                let canary = self.cluster.serving(shop::NAMESPACE, "canary").len() as f64;
-                canary / (canary + self.cluster.serving(shop::NAMESPACE, "stable").len() as f64).max(1.0)
+                let canary = self.serving("canary").len() as f64;
+                canary / (canary + self.serving("stable").len() as f64).max(1.0)
             }
         };
         self.traffic.set_share(self.cluster.now.t, share);
@@ -393,6 +414,9 @@ impl World {
         if self.clock.is_frozen() {
             return;
         }
+        if self.routing == Routing::Rolling {
+            self.propagate();
+        }
         let now = self.cluster.now;
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
@@ -406,8 +430,8 @@ impl World {
             .to_vec();
         let samples = self.traffic.scrape(
             now.t,
-            Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },
-            Side { version: "stable", serving: self.cluster.serving(shop::NAMESPACE, "stable"), behaviour: &stable },
+            Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },
+            Side { version: "stable", serving: self.serving("stable"), behaviour: &stable },
         );
         let mut samples = samples;
         samples.extend(alerts::node_samples(now.t));

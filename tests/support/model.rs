@@ -105,6 +105,7 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         held: secs(120),
         bad: Duration::ZERO,
         why: format!("{} of 60 samples good", if good { 60 } else { 52 }),
+        lasting: false,
     };
     let mut line = wandering(value, spread, newest);
     *line.values.last_mut().unwrap() = Some(value);
@@ -150,6 +151,7 @@ pub fn gates() -> Vec<Gate> {
                 held: secs(0),
                 bad: secs(0),
                 why: "3 of 3 ready".into(),
+                lasting: false,
             },
             baseline: None,
             series: None,
@@ -526,6 +528,7 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
+        logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
         spec: spec(),

@@ -3,6 +3,7 @@
 mod acting;
 mod chaos;
 mod deciding;
+mod failing;
 mod logs;
 mod looking;
 mod world;

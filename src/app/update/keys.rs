@@ -117,12 +117,12 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         CommandId::Done => return prompts::done(model, stamp),
         CommandId::Take => return prompts::take(model, stamp),
         CommandId::Memo => return prompts::memo(model, stamp),
-        // Answered above, wherever they mean anything.
-        CommandId::Logs | CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => {}
         CommandId::Silence => return side::ask_silence(model, stamp),
         CommandId::EndSilence => return side::ask_end(model, stamp),
         CommandId::Silences => side::toggle_list(model),
         CommandId::Link => side::link(model),
+        // Answered above, wherever they mean anything.
+        CommandId::Logs | CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => {}
     }
     Vec::new()
 }

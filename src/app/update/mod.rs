@@ -242,10 +242,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
-    effects.extend(logs::follow(model, stamp));
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
+    effects.extend(logs::follow(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);

@@ -188,10 +188,19 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         targets.push((other.spec.clone(), Arc::new(platform(&other, clock.clone(), acts).await?)));
     }
     let (service, platform) = (spec.name.clone(), kubernetes.clone());
-    let logs = Some(kubernetes.clone() as Arc<dyn crate::port::Logs>);
-    let exports = Some(state_dir(Some(config))?.join("exports"));
     let alerts = alertmanager.clone().map(|alerts| alerts as Arc<dyn Alerts>);
-    let ports = Ports { service, platform, targets, metrics: prometheus.clone(), alerts, journal, logs, exports, clock, acts };
+    let ports = Ports {
+        service,
+        platform,
+        targets,
+        metrics: prometheus.clone(),
+        alerts,
+        journal,
+        logs: Some(kubernetes.clone()),
+        exports: Some(state_dir(Some(config))?.join("exports")),
+        clock,
+        acts,
+    };
     Ok(Wired { spec, options, ports, kubernetes, prometheus, alertmanager })
 }
 

@@ -131,11 +131,11 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     if asked.path.starts_with("/apis/authorization.k8s.io/v1/") || asked.path.starts_with("/apis/authentication.k8s.io/v1/") {
         return review(&api, asked).await.unwrap_or_else(IntoResponse::into_response);
     }
-    if let Some(answer) = logs::serve(&api, &asked.method, &asked.path, &asked.query) {
-        return answer;
-    }
     if let Some(path) = asked.path.strip_prefix("/apis/metrics.k8s.io/v1beta1/") {
         return usage(&api, path, &asked).unwrap_or_else(IntoResponse::into_response);
+    }
+    if let Some(answer) = logs::serve(&api, &asked.method, &asked.path, &asked.query) {
+        return answer;
     }
     let Some(target) = Target::parse(&asked.path) else { return Status::no_such_path().into_response() };
     let answer = match (asked.method.clone(), target.name.is_some()) {
