@@ -1,7 +1,9 @@
 //! The Elm core: the only place where state changes.
 
 pub mod alerts;
+pub mod card;
 pub mod command;
+pub mod counts;
 pub mod effect;
 mod failing;
 #[cfg(test)]
@@ -11,6 +13,7 @@ mod gates;
 pub mod instances;
 pub mod key;
 pub mod logs;
+pub mod landing;
 pub mod model;
 pub mod msg;
 pub mod prompt;

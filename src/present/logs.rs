@@ -83,11 +83,15 @@ fn right(sight: &Sight<'_>) -> Line {
     let logs = &sight.model.logs;
     let line = if logs.cursor.is_some() { Line::default().word(Role::Watch, "PAUSED f follows") } else { Line::of("FOLLOW") };
     let line = line.text("  ");
-    let wanted = logs.wanted.instances.len();
-    let states = || logs.wanted.instances.iter().filter_map(|source| logs.streams.get(&source.uid)).map(|stream| &stream.state);
+    // Of one instance alone, where only its lines are shown: that others write says nothing of it.
+    let only = logs.filter.instance.as_ref().map(|(uid, _)| uid);
+    let sources = || logs.wanted.instances.iter().filter(|source| only.is_none_or(|uid| *uid == source.uid));
+    let streams = || sources().filter_map(|source| logs.streams.get(&source.uid));
+    let (wanted, states) = (sources().count(), || streams().map(|stream| &stream.state));
     let open = states().filter(|state| **state == StreamState::Following).count();
     let bad = states().filter(|state| matches!(state, StreamState::Trouble { .. })).count();
-    let old = logs.newest.map_or_else(String::new, |at| format!(" {}", span(sight.age(at))));
+    let newest = streams().filter_map(|stream| stream.newest).max().or(logs.newest.filter(|_| only.is_none()));
+    let old = newest.map_or_else(String::new, |at| format!(" {}", span(sight.age(at))));
     match (open, bad) {
         _ if sight.is_lost() => line.word(Role::Stale, format!("LOST{old}")),
         (0, 0) => line.text("waiting"),

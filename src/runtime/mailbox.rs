@@ -78,8 +78,10 @@ fn key(update: &PlatformUpdate) -> Option<String> {
         PlatformUpdate::Workload(workload) => format!("w/{}", workload.uid),
         PlatformUpdate::WorkloadGone { uid } => format!("w/{uid}"),
         PlatformUpdate::Route(_) => "route".into(),
+        PlatformUpdate::Xray(_) => "xray".into(),
         PlatformUpdate::Event(event) => format!("e/{}", event.uid),
         PlatformUpdate::Alive { .. } => "alive".into(),
+        PlatformUpdate::Progressive(update) => update.latest_only()?.into(),
         PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } => return None,
     })
 }

@@ -4,6 +4,7 @@ mod acting;
 mod chaos;
 mod deciding;
 mod failing;
+mod landing;
 mod logs;
 mod looking;
 mod world;
