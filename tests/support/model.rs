@@ -566,6 +566,7 @@ pub fn baking() -> Model {
             due: secs(0),
             trouble: None,
         },
+        logs: gonogo::app::logs::Logs::default(),
         gates,
         verdict: VerdictView {
             verdict: Verdict::Hold,
