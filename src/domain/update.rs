@@ -1,7 +1,9 @@
 //! What a platform tells, as it changes.
 
 use super::failure::Failure;
+use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
+use super::xray::Xray;
 use super::workload::{Instance, PlatformEvent, Workload};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -30,8 +32,12 @@ pub enum PlatformUpdate {
     },
     /// The route as configured; `None` when there is no such object (any more).
     Route(Option<Route>),
+    /// Where the route leads, down to the instances.
+    Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Progressive delivery: a rollout, its analyses, who else moves traffic.
+    Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.
     Alive {
         /// When.
