@@ -81,10 +81,8 @@ enum Key {
     Instance(Arc<str>),
     Workload(String),
     Event(Arc<str>),
-    Route,
-    Alive,
-    /// Something of which only the latest counts.
-    Named(&'static str),
+    /// There is only one of it.
+    Only(&'static str),
 }
 
 /// What replaces what. Trouble and lists are never merged.
@@ -94,11 +92,11 @@ fn key(update: &PlatformUpdate) -> Option<Key> {
         PlatformUpdate::InstanceGone { uid } => Key::Instance(Arc::clone(uid)),
         PlatformUpdate::Workload(workload) => Key::Workload(workload.uid.clone()),
         PlatformUpdate::WorkloadGone { uid } => Key::Workload(uid.clone()),
-        PlatformUpdate::Route(_) => Key::Route,
         PlatformUpdate::Event(event) => Key::Event(event.uid.clone()),
-        PlatformUpdate::Alive { .. } => Key::Alive,
-        PlatformUpdate::Xray(_) => Key::Named("xray"),
-        PlatformUpdate::Progressive(update) => Key::Named(update.latest_only()?),
+        PlatformUpdate::Route(_) => Key::Only("route"),
+        PlatformUpdate::Xray(_) => Key::Only("xray"),
+        PlatformUpdate::Alive { .. } => Key::Only("alive"),
+        PlatformUpdate::Progressive(update) => Key::Only(update.latest_only()?),
         PlatformUpdate::Instances(_) | PlatformUpdate::SomeInstances(_) | PlatformUpdate::Trouble { .. } => return None,
     })
 }
