@@ -1,5 +1,6 @@
 //! What a platform tells, as it changes.
 
+use super::around::AroundUpdate;
 use super::failure::Failure;
 use super::traffic::Route;
 use super::workload::{Instance, PlatformEvent, Workload};
@@ -30,6 +31,8 @@ pub enum PlatformUpdate {
     Route(Option<Route>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Something around the workload.
+    Around(AroundUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.
     Alive {
         /// When.

@@ -1,6 +1,7 @@
 //! The platform's changes, coalesced: fifty changes a second among ten thousand pods are one message a frame.
 
 use crate::domain::PlatformUpdate;
+use crate::domain::around::AroundUpdate;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -79,8 +80,14 @@ fn key(update: &PlatformUpdate) -> Option<String> {
         PlatformUpdate::WorkloadGone { uid } => format!("w/{uid}"),
         PlatformUpdate::Route(_) => "route".into(),
         PlatformUpdate::Event(event) => format!("e/{}", event.uid),
+        PlatformUpdate::Around(AroundUpdate::Near(near)) => {
+            let (kind, name) = near.key();
+            format!("a/{kind}/{name}")
+        }
+        PlatformUpdate::Around(AroundUpdate::Gone((kind, name))) => format!("a/{kind}/{name}"),
+        PlatformUpdate::Around(AroundUpdate::Usage { .. }) => "usage".into(),
         PlatformUpdate::Alive { .. } => "alive".into(),
-        PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } => return None,
+        PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } | PlatformUpdate::Around(_) => return None,
     })
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod act;
 mod answer;
+mod around;
 mod by_hand;
 mod feed;
 mod kubeconfig;

@@ -156,7 +156,7 @@ fn written(terms: &[Requirement]) -> String {
     terms.join(",")
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let terms = selector.match_expressions.iter().all(|Expression { key, operator, values }| match (operator.as_str(), labels.get(key)) {
         ("In", Some(value)) => values.contains(value),
         ("NotIn", Some(value)) => !values.contains(value),
