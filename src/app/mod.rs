@@ -5,6 +5,7 @@ pub mod card;
 pub mod command;
 pub mod counts;
 pub mod effect;
+mod failing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod flow_tests;
@@ -12,10 +13,12 @@ mod gates;
 pub mod instances;
 pub mod key;
 pub mod landing;
+pub mod logs;
 pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod split;
 pub mod targets;
 mod tour;
 pub mod update;

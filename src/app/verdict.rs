@@ -19,6 +19,10 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     if !model.platform.freshness(now.wall).usable() {
         return Agreement::Unknown;
     }
+    // Nothing is intended and nothing is configured, so nothing can differ.
+    if !model.is_split() {
+        return if model.picture.listed { Agreement::Agreed } else { Agreement::Unknown };
+    }
     let state = model.run.as_ref().map(|r| &r.state);
     let under_way = state
         .and_then(|s| s.operation.as_ref())
@@ -40,6 +44,9 @@ const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let mut reasons = Vec::new();
     sources(model, now, &mut reasons);
+    if model.platform.freshness(now.wall).usable() {
+        reasons.extend(super::failing::reasons(model));
+    }
     for gate in model.gates.iter().filter(|g| g.counts) {
         let verdict = gate.verdict();
         if verdict != Verdict::Go {
@@ -57,6 +64,9 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
         }
     }
     reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
     cost(model, now, &mut reasons);
     let remarks = around(model).into_iter().filter(|remark| remark.verdict > Verdict::Go);
@@ -90,6 +100,8 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
+    let found = model.picture.xray.iter().flat_map(judge::xray);
+    reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
     }
@@ -306,7 +318,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         return None;
     }
     let at = state.hold.as_ref().map_or(since, |h| h.since);
-    let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
+    let weight = model.share_now().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
     let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
     let state_text = match (state.phase, countdown, holder) {
         (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),

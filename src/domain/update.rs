@@ -2,8 +2,10 @@
 
 use super::around::AroundUpdate;
 use super::failure::Failure;
+use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +31,14 @@ pub enum PlatformUpdate {
     },
     /// The route as configured; `None` when there is no such object (any more).
     Route(Option<Route>),
+    /// Where the route leads, down to the instances.
+    Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
     /// Something around the workload.
     Around(AroundUpdate),
+    /// Progressive delivery: a rollout, its analyses, who else moves traffic.
+    Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.
     Alive {
         /// When.

@@ -5,10 +5,12 @@ mod around;
 mod counts;
 mod harm;
 mod landing;
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;
 mod threshold;
+mod xray;
 
 pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
 pub use around::{Matter, Release, Remark, around};
@@ -19,6 +21,7 @@ pub use platform::{platform, remember_bad};
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};
 pub use threshold::{BadSpan, Window, bad_since, reach, threshold};
+pub use xray::{XrayFinding, xray};
 
 use crate::domain::{Finding, Verdict};
 

@@ -34,7 +34,7 @@ fn rows(count: usize) -> u16 {
 
 fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let room = usize::from(body.height).saturating_sub(1 + 5 + 5).max(1);
-    let count = sight.model.gates.len().clamp(1, room);
+    let count = gate_rows(sight).clamp(1, room);
     panels.push(gate_table(sight, body.take_top(rows(count) + 1)));
     panels.push(now(sight, body.take_top(4 + u16::from(harm::shows(sight)))));
     let (left, right) = body.split_left(38);
@@ -46,7 +46,7 @@ fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(5, 8);
+    let count = gate_rows(sight).clamp(5, 9);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -64,7 +64,7 @@ fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
 }
 
 fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let gate_rows = sight.model.gates.len().clamp(2, 10);
+    let gate_rows = gate_rows(sight).clamp(2, 11);
     let steps = sight.run().map_or(0, |r| r.state.steps.len() + r.state.rollback_plan.len());
     let top_rows = (gate_rows + 1 + 12).max(steps.min(20) + 15).min(usize::from(body.height) * 6 / 10);
     let top = body.take_top(rows(top_rows));
@@ -98,8 +98,16 @@ pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
 
 fn gate_table(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(gates::TITLE), sight.freshness(gates::source(sight)));
-    let lines = gates::table(sight, panel.inner_width(), panel.inner_height(), None);
+    let cells = panel.inner_width();
+    let logs = super::logs::gate_line(sight, cells);
+    let mut lines = gates::table(sight, cells, panel.inner_height().saturating_sub(usize::from(logs.is_some())), None);
+    lines.extend(logs);
     panel.with(lines)
+}
+
+/// A row for each gate, and one for the logs when they ask for a look.
+fn gate_rows(sight: &Sight<'_>) -> usize {
+    sight.model.gates.len() + usize::from(super::logs::gate_line(sight, 80).is_some())
 }
 
 fn chart_of_closest(sight: &Sight<'_>, area: Area) -> Panel {
@@ -289,7 +297,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {
             StepKind::Do(action) => {
-                let from = sight.model.configured().map_or_else(|| "?".into(), super::sight::percent);
+                let from = sight.model.share_now().map_or_else(|| "?".into(), super::sight::percent);
                 match action {
                     Action::SetWeight { canary } => format!("{} decision {from} -> {canary}%", i + 1),
                     other => format!("{} decision {other}", i + 1),

@@ -21,10 +21,12 @@ mod help;
 mod hints;
 mod instances;
 mod line;
+mod logs;
 mod lost;
 mod metrics;
 mod operation;
 mod prompt;
+mod routes;
 mod run;
 mod sight;
 mod silence;
@@ -108,6 +110,7 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Alerts => alerts::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
+        View::Logs => logs::panels(sight, body),
         View::Timeline => timeline::panels(sight, body),
     }
 }
@@ -125,6 +128,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Alerts => alerts::status(sight),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
+        View::Logs => Some(logs::status(sight)),
         View::Timeline => timeline::status(sight),
     }
 }

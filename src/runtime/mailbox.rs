@@ -79,6 +79,7 @@ fn key(update: &PlatformUpdate) -> Option<String> {
         PlatformUpdate::Workload(workload) => format!("w/{}", workload.uid),
         PlatformUpdate::WorkloadGone { uid } => format!("w/{uid}"),
         PlatformUpdate::Route(_) => "route".into(),
+        PlatformUpdate::Xray(_) => "xray".into(),
         PlatformUpdate::Event(event) => format!("e/{}", event.uid),
         PlatformUpdate::Around(AroundUpdate::Near(near)) => {
             let (kind, name) = near.key();
@@ -87,6 +88,7 @@ fn key(update: &PlatformUpdate) -> Option<String> {
         PlatformUpdate::Around(AroundUpdate::Gone((kind, name))) => format!("a/{kind}/{name}"),
         PlatformUpdate::Around(AroundUpdate::Usage { .. }) => "usage".into(),
         PlatformUpdate::Alive { .. } => "alive".into(),
+        PlatformUpdate::Progressive(update) => update.latest_only()?.into(),
         PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } | PlatformUpdate::Around(_) => return None,
     })
 }

@@ -106,6 +106,7 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         held: secs(120),
         bad: Duration::ZERO,
         why: format!("{} of 60 samples good", if good { 60 } else { 52 }),
+        lasting: false,
     };
     let mut line = wandering(value, spread, newest);
     *line.values.last_mut().unwrap() = Some(value);
@@ -151,6 +152,7 @@ pub fn gates() -> Vec<Gate> {
                 held: secs(0),
                 bad: secs(0),
                 why: "3 of 3 ready".into(),
+                lasting: false,
             },
             baseline: None,
             series: None,
@@ -353,12 +355,7 @@ pub fn entries() -> Vec<Entry> {
     let started = Event::RunStarted {
         runbook: gonogo::runbook::pin::to_journal(&runbook()),
         hash: "3f2a1c9d77aa".into(),
-        target: TargetRecord {
-            platform: "prod-eu".into(),
-            service: "checkout-api".into(),
-            environment: "production".into(),
-            harm_budget: None,
-        },
+        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
         auto_back_out: false,
         configured: Some(percent(0)),
         restarts: 0,
@@ -485,11 +482,13 @@ pub fn picture() -> Picture {
         count,
     };
     Picture {
+        progressive: Default::default(),
         workloads: [canary, base].into_iter().map(|w| (w.uid.clone(), w)).collect(),
         instances: instances(),
         listed: true,
         route: Some(route(25)),
         route_read: true,
+        xray: None,
         events: VecDeque::from([
             event("e2", "03:05:38", false, "Pulled", "container image already present on machine", 1),
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),
@@ -538,6 +537,7 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
+        logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
         counts: gonogo::app::counts::Counts::default(),

@@ -12,6 +12,7 @@ use crate::port::platform::PlatformUpdate;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,21 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 pub(super) struct Closed;
 
+/// One page, decoded as it comes.
+pub(super) async fn page<T: DeserializeOwned>(link: &Link, ask: &Ask) -> Result<Page<T>, Problem> {
+    let mut pieces = link.pieces(ask).await?;
+    let read = async {
+        let mut reader = Reader::new();
+        let wrong = |reader: &Reader<T>, error| unreadable_from(&ask.what, reader.start(), reader.total(), &error);
+        while let Some(piece) = pieces.next().await? {
+            reader.feed(&piece).map_err(|error| wrong(&reader, error))?;
+        }
+        let (start, total) = (reader.start().to_vec(), reader.total());
+        Ok(reader.finish().map_err(|error| unreadable_from(&ask.what, &start, total, &error))?)
+    };
+    link.in_time(&ask.what, link.timeout(), read).await
+}
+
 /// A line of a watch.
 #[derive(Deserialize)]
 #[serde(tag = "type", content = "object", rename_all = "UPPERCASE")]
@@ -174,7 +190,7 @@ impl Feed {
                 limit: self.kind.limit,
                 accept: self.kind.accept(true),
             };
-            let page: Page<T> = self.page(&ask).await.map_err(|problem| Stop::Failed(problem, None))?;
+            let page: Page<T> = page(&self.link, &ask).await.map_err(|problem| Stop::Failed(problem, None))?;
             let Some(items) = page.items.or_else(|| (!page.metadata.resource_version.is_empty()).then(Vec::new)) else {
                 let why = format!("{what}: the answer is not a list");
                 return Err(Stop::Failed(Failure::Unreadable { why }.into(), None));
@@ -188,21 +204,6 @@ impl Feed {
                 return Ok(Some(page.metadata.resource_version));
             }
         }
-    }
-
-    /// One page, decoded as it comes.
-    async fn page<T: Object>(&self, ask: &Ask) -> Result<Page<T>, Problem> {
-        let mut pieces = self.link.pieces(ask).await?;
-        let read = async {
-            let mut reader = Reader::new();
-            let wrong = |reader: &Reader<T>, error| unreadable_from(&ask.what, reader.start(), reader.total(), &error);
-            while let Some(piece) = pieces.next().await? {
-                reader.feed(&piece).map_err(|error| wrong(&reader, error))?;
-            }
-            let (start, total) = (reader.start().to_vec(), reader.total());
-            Ok(reader.finish().map_err(|error| unreadable_from(&ask.what, &start, total, &error))?)
-        };
-        self.link.in_time(&ask.what, self.link.timeout(), read).await
     }
 
     /// Watches from a version on; gives the version to go on from, or `None` to list again.

@@ -200,6 +200,22 @@ pub(super) struct DeploymentStatus {
 #[serde(default)]
 pub(super) struct ReplicaSet {
     pub(super) metadata: Metadata,
+    pub(super) spec: ReplicaSetSpec,
+    pub(super) status: ReplicaSetStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReplicaSetSpec {
+    pub(super) replicas: Option<u32>,
+    pub(super) template: Template,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ReplicaSetStatus {
+    pub(super) replicas: u32,
+    pub(super) ready_replicas: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -273,6 +289,14 @@ pub(super) struct Terminated {
     #[serde(deserialize_with = "or_default")]
     pub(super) reason: String,
     pub(super) finished_at: Option<DateTime<Utc>>,
+}
+
+impl Pod {
+    /// Ready, and not on its way out.
+    pub(super) fn is_ready(&self) -> bool {
+        let ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
+        self.metadata.deletion_timestamp.is_none() && self.status.conditions.iter().any(ready)
+    }
 }
 
 /// An Event of the core group.

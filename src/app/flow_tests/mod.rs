@@ -3,6 +3,7 @@
 mod acting;
 mod chaos;
 mod deciding;
+mod failing;
 mod landing;
 mod looking;
 mod world;

@@ -4,6 +4,7 @@ mod back_out;
 mod bell;
 mod ground;
 mod keys;
+mod logs;
 mod observe;
 mod prompts;
 mod run;
@@ -27,6 +28,7 @@ use crate::runbook::io::{Input, Level};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub(crate) use logs::{SPLIT_FROM, reason as log_reason};
 pub use run::{Driver, first_draft};
 pub use script::{Request, ScriptEnd};
 pub(in crate::app) use side::Side;
@@ -69,6 +71,7 @@ impl Model {
             picture: Picture::default(),
             panels: BTreeMap::new(),
             observed: Observed::default(),
+            logs: super::logs::Logs::default(),
             counts: Counts::default(),
             learnt: Learnt::default(),
             capacity: Capacity::default(),
@@ -226,6 +229,17 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.journal_read = true;
             Vec::new()
         }
+        Msg::Logs(updates) => {
+            logs::told(model, stamp, updates);
+            Vec::new()
+        }
+        Msg::Exported(result) => {
+            match result {
+                Ok(file) => model.say(Level::Info, &format!("exported to {file}")),
+                Err(why) => model.say(Level::Warning, &format!("not exported: {why}")),
+            }
+            Vec::new()
+        }
         Msg::Copied(result) => {
             match result {
                 Ok(what) => model.say(Level::Info, &format!("copied {what} (sent to the terminal; whether it arrived cannot be verified)")),
@@ -243,6 +257,7 @@ fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
+    effects.extend(logs::follow(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);

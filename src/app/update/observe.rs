@@ -44,12 +44,14 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.route.clone_from(route);
                 model.picture.route_read = true;
             }
+            PlatformUpdate::Xray(xray) => model.picture.xray = Some(xray.as_ref().clone()),
             PlatformUpdate::Event(event) => {
                 model.picture.events.retain(|e| e.uid != event.uid);
                 model.picture.events.push_front(event.clone());
                 model.picture.events.truncate(EVENTS);
             }
             PlatformUpdate::Around(update) => model.picture.around.apply(update),
+            PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone()),
             PlatformUpdate::Alive { at, skew } => {
                 let source = &mut model.platform;
                 source.newest = source.newest.max(Some(*at));

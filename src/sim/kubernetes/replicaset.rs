@@ -58,9 +58,13 @@ impl Cluster {
             set.failure = failure;
         }
         if self.report_set(at, &object.uid)
-            && let Some(owner) = owner.filter(|owner| owner.kind == "Deployment")
+            && let Some(owner) = owner
         {
-            self.enqueue(owner.key);
+            match owner.kind.as_str() {
+                "Deployment" => self.enqueue(owner.key),
+                "Rollout" => self.enqueue_rollout(owner.key),
+                _ => {}
+            }
         }
     }
 
