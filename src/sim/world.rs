@@ -3,7 +3,7 @@
 use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
