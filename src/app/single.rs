@@ -54,6 +54,7 @@ impl Model {
                 service: spec.name.clone(),
                 environment: spec.environment.clone(),
                 with: vec![],
+                harm_budget: None,
             },
             guards: Vec::new(),
             steps: vec![step],

@@ -81,7 +81,7 @@ async fn fly(image: &str, back_at: Option<&str>, auto_back_out: bool) -> (Phase,
     let dir = tempfile::tempdir().unwrap();
     let options = sim::Options {
         scene: sim::Scene::Idle,
-        routing: sim::Routing::Rolling,
+        traffic: sim::TrafficBy::Rolling,
         prelude: Prelude::Operated,
         dir: Some(dir.path().to_owned()),
         ..sim::Options::default()

@@ -137,8 +137,10 @@ fn alert_hints(sight: &Sight<'_>) -> Vec<Hint> {
 /// What can be done with lines.
 fn log_hints(sight: &Sight<'_>) -> Vec<Hint> {
     let logs = &sight.model.logs;
-    let follow = if logs.cursor.is_some() { "follow" } else { "follow ON" };
-    let mut list = vec![hint("/", "filter"), hint("l", "level"), hint("i", "instance"), hint("f", follow), hint("w", "wrap")];
+    let roomy = sight.tier >= Tier::Medium;
+    let follow = if logs.cursor.is_some() || !roomy { "follow" } else { "follow ON" };
+    let source = if roomy { "instance" } else { "side" };
+    let mut list = vec![hint("/", "filter"), hint("l", "level"), hint("i", source), hint("f", follow), hint("w", "wrap")];
     if !logs.new.is_empty() {
         list.insert(0, hint("n", "next new"));
     }
@@ -255,7 +257,14 @@ fn feedback(sight: &Sight<'_>, last_message: Option<DateTime<Utc>>) -> Option<Li
     };
     Some(match (&act.seen, act.not_observed) {
         (_, true) => line.text("  ").word(Role::Bad, "NOT OBSERVED").text(": traffic does not follow"),
-        (Some((share, after)), _) => line.text(format!("  seen {share} after {}", words(*after))),
+        (Some((share, after)), _) => {
+            let line = line.text(format!("  seen {share} after {}", words(*after)));
+            let landed = sight.run().and_then(|r| r.state.landing.as_ref()?.took);
+            match landed {
+                Some(took) => line.text(format!("  landed in {}", super::harm::seconds(took))),
+                None => line,
+            }
+        }
         (None, _) => line.text("  waiting to see it in the traffic"),
     })
 }

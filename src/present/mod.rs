@@ -4,6 +4,8 @@
 
 mod alert_detail;
 mod alerts;
+mod around;
+mod card;
 mod chart;
 mod checklist;
 mod cockpit;
@@ -13,6 +15,7 @@ mod evidence;
 mod frame;
 mod gates;
 mod glyph;
+mod harm;
 mod header;
 mod help;
 mod hints;
@@ -23,6 +26,7 @@ mod lost;
 mod metrics;
 mod operation;
 mod prompt;
+mod routes;
 mod run;
 mod sight;
 mod silence;

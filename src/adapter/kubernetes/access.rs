@@ -90,6 +90,9 @@ fn wanted<'a>(right: Right, core: &'a Core, route: &'a Place) -> Vec<Wanted<'a>>
 
 impl Core {
     fn rights_of<'a>(&'a self, kind: ActionKind, route: &'a Place) -> Vec<Wanted<'a>> {
+        if matches!(self.spec.route, crate::domain::RouteSpec::Rollout { .. }) {
+            return vec![patch_right(route, super::argo::subresource(kind))];
+        }
         match kind {
             ActionKind::SetWeight => vec![patch_right(route, None)],
             ActionKind::SetImage | ActionKind::Scale | ActionKind::Restart | ActionKind::Undo | ActionKind::Pause | ActionKind::Resume => {

@@ -6,9 +6,14 @@
 mod access;
 mod act;
 mod answer;
+mod argo;
+mod around;
 mod by_hand;
+mod census;
 mod deployment;
 mod feed;
+mod gateway;
+mod ingress;
 mod keepers;
 mod kubeconfig;
 mod life;
@@ -26,8 +31,11 @@ mod revisions;
 mod rolling;
 pub mod sample;
 mod scope;
+mod selector;
+mod split;
 mod watch;
 mod workloads;
+mod xray;
 
 pub use access::Identity;
 pub use kubeconfig::ConnectError;

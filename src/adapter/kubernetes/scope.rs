@@ -43,6 +43,19 @@ impl Scope {
         std::mem::replace(place, side.clone()) != side
     }
 
+    /// Takes note of one object that runs both sides. Whether that changed anything.
+    pub(super) fn set_one(&mut self, uid: &str, selector: &LabelSelector) -> bool {
+        let side = Side::There(Tracked { uid: uid.to_owned(), selector: selector.clone() });
+        let now = Self { canary: side.clone(), baseline: side };
+        std::mem::replace(self, now.clone()) != now
+    }
+
+    /// Takes note that it is not there. Whether that changed anything.
+    pub(super) fn set_none(&mut self) -> bool {
+        let none = Self { canary: Side::Absent, baseline: Side::Absent };
+        std::mem::replace(self, none.clone()) != none
+    }
+
     /// Whether both Deployments were looked for.
     pub(super) fn complete(&self) -> bool {
         self.canary != Side::Unknown && self.baseline != Side::Unknown
@@ -163,7 +176,8 @@ pub(super) fn selector(selector: &serde_json::Value) -> Option<String> {
     (!terms.is_empty()).then(|| written(&terms))
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+/// Whether a selector picks what carries these labels.
+pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let terms = selector.match_expressions.iter().all(|Expression { key, operator, values }| match (operator.as_str(), labels.get(key)) {
         ("In", Some(value)) => values.contains(value),
         ("NotIn", Some(value)) => !values.contains(value),

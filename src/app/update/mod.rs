@@ -16,7 +16,10 @@ mod side;
 mod verbs;
 
 use super::alerts::{self, AlertBoard};
+use super::card::{self, Capacity};
+use super::counts::{self, Counts};
 use super::effect::Effect;
+use super::landing::Learnt;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, tour, verdict, wanted};
@@ -70,6 +73,9 @@ impl Model {
             panels: BTreeMap::new(),
             observed: Observed::default(),
             logs: super::logs::Logs::default(),
+            counts: Counts::default(),
+            learnt: Learnt::default(),
+            capacity: Capacity::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -181,6 +187,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         }
         Msg::Answered { ticket, result } => {
             wanted::answered(model, stamp, *ticket, result.clone());
+            card::watch(model, stamp);
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
@@ -215,6 +222,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.driver.seat_reason.clone_from(reason);
             vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
         }
+        Msg::Learnt { runs } => {
+            model.learnt = card::learn(runs);
+            Vec::new()
+        }
         Msg::JournalRead => {
             model.journal_read = true;
             Vec::new()
@@ -243,6 +254,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
+    effects.extend(counts::poll(model, stamp));
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
@@ -276,6 +288,8 @@ pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
     let armed = keys::disarms_at(model);
+    let counts = counts::due(model, &model.now);
     let alerts = model.alerts.as_ref().and_then(AlertBoard::deadline);
-    Deadlines { boot: panels.chain(share).chain(armed).chain(alerts).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+    let polls = panels.chain(share).chain(counts).chain(alerts);
+    Deadlines { boot: polls.chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

@@ -3,6 +3,7 @@
 mod admission;
 pub(crate) mod api;
 mod apply;
+mod argo;
 mod autoscaler;
 mod budget;
 mod cluster;
