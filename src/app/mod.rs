@@ -1,17 +1,22 @@
 //! The Elm core: the only place where state changes.
 
+pub mod alerts;
 pub mod command;
 pub mod effect;
+mod failing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod flow_tests;
 mod gates;
 pub mod instances;
 pub mod key;
+pub mod logs;
 pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+mod split;
+pub mod targets;
 mod tour;
 pub mod update;
 pub mod verdict;

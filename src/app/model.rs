@@ -1,8 +1,10 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
+use super::alerts::AlertBoard;
 use super::command::View;
 use super::effect::Span;
 use super::instances::Instances;
+use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
@@ -356,16 +358,24 @@ pub struct Model {
     pub mode: Mode,
     /// Boot clock of the last key: idle cockpits disarm.
     pub last_key: Duration,
+    /// Other services that are shown beside it, in the order of the configuration.
+    pub targets: Vec<super::targets::Target>,
+    /// Another service that what is said now is about.
+    pub about: Option<String>,
     /// The platform connection.
     pub platform: SourceHealth,
     /// The metrics connection.
     pub metrics: SourceHealth,
+    /// The alerts connection and what it told; `None`: the service has none.
+    pub alerts: Option<AlertBoard>,
     /// What the platform shows.
     pub picture: Picture,
     /// Expressions, by text.
     pub panels: BTreeMap<String, Panel>,
     /// Observed shares.
     pub observed: Observed,
+    /// What instances write.
+    pub logs: Logs,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

@@ -16,6 +16,10 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     if !model.platform.freshness(now.wall).usable() {
         return Agreement::Unknown;
     }
+    // Nothing is intended and nothing is configured, so nothing can differ.
+    if !model.is_split() {
+        return if model.picture.listed { Agreement::Agreed } else { Agreement::Unknown };
+    }
     let state = model.run.as_ref().map(|r| &r.state);
     let under_way = state
         .and_then(|s| s.operation.as_ref())
@@ -37,6 +41,9 @@ const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let mut reasons = Vec::new();
     sources(model, now, &mut reasons);
+    if model.platform.freshness(now.wall).usable() {
+        reasons.extend(super::failing::reasons(model));
+    }
     for gate in model.gates.iter().filter(|g| g.counts) {
         let verdict = gate.verdict();
         if verdict != Verdict::Go {
@@ -53,7 +60,12 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
             reasons.push(Reason { verdict, text });
         }
     }
+    reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
+    reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
@@ -211,6 +223,14 @@ pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
         let old = source.newest.map_or_else(|| "never".into(), |at| span(age(now.wall, at)));
         parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));
     }
+    if let Some(board) = &model.alerts {
+        let counts = board.counts();
+        let word = board.freshness(now.wall).word();
+        parts.push(format!(
+            "{} {word}: {} firing, {} pending, {} silenced",
+            board.source.source, counts.firing, counts.pending, counts.silenced
+        ));
+    }
     if let Some(percent) = current_share(model, now.wall).and_then(|s| s.percent()) {
         parts.push(format!("seen {percent:.1}%"));
     }
@@ -247,7 +267,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         return None;
     }
     let at = state.hold.as_ref().map_or(since, |h| h.since);
-    let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
+    let weight = model.share_now().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
     let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
     let state_text = match (state.phase, countdown, holder) {
         (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),

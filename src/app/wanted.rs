@@ -112,6 +112,11 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
     for gate in &model.spec.gates {
         want(&gate.threshold, Duration::ZERO);
     }
+    if model.charts
+        && let Some(chart) = super::alerts::chart_of(model)
+    {
+        wanted.extend(std::iter::once(chart.query).chain(chart.baseline).map(|query| (query, Model::CHART)));
+    }
     for panel in model.panels.values_mut() {
         panel.wanted = false;
     }

@@ -174,9 +174,12 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs
     #[arg(long)]
     pub scene: Option<String>,
+    /// What splits traffic: mesh, rolling
+    #[arg(long, default_value = "mesh", value_name = "KIND")]
+    pub traffic: String,
     /// The same seed gives the same numbers
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{Labels, Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{AlertsSpec, Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -20,20 +20,47 @@ pub(super) fn read(
 ) -> Vec<ServiceSpec> {
     let mut names: Vec<String> = vec![];
     let mut services = vec![];
+    let mut with = vec![];
     for table in top.tables("service", "[[service]]") {
-        if let Some(alerts_name) = table.text("alerts") {
-            alerts.find(&table, &alerts_name);
-        }
+        let watched = table.text("alerts").and_then(|name| alerts.find(&table, &name));
         if let Some(name) = table.required_name("name") {
             if names.contains(&name.value) {
                 table.source().report("duplicate-name", name.span, format!("a second [[service]] is named {:?}", name.value), None);
             }
             names.push(name.value);
         }
-        services.extend(service(&table, platforms, metrics));
+        let others = table.texts("with");
+        let alerts = watched.map(|c| AlertsSpec { source: c.name.as_str().into(), matchers: c.matchers.clone() });
+        if let Some(service) = service(&table, platforms, metrics) {
+            with.push((services.len(), table.source(), others));
+            services.push(ServiceSpec { alerts, ..service });
+        }
         table.finish();
     }
+    together(&mut services, with);
     services
+}
+
+/// Names of other services become what their locks belong to.
+fn together(services: &mut [ServiceSpec], with: Vec<(usize, &Source<'_>, Vec<Text>)>) {
+    let keys: Vec<ServiceKey> = services.iter().map(ServiceSpec::key).collect();
+    for (at, source, names) in with {
+        for name in names {
+            match keys.iter().position(|key| key.service == name.value) {
+                Some(own) if own == at => {
+                    source.report("with", name.span, format!("{:?} is this service itself", name.value), None);
+                }
+                Some(other) if services[at].with.contains(&keys[other]) => {
+                    source.report("with", name.span, format!("{:?} is named twice", name.value), None);
+                }
+                Some(other) => services[at].with.push(keys[other].clone()),
+                None => {
+                    let help = super::reading::did_you_mean(&name.value, keys.iter().map(|key| key.service.as_str()));
+                    source.report("unknown-name", name.span, format!("no [[service]] is named {:?}", name.value), help.as_deref());
+                }
+            }
+        }
+    }
 }
 
 /// Reads every part before giving up on one, so that all that is wrong is reported.
@@ -85,11 +112,13 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         protection: platform.protection,
         metrics: connection.name.as_str().into(),
         scrape_interval: connection.scrape_interval,
+        alerts: None,
         baseline,
         canary,
         route: route?,
         requests: requests?,
         gates,
+        with: vec![],
     })
 }
 

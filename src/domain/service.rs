@@ -125,6 +125,15 @@ pub struct ServiceGate {
     pub threshold: Threshold,
 }
 
+/// Where alerts about the service come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertsSpec {
+    /// Name of the alerts connection.
+    pub source: SourceId,
+    /// Labels that an alert carries when it is about the service; empty: told from the service's name, namespace and instances.
+    pub matchers: Labels,
+}
+
 /// Everything the cockpit knows about the service before it connects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
@@ -144,6 +153,9 @@ pub struct ServiceSpec {
     pub metrics: SourceId,
     /// Its scrape interval.
     pub scrape_interval: Duration,
+    /// Where its alerts come from; `None`: nobody watches them here.
+    #[serde(default)]
+    pub alerts: Option<AlertsSpec>,
     /// The old version.
     pub baseline: TrackSpec,
     /// The new version.
@@ -154,6 +166,8 @@ pub struct ServiceSpec {
     pub requests: String,
     /// The service's own gates.
     pub gates: Vec<ServiceGate>,
+    /// Other services of the configuration that are shown beside it and may be released together with it.
+    pub with: Vec<ServiceKey>,
 }
 
 impl ServiceSpec {

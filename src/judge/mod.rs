@@ -1,10 +1,13 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
+mod alerts;
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;
 mod threshold;
 
+pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
 pub use platform::{platform, remember_bad};
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};

@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{events, gates, instances, operation, run, traffic};
+use super::{alerts, events, gates, instances, operation, run, targets, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Track, Verdict};
@@ -16,6 +16,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let wide = sight.tier >= Tier::Medium;
     let mut panels = Vec::new();
     panels.push(split(sight, body.take_top(if wide { 3 } else { 2 })));
+    let others = targets::rows(sight, false);
+    if others > 0 && body.height > others + 8 {
+        panels.push(targets::panel(sight, body.take_top(others)));
+    }
     match sight.tier {
         Tier::Large => large(sight, body, &mut panels),
         Tier::Medium => medium(sight, body, &mut panels),
@@ -30,16 +34,19 @@ fn rows(count: usize) -> u16 {
 
 fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let room = usize::from(body.height).saturating_sub(1 + 4 + 5).max(1);
-    let count = sight.model.gates.len().clamp(1, room);
+    let count = gate_rows(sight).clamp(1, room);
     panels.push(gate_table(sight, body.take_top(rows(count) + 1)));
     panels.push(now(sight, body.take_top(4)));
     let (left, right) = body.split_left(38);
     panels.push(instances::summary(sight, left).close());
-    panels.push(events::panel(sight, right, "EVENTS").close());
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right).close(),
+        None => events::panel(sight, right, "EVENTS").close(),
+    });
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(5, 8);
+    let count = gate_rows(sight).clamp(5, 9);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -49,12 +56,15 @@ fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, (rest / 2).max(4))));
     let (left, right) = middle.split_left(middle.width * 61 / 100);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 
 fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let gate_rows = sight.model.gates.len().clamp(2, 10);
+    let gate_rows = gate_rows(sight).clamp(2, 11);
     let steps = sight.run().map_or(0, |r| r.state.steps.len() + r.state.rollback_plan.len());
     let top_rows = (gate_rows + 1 + 12).max(steps.min(20) + 9).min(usize::from(body.height) * 6 / 10);
     let top = body.take_top(rows(top_rows));
@@ -67,7 +77,10 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, usize::from(body.height).saturating_sub(7).max(4))));
     let (left, right) = middle.split_left(middle.width / 2);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 
@@ -85,8 +98,16 @@ pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
 
 fn gate_table(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(gates::TITLE), sight.freshness(gates::source(sight)));
-    let lines = gates::table(sight, panel.inner_width(), panel.inner_height(), None);
+    let cells = panel.inner_width();
+    let logs = super::logs::gate_line(sight, cells);
+    let mut lines = gates::table(sight, cells, panel.inner_height().saturating_sub(usize::from(logs.is_some())), None);
+    lines.extend(logs);
     panel.with(lines)
+}
+
+/// A row for each gate, and one for the logs when they ask for a look.
+fn gate_rows(sight: &Sight<'_>) -> usize {
+    sight.model.gates.len() + usize::from(super::logs::gate_line(sight, 80).is_some())
 }
 
 fn chart_of_closest(sight: &Sight<'_>, area: Area) -> Panel {
@@ -272,7 +293,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {
             StepKind::Do(action) => {
-                let from = sight.model.configured().map_or_else(|| "?".into(), super::sight::percent);
+                let from = sight.model.share_now().map_or_else(|| "?".into(), super::sight::percent);
                 match action {
                     Action::SetWeight { canary } => format!("{} decision {from} -> {canary}%", i + 1),
                     other => format!("{} decision {other}", i + 1),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// `base v2.41.3 75% [░░░░░░████] 25% v2.42.0 canary`.
 pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
-    let Some(share) = sight.model.configured() else {
+    let Some(share) = sight.model.share_now() else {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
@@ -66,6 +66,10 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
 pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let split_rows = u16::try_from(weight_lines(sight).len() + 2).unwrap_or(8);
     let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
+    let others = match super::targets::rows(sight, true) {
+        0 => None,
+        rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
+    };
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
     let has_chart = body.height >= plan_rows + 7;
     let plan_area = body.take_top(if has_chart { plan_rows } else { body.height });
@@ -80,7 +84,9 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let here = lines.iter().position(|l| l.plain().contains("YOU ARE HERE")).unwrap_or(0);
     let from = super::instances::window(here, lines.len(), room);
     plan.lines = lines.into_iter().skip(from).take(room).map(|l| l.fit(cells)).collect();
-    let mut panels = vec![split, plan];
+    let mut panels = vec![split];
+    panels.extend(others);
+    panels.push(plan);
     if body.height >= 4 {
         panels.push(history(sight, body).close());
     }
@@ -100,6 +106,18 @@ fn split_panel(sight: &Sight<'_>, area: Area) -> Panel {
 fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     let model = sight.model;
     let mut lines = Vec::new();
+    if !model.is_split() {
+        lines.push(Line::of(format!(" want: {:<6} nothing splits traffic here: it follows the instances that are ready", "-")));
+        lines.push(Line::of(format!(" set:  {:<6} each ready instance gets about the same", "-")));
+        let (seen, of) = match (model.share_now(), model.ready_instances()) {
+            (Some(share), Some((new, all))) => {
+                (percent(share), format!("{new} of {all} ready instances run {}", sight.version(Track::Canary)))
+            }
+            _ => ("?".to_owned(), "the instances are not known".to_owned()),
+        };
+        lines.push(Line::of(format!(" seen: {seen:<6} {of}")));
+        return lines;
+    }
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
             Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),

@@ -62,6 +62,7 @@ impl RunState {
             operation: None,
             in_force: Vec::new(),
             intended: None,
+            intended_on: BTreeMap::new(),
             shifted_at: None,
             landed: None,
             auto_back_out,
@@ -300,7 +301,7 @@ impl RunState {
         self.put_in_force(id);
         let adopted = self.operation.as_ref().is_some_and(|op| op.step == *id && op.stage == OpStage::Verified);
         if !adopted {
-            self.intended = action.weight().or(self.intended);
+            self.intend(id, action.weight());
         }
         self.doubtful = self.doubtful.take().filter(|op| op.step != *id);
         if let Some(op) = self.operation.as_mut().filter(|op| op.step == *id && op.stage != OpStage::Verified) {
@@ -379,9 +380,9 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = weight.or(self.intended);
-                    self.shifted_at = Some(at);
-                    self.landed = None;
+                    let step = found.step.clone();
+                    self.intend(&step, weight);
+                    self.shifted(&step, at);
                 }
             }
             Event::ActionAdopted { op, weight, .. } => {
@@ -391,9 +392,11 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = weight.or(self.intended.filter(|_| found.action.weight().is_none()));
-                    self.shifted_at = Some(at);
-                    self.landed = None;
+                    let (step, about_weight) = (found.step.clone(), found.action.weight().is_some());
+                    if weight.is_some() || about_weight {
+                        self.set_intended(&step, weight);
+                    }
+                    self.shifted(&step, at);
                 }
             }
             _ => {}
@@ -428,9 +431,9 @@ impl RunState {
         // Only what can never arrive any more is left behind here.
         self.doubtful = None;
         intent.put_in_force = self.put_in_force(&step);
-        self.intents.insert(step, attempt);
-        self.intended_before = self.intended;
-        self.intended = action.weight().or(self.intended);
+        self.intents.insert(step.clone(), attempt);
+        self.intended_before = self.intended_by(&step);
+        self.intend(&step, action.weight());
         self.operation = Some(intent);
     }
 
@@ -479,6 +482,45 @@ impl RunState {
         if put {
             self.in_force.retain(|s| *s != step);
         }
-        self.intended = self.intended_before;
+        self.set_intended(&step, self.intended_before);
+    }
+
+    /// The service that a step acts on, where that is not the run's own.
+    fn elsewhere(&self, step: &StepId) -> Option<String> {
+        self.plan_step(step).and_then(|step| step.target.clone()).filter(|on| *on != self.runbook.target.service)
+    }
+
+    fn intended_by(&self, step: &StepId) -> Option<Percent> {
+        match self.elsewhere(step) {
+            Some(on) => self.intended_on.get(&on).copied(),
+            None => self.intended,
+        }
+    }
+
+    fn set_intended(&mut self, step: &StepId, weight: Option<Percent>) {
+        match (self.elsewhere(step), weight) {
+            (None, weight) => self.intended = weight,
+            (Some(on), Some(weight)) => {
+                self.intended_on.insert(on, weight);
+            }
+            (Some(on), None) => {
+                self.intended_on.remove(&on);
+            }
+        }
+    }
+
+    /// What a step asked for; an act that is not about weights leaves them as they were.
+    fn intend(&mut self, step: &StepId, weight: Option<Percent>) {
+        if weight.is_some() {
+            self.set_intended(step, weight);
+        }
+    }
+
+    /// The run's own service was changed: what was observed before does not speak of it.
+    fn shifted(&mut self, step: &StepId, at: DateTime<Utc>) {
+        if self.elsewhere(step).is_none() {
+            self.shifted_at = Some(at);
+            self.landed = None;
+        }
     }
 }

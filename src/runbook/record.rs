@@ -3,6 +3,7 @@
 //! Numbers with a fraction are decimal strings and durations whole milliseconds, so that every event has one canonical form.
 
 use super::plan::Choice;
+use crate::domain::alert::AlertAct;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, StepId, Subject};
 use chrono::{DateTime, Utc};
@@ -341,6 +342,22 @@ pub enum Event {
         /// For people: `asleep 14m02s`.
         what: String,
     },
+    /// The write-ahead intent of an act beside the release: a silence.
+    #[serde(rename = "side.intent")]
+    SideIntent {
+        /// The operation; its stamp is in what it makes.
+        op: OpId,
+        /// What.
+        what: AlertAct,
+    },
+    /// What became of it, as far as is known now.
+    #[serde(rename = "side.outcome")]
+    SideOutcome {
+        /// The operation.
+        op: OpId,
+        /// What.
+        outcome: SideResult,
+    },
     /// A person's note.
     #[serde(rename = "note")]
     Note {
@@ -358,6 +375,29 @@ pub struct TargetRecord {
     pub service: String,
     /// Environment.
     pub environment: String,
+}
+
+/// What became of an act beside the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+pub enum SideResult {
+    /// It is done.
+    Applied {
+        /// Id of what it made.
+        id: Option<String>,
+        /// Found by reading, after the answer was lost.
+        found: bool,
+    },
+    /// It was not done.
+    NotApplied {
+        /// Why.
+        why: String,
+    },
+    /// Nobody knows yet; it is looked for and never sent again.
+    Unknown {
+        /// Why.
+        why: String,
+    },
 }
 
 /// How a send ended.

@@ -250,6 +250,8 @@ pub struct RunState {
     pub in_force: Vec<StepId>,
     /// The share asked for last; `None` until the run asked for one.
     pub intended: Option<Percent>,
+    /// The same for other services that are released in this run, by name.
+    pub intended_on: BTreeMap<String, Percent>,
     /// Store time of the last shift's verification: observed windows begin here.
     pub shifted_at: Option<DateTime<Utc>>,
     /// Result of looking whether traffic followed the last shift.

@@ -1,6 +1,7 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
-use super::options::SimError;
+use super::options::{Routing, SimError};
+use super::rolling;
 use super::scene::Scene;
 use super::shop;
 use super::switchboard::write_private;
@@ -15,8 +16,10 @@ pub struct Endpoints {
     pub kubernetes_url: String,
     /// The Prometheus API, `http://127.0.0.1:…`.
     pub prometheus_url: String,
-    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics}, asked}`; the counts are since
-    /// the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
+    /// The Alertmanager API, `http://127.0.0.1:…`.
+    pub alertmanager_url: String,
+    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics, alerts}, asked}`; the counts are
+    /// since the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
     pub clock_url: String,
     /// The authority that signed the API's certificate, PEM.
     pub ca_pem: String,
@@ -30,23 +33,30 @@ pub struct Endpoints {
     pub service: &'static str,
     /// Deployment of the version that serves.
     pub baseline: &'static str,
-    /// Deployment of the new version.
+    /// Deployment of the new version; the same one where one runs both.
     pub canary: &'static str,
+    /// What splits traffic.
+    pub routing: Routing,
 }
 
 impl Endpoints {
-    pub(crate) fn new(kubernetes_url: String, prometheus_url: String, ca_pem: String, token: String) -> Self {
+    /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
+    pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, routing: Routing) -> Self {
+        let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
+        let rolling = routing == Routing::Rolling;
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
             prometheus_url,
+            alertmanager_url,
             ca_pem,
             token,
             context: "sim",
             namespace: shop::NAMESPACE,
             service: shop::SERVICE,
-            baseline: shop::BASELINE,
-            canary: shop::CANARY,
+            baseline: if rolling { rolling::DEPLOYMENT } else { shop::BASELINE },
+            canary: if rolling { rolling::DEPLOYMENT } else { shop::CANARY },
+            routing,
         }
     }
 
@@ -87,12 +97,38 @@ kind = "prometheus"
 url = "{prometheus}"
 scrape_interval = "15s"
 
+[[alerts]]
+name = "am"
+kind = "alertmanager"
+url = "{alertmanager}"
+match = {{ service = "{service}" }}
+
 [[service]]
 name = "{service}"
 platform = "{context}"
 namespace = "{namespace}"
 metrics = "prom"
-baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
+alerts = "am"
+{objects}"#,
+            state_dir = quoted(state_dir),
+            kubeconfig = quoted(kubeconfig),
+            clock = self.clock_url,
+            context = self.context,
+            prometheus = self.prometheus_url,
+            alertmanager = self.alertmanager_url,
+            service = self.service,
+            namespace = self.namespace,
+            objects = match self.routing {
+                Routing::Mesh => self.mesh_toml(),
+                Routing::Rolling => rolling::service_toml(),
+            },
+        )
+    }
+
+    /// The part of a configuration that names the service's objects and queries.
+    fn mesh_toml(&self) -> String {
+        format!(
+            r#"baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
 route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
@@ -114,13 +150,7 @@ promql = 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_secon
 op = "<"
 value = 0.45
 "#,
-            state_dir = quoted(state_dir),
-            kubeconfig = quoted(kubeconfig),
-            clock = self.clock_url,
-            context = self.context,
-            prometheus = self.prometheus_url,
             service = self.service,
-            namespace = self.namespace,
             baseline = self.baseline,
             canary = self.canary,
         )
@@ -140,6 +170,7 @@ value = 0.45
             "schema": "gonogo.sim-endpoints/1",
             "kubernetes": { "url": self.kubernetes_url, "ca_file": dir.join("ca.pem"), "token_file": token, "context": self.context },
             "prometheus": { "url": self.prometheus_url },
+            "alertmanager": { "url": self.alertmanager_url },
             "clock": { "url": self.clock_url },
             "namespace": self.namespace, "service": self.service, "baseline": self.baseline, "canary": self.canary,
         });

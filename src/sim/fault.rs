@@ -11,7 +11,7 @@ pub enum Source {
     Platform,
     /// The metrics backend.
     Metrics,
-    /// The alerting backend. Accepted; there is nothing of it to break yet.
+    /// The alertmanager.
     Alerts,
     /// All of them.
     All,

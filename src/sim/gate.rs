@@ -88,7 +88,7 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
     if on(FaultKind::Latency) {
         tokio::time::sleep(gate.clock.real(LATENCY)).await;
     }
-    if on(FaultKind::AuthExpired) && gate.face == Face::Metrics {
+    if on(FaultKind::AuthExpired) && gate.face != Face::Platform {
         return ([(WWW_AUTHENTICATE, "Bearer realm=\"metrics\"")], (StatusCode::UNAUTHORIZED, "Unauthorized\n")).into_response();
     }
     if on(FaultKind::Http500) {
@@ -121,6 +121,7 @@ fn refusal(face: Face, code: StatusCode, reason: &str, why: &str) -> Response {
             "details": details, "code": code.as_u16(),
         }),
         Face::Metrics => json!({ "status": "error", "errorType": "internal", "error": why }),
+        Face::Alerts => json!(why),
     };
     (code, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }

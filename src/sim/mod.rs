@@ -4,6 +4,7 @@
 //! turn Deployments into Pods, every scrape writes counters and histograms. HTTP servers show that world as the real systems would, and a layer
 //! of faults stands between them and their clients. Nothing here knows who the client is.
 
+pub mod alerts;
 mod calls;
 mod clock;
 mod endpoints;
@@ -12,9 +13,11 @@ mod gate;
 mod handle;
 mod kubernetes;
 mod listen;
+mod logbook;
 pub mod metrics;
 mod options;
 mod rng;
+mod rolling;
 mod scene;
 mod shop;
 mod switchboard;
@@ -27,5 +30,5 @@ pub use clock::SimClock;
 pub use endpoints::Endpoints;
 pub use fault::{Fault, FaultError, FaultKind, Source};
 pub use handle::{Handle, start};
-pub use options::{Options, Platform, Prelude, SimError};
+pub use options::{Options, Platform, Prelude, Routing, SimError};
 pub use scene::{Scene, Script};

@@ -1,7 +1,7 @@
 //! What a simulator is started with, and how starting can fail.
 
 use super::fault::Fault;
-use super::scene::Scene;
+use super::scene::{Scene, Script};
 use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +26,29 @@ impl FromStr for Platform {
     }
 }
 
+/// What splits the traffic of the simulated service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Routing {
+    /// An Istio VirtualService, between two Deployments.
+    #[default]
+    Mesh,
+    /// Nothing: one Deployment that replaces its instances a few at a time.
+    Rolling,
+}
+
+impl FromStr for Routing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "mesh" => Ok(Self::Mesh),
+            "rolling" => Ok(Self::Rolling),
+            "gateway" | "ingress" | "selector" => Err(format!("traffic by {text} is not simulated yet; use mesh or rolling")),
+            other => Err(format!("unknown traffic {other:?}; use mesh or rolling")),
+        }
+    }
+}
+
 /// Who makes the history before t = 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prelude {
@@ -42,6 +65,8 @@ pub struct Options {
     pub platform: Platform,
     /// The situation at t = 0.
     pub scene: Scene,
+    /// What splits traffic.
+    pub routing: Routing,
     /// Same seed, same world.
     pub seed: u64,
     /// Simulated seconds per real second once live.
@@ -74,6 +99,7 @@ impl Default for Options {
         Self {
             platform: Platform::Kubernetes,
             scene: Scene::Tour,
+            routing: Routing::Mesh,
             seed: 1,
             speed: 1.0,
             freeze_clock: None,
@@ -88,9 +114,23 @@ impl Default for Options {
     }
 }
 
+/// Scenes whose new version can come by a rolling update: it is well, it fails requests, it becomes slow.
+const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
+
 impl Options {
+    /// The history before t = 0. Nothing is released in it where nothing splits traffic.
+    pub(crate) fn script(&self) -> Script {
+        match self.routing {
+            Routing::Mesh => self.scene.script(),
+            Routing::Rolling => Scene::Idle.script(),
+        }
+    }
+
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
+        if self.routing == Routing::Rolling && !ROLLING_SCENES.contains(&self.scene) {
+            return Err(SimError::Option(format!("scene {} has a mesh; with traffic rolling use idle, no-go or slow-leak", self.scene)));
+        }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
             return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));
         }

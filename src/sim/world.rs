@@ -1,23 +1,28 @@
 //! The world: one cluster, the traffic through it, and the timers that move both through simulated time.
 
+use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
-use super::options::{Options, Prelude};
-use super::scene::{Happened, Scene, baseline};
+use super::options::{Options, Prelude, Routing};
+use super::rolling;
+use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
 use super::switchboard::{Face, Switchboard};
-use super::traffic::{Samples, Side, Traffic};
+use super::traffic::{Samples, Serving, Side, Traffic};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 /// Simulated time between scrapes.
 pub(crate) const SCRAPE: i64 = 15_000;
 /// Scrapes happen this long before whole quarter minutes, so that the newest sample is a few seconds old at t = 0.
 const SCRAPE_PHASE: i64 = -4_000;
+/// Rules are evaluated this long after a scrape.
+const RULES_AFTER: i64 = 1_000;
 /// How long a new weight takes to reach the proxies.
 const PROPAGATION: i64 = 2_000;
 /// How late delayed data is.
@@ -35,6 +40,8 @@ const AUTOSCALED_FOR: i64 = 120_000;
 enum Timer {
     Cluster(Job),
     Scrape,
+    /// Rules are evaluated, and alerts go to the alertmanager.
+    Rules,
     /// What is configured reaches traffic.
     Propagate,
     /// The scripted history sets a weight.
@@ -54,8 +61,12 @@ pub(crate) struct World {
     clock: Arc<SimClock>,
     board: Arc<Switchboard>,
     tsdb: Arc<RwLock<Tsdb>>,
+    rules: Arc<RwLock<Rules>>,
+    manager: Arc<Mutex<Manager>>,
     wake: Arc<Notify>,
+    seed: u64,
     scene: Scene,
+    routing: Routing,
     sizes: Sizes,
     faults: Vec<Fault>,
     churn: u32,
@@ -66,6 +77,8 @@ pub(crate) struct World {
     /// Samples that a fault holds back: when they are released, when they were taken.
     delayed: VecDeque<(i64, i64, Samples)>,
     pictures: VecDeque<(i64, Picture)>,
+    /// Alerts that a fault holds back: when they are handed over, and what.
+    late_alerts: VecDeque<(i64, Vec<alerts::Sent>)>,
 }
 
 /// What a world stands on.
@@ -73,13 +86,15 @@ pub(crate) struct Ground {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) board: Arc<Switchboard>,
     pub(crate) tsdb: Arc<RwLock<Tsdb>>,
+    pub(crate) rules: Arc<RwLock<Rules>>,
+    pub(crate) manager: Arc<Mutex<Manager>>,
     pub(crate) wake: Arc<Notify>,
 }
 
 impl World {
     /// The world at the beginning of a scene's history.
     pub(crate) fn new(options: &Options, ground: Ground) -> Self {
-        let script = options.scene.script();
+        let script = options.script();
         let begin = -i64::try_from(script.prelude.as_millis()).unwrap_or(0);
         let now = Now { t: begin, wall: ground.clock.wall_at(begin) };
         let sizes = Sizes::of(options.instances);
@@ -88,8 +103,12 @@ impl World {
             clock: ground.clock,
             board: ground.board,
             tsdb: ground.tsdb,
+            rules: ground.rules,
+            manager: ground.manager,
             wake: ground.wake,
+            seed: options.seed,
             scene: options.scene,
+            routing: options.routing,
             sizes,
             faults: options.faults.clone(),
             churn: options.churn.unwrap_or(0),
@@ -99,10 +118,16 @@ impl World {
             next_timer: 0,
             delayed: VecDeque::new(),
             pictures: VecDeque::new(),
+            late_alerts: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        shop::furnish(&mut world.cluster, sizes);
+        match options.routing {
+            Routing::Mesh => shop::furnish(&mut world.cluster, sizes),
+            Routing::Rolling => rolling::furnish(&mut world.cluster, sizes),
+        }
         world.collect();
+        let zero = world.clock.wall_at(0);
+        alerts::furnish(&mut world.manager.lock().unwrap_or_else(PoisonError::into_inner), now.wall, zero);
         world.plan(begin.div_euclid(SCRAPE) * SCRAPE + SCRAPE + SCRAPE_PHASE, Timer::Scrape);
         world.plan(begin + 120_000, Timer::DeployCanary);
         if options.prelude == Prelude::Scripted {
@@ -178,10 +203,15 @@ impl World {
             Timer::Cluster(job) => self.cluster.perform(job),
             Timer::Scrape => {
                 self.scrape();
+                self.plan(now.t + RULES_AFTER, Timer::Rules);
                 self.plan(now.t + SCRAPE, Timer::Scrape);
             }
+            Timer::Rules => self.evaluate_rules(),
             Timer::Propagate => self.propagate(),
             Timer::Script(weight) => self.set_weight(*weight, "release-script"),
+            Timer::DeployCanary if self.routing == Routing::Rolling => {
+                self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
+            }
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -216,6 +246,24 @@ impl World {
         self.cluster.analysis_answers(run, answers);
     }
 
+    /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
+    pub(crate) fn written(&self, container: &Container, from: i64, to: i64) -> Vec<(i64, String)> {
+        let to = if self.clock.is_frozen() { to.min(0) } else { to };
+        let (scene, happened) = (self.scene, self.happened);
+        let canary = container.version == "canary";
+        let part = f64::from(self.sizes.canary) / f64::from((self.sizes.canary + self.sizes.baseline).max(1));
+        let habits = |t: i64| {
+            let share = self.traffic.share_then(t);
+            let (share, part) = if canary { (share, part) } else { (1.0 - share, 1.0 - part) };
+            Habits {
+                load: if part > 0.0 { share / part } else { 0.0 },
+                behaviour: if canary { scene.canary(t, happened) } else { baseline() },
+                silent_errors: if canary { scene.silent_errors(t) } else { 0.0 },
+            }
+        };
+        logbook::lines(self.seed, container, &habits, from, to)
+    }
+
     /// A write that came over the API.
     pub(crate) fn write(&mut self, write: &Write<'_>) -> Answer {
         let before = self.configured();
@@ -228,7 +276,7 @@ impl World {
     /// A write of another client inside the simulated world.
     fn act(&mut self, path: &str, verb: Verb, body: &Value, manager: &str) {
         let Some(target) = Target::parse(path) else { return };
-        let write = Write { target: &target, verb, body, manager, dry_run: false };
+        let write = Write { target: &target, verb, body, manager, dry_run: false, force: false };
         if let Err(status) = self.write(&write) {
             tracing::debug!(?status, path, "an act inside the simulation was refused");
         }
@@ -277,6 +325,18 @@ impl World {
         }
     }
 
+    /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
+    fn serving(&self, side: &str) -> Serving {
+        match self.routing {
+            Routing::Mesh => self.cluster.serving(shop::NAMESPACE, side),
+            Routing::Rolling => {
+                let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
+                all.sort();
+                all
+            }
+        }
+    }
+
     /// Traffic follows what is configured, unless a fault keeps it where it is.
     fn propagate(&mut self) {
         if self.board.on(Face::Platform, FaultKind::NotObserved) {
@@ -286,8 +346,8 @@ impl World {
             Some((baseline, canary)) if baseline + canary > 0 => canary as f64 / (baseline + canary) as f64,
             // Without a rule the Service spreads requests over all ready instances.
             _ => {
-                let canary = self.cluster.serving(shop::NAMESPACE, "canary").len() as f64;
-                canary / (canary + self.cluster.serving(shop::NAMESPACE, "stable").len() as f64).max(1.0)
+                let canary = self.serving("canary").len() as f64;
+                canary / (canary + self.serving("stable").len() as f64).max(1.0)
             }
         };
         self.traffic.set_share(self.cluster.now.t, share);
@@ -374,15 +434,27 @@ impl World {
         if self.clock.is_frozen() {
             return;
         }
+        if self.routing == Routing::Rolling {
+            self.propagate();
+        }
         let now = self.cluster.now;
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
         let stable = |_| baseline();
+        let used = |behaviour: Behaviour| Used {
+            cpu: (behaviour.cpu * 1000.0).max(0.0) as u64,
+            memory: (behaviour.memory * 1_048_576.0).max(0.0) as u64,
+        };
+        self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
+            .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
+            .to_vec();
         let samples = self.traffic.scrape(
             now.t,
-            Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },
-            Side { version: "stable", serving: self.cluster.serving(shop::NAMESPACE, "stable"), behaviour: &stable },
+            Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },
+            Side { version: "stable", serving: self.serving("stable"), behaviour: &stable },
         );
+        let mut samples = samples;
+        samples.extend(alerts::node_samples(now.t));
         let at = now.wall.timestamp_millis();
         if self.board.on(Face::Metrics, FaultKind::Stale) || scene.scrapes_stopped(now.t, happened) {
             return;
@@ -400,6 +472,30 @@ impl World {
         while self.delayed.front().is_some_and(|(release, ..)| all || *release <= t) {
             if let Some((_, at, samples)) = self.delayed.pop_front() {
                 self.store_samples(at, &samples);
+            }
+        }
+    }
+
+    /// What the metrics backend does with its rules after each scrape, and what the alertmanager gets of it. A stale one gets
+    /// nothing new; a delayed one gets it late.
+    fn evaluate_rules(&mut self) {
+        if self.clock.is_frozen() {
+            return;
+        }
+        let now = self.cluster.now;
+        let sent = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            self.rules.write().unwrap_or_else(PoisonError::into_inner).evaluate(&tsdb, now.wall.timestamp_millis())
+        };
+        if self.board.on(Face::Alerts, FaultKind::Stale) {
+            return;
+        }
+        let late = self.board.on(Face::Alerts, FaultKind::Delayed);
+        self.late_alerts.push_back((if late { now.t + DELAY } else { now.t }, sent));
+        let mut manager = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.late_alerts.front().is_some_and(|(due, _)| !late || *due <= now.t) {
+            if let Some((_, sent)) = self.late_alerts.pop_front() {
+                manager.receive(sent, now.wall);
             }
         }
     }

@@ -64,7 +64,9 @@ impl Rig {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
+            with: vec![],
         }
     }
 

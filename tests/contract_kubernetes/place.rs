@@ -245,7 +245,9 @@ impl Place {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
+            with: vec![],
         }
     }
 

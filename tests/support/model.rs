@@ -57,7 +57,9 @@ pub fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 
@@ -103,6 +105,7 @@ pub fn gate(id: &str, title: &str, t: Threshold, value: f64, base: f64) -> Gate 
         held: secs(120),
         bad: Duration::ZERO,
         why: format!("{} of 60 samples good", if good { 60 } else { 52 }),
+        lasting: false,
     };
     let mut line = wandering(value, spread, newest);
     *line.values.last_mut().unwrap() = Some(value);
@@ -133,6 +136,7 @@ pub fn gates() -> Vec<Gate> {
             title: "canary ready".into(),
             origin: GateOrigin::Guard,
             probe: Probe::Platform(PlatformCondition {
+                on: None,
                 track: Some(Track::Canary),
                 ready_all: true,
                 min_replicas: None,
@@ -147,6 +151,7 @@ pub fn gates() -> Vec<Gate> {
                 held: secs(0),
                 bad: secs(0),
                 why: "3 of 3 ready".into(),
+                lasting: false,
             },
             baseline: None,
             series: None,
@@ -250,7 +255,7 @@ pub fn runbook() -> Runbook {
         owner: "team-checkout".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
+        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), with: vec![] },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
@@ -522,6 +527,10 @@ pub fn baking() -> Model {
         })
         .collect();
     Model {
+        targets: vec![],
+        logs: gonogo::app::logs::Logs::default(),
+        about: None,
+        alerts: None,
         spec: spec(),
         options: Options {
             operator: "mira".into(),

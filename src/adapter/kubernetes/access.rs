@@ -95,6 +95,17 @@ impl Core {
         }
         match kind {
             ActionKind::SetWeight => vec![patch_right(route, None)],
+            ActionKind::SetImage | ActionKind::Scale | ActionKind::Restart | ActionKind::Undo | ActionKind::Pause | ActionKind::Resume => {
+                let deployment =
+                    |name| Wanted { verb: "patch", group: "apps", resource: "deployments", subresource: None, name: Some(name) };
+                let (canary, baseline) = (&self.spec.canary.deployment, &self.spec.baseline.deployment);
+                let mut all = vec![deployment(canary.as_str())];
+                all.extend((baseline != canary).then(|| deployment(baseline.as_str())));
+                // An undo picks its revision among them.
+                let sets = Wanted { verb: "list", group: "apps", resource: "replicasets", subresource: None, name: None };
+                all.extend((kind == ActionKind::Undo).then_some(sets));
+                all
+            }
             _ => vec![],
         }
     }

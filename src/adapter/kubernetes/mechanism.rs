@@ -5,6 +5,7 @@
 
 use super::Core;
 use super::answer::Problem;
+use super::deployment::{self, Deployed};
 use super::mesh::Mesh;
 use crate::domain::text::clean_bounded;
 use crate::domain::{Action, ActionKind, DiffLine, Failure, Percent, RouteSpec, Subject, WriteStamp};
@@ -131,13 +132,17 @@ pub(super) fn versions(group: &str) -> &'static [&'static str] {
     }
 }
 
+/// What is done on a Deployment, however its traffic is split.
+const DEPLOYMENT_VERBS: [ActionKind; 6] =
+    [ActionKind::SetImage, ActionKind::Scale, ActionKind::Restart, ActionKind::Undo, ActionKind::Pause, ActionKind::Resume];
+
 impl Core {
     /// What can be done to the service, by how it is run and split.
     pub(super) fn capabilities(&self) -> Vec<ActionKind> {
         match &self.spec.route {
             RouteSpec::Rollout { .. } => super::argo::CAPABILITIES.to_vec(),
-            RouteSpec::Rolling => vec![],
-            _ => vec![ActionKind::SetWeight],
+            RouteSpec::Rolling => DEPLOYMENT_VERBS.to_vec(),
+            _ => [&[ActionKind::SetWeight], &DEPLOYMENT_VERBS[..]].concat(),
         }
     }
 
@@ -162,6 +167,9 @@ impl Core {
             }
             match action {
                 Action::SetWeight { .. } => Ok(self.beat().0),
+                action if deployment::is_verb(action) && !matches!(self.spec.route, RouteSpec::Rollout { .. }) => {
+                    Ok(Box::new(Deployed::for_action(self, action).await?) as Box<dyn Mechanism>)
+                }
                 other => {
                     let why = format!("{} cannot be done on this service yet", other.kind().word());
                     Err(Problem::from(Failure::NotSent { why }))
@@ -223,7 +231,7 @@ pub(super) fn stamp(object: &Value) -> Result<Option<WriteStamp>, String> {
     }
 }
 
-fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     fields.into_iter().flatten().filter_map(|entry| {
         let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get("f:spec").is_some());

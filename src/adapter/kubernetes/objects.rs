@@ -144,6 +144,22 @@ pub(super) struct DeploymentStatus {
 #[serde(default)]
 pub(super) struct ReplicaSet {
     pub(super) metadata: Metadata,
+    pub(super) spec: ReplicaSetSpec,
+    pub(super) status: ReplicaSetStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReplicaSetSpec {
+    pub(super) replicas: Option<u32>,
+    pub(super) template: Template,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ReplicaSetStatus {
+    pub(super) replicas: u32,
+    pub(super) ready_replicas: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]

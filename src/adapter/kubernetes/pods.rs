@@ -2,9 +2,10 @@
 
 use super::feed::{Follower, Seen};
 use super::objects::{Container, ContainerStatus, Pod, ReplicaSet, Terminated};
+use super::rolling::Rolling;
 use super::scope::Scope;
 use crate::domain::text::clean_bounded;
-use crate::domain::{Instance, InstanceState, ServiceSpec, Track};
+use crate::domain::{Instance, InstanceState, RouteSpec, ServiceSpec, Track, Workload};
 use crate::port::platform::PlatformUpdate;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
@@ -56,13 +57,14 @@ pub(super) struct Book {
     owners: HashMap<String, (Option<String>, String)>,
     /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
     canary: Option<Arc<str>>,
+    /// The two sides, where one Deployment runs both.
+    rolling: Option<Rolling>,
 }
 
 impl Book {
     /// An empty book.
     pub(super) fn new(spec: Arc<ServiceSpec>) -> Self {
         Self {
-            spec,
             scope: Scope::default(),
             shared: Shared::default(),
             slots: vec![],
@@ -70,7 +72,16 @@ impl Book {
             told: false,
             owners: HashMap::new(),
             canary: None,
+            rolling: matches!(spec.route, RouteSpec::Rolling).then(Rolling::default),
+            spec,
         }
+    }
+
+    /// Takes note of the Deployment, where one runs both sides. `None`: it does not, and nothing was done.
+    pub(super) fn rolls(&mut self, workload: Option<Workload>) -> Option<Vec<PlatformUpdate>> {
+        let mut updates = self.rolling.as_mut()?.deployment(workload);
+        updates.extend(self.retrack());
+        Some(updates)
     }
 
     /// Starts over with another scope, read by so many watches.
@@ -131,7 +142,11 @@ impl Book {
             let ours = self.scope.by_labels(&pod.metadata.labels, &pod.metadata.name, &self.spec).is_some();
             return self.side_of(pod.metadata.labels.get(ROLLOUT_HASH).map(String::as_str)).filter(|_| ours);
         }
-        let deployment = pod.metadata.controller("ReplicaSet").and_then(|uid| self.owners.get(uid)).and_then(|(owner, _)| owner.as_deref());
+        let set = pod.metadata.controller("ReplicaSet");
+        let deployment = set.and_then(|uid| self.owners.get(uid)).and_then(|(owner, _)| owner.as_deref());
+        if let Some(track) = self.rolling.as_ref().and_then(|rolling| rolling.track(set?)) {
+            return Some(track);
+        }
         match deployment {
             Some(uid) => self.scope.by_uid(uid),
             None => self.scope.by_labels(&pod.metadata.labels, &pod.metadata.name, &self.spec),
@@ -199,7 +214,8 @@ impl Book {
         }
         for kept in self.slots.iter_mut().flat_map(HashMap::values_mut) {
             let owner = kept.owner.as_ref().and_then(|uid| self.owners.get(uid.as_ref())).and_then(|(owner, _)| owner.as_deref());
-            let Some(track) = owner.and_then(|uid| self.scope.by_uid(uid)) else { continue };
+            let rolled = self.rolling.as_ref().and_then(|rolling| rolling.track(kept.owner.as_deref()?));
+            let Some(track) = rolled.or_else(|| owner.and_then(|uid| self.scope.by_uid(uid))) else { continue };
             if kept.instance.track != track {
                 kept.instance.track = track;
                 updates.push(PlatformUpdate::Instance(kept.instance.clone()));
@@ -251,16 +267,24 @@ impl Follower<ReplicaSet> for ReplicaSets {
     fn saw(&mut self, seen: Seen<ReplicaSet>) -> Vec<PlatformUpdate> {
         let mut book = open(&self.book);
         let items = match seen {
-            Seen::Page { items, .. } => items,
+            Seen::Page { items, first, .. } => {
+                if let Some(rolling) = book.rolling.as_mut().filter(|_| first) {
+                    rolling.listing();
+                }
+                items
+            }
             Seen::Changed(set) => vec![set],
             // Its pods may still be there, and its events: it is forgotten with the next scope.
-            Seen::Gone(_) => return vec![],
+            Seen::Gone(set) => return book.rolling.as_mut().map(|rolling| rolling.gone(&set.metadata.uid)).unwrap_or_default(),
         };
+        let mut updates = Vec::new();
         for set in items {
+            updates.extend(book.rolling.as_mut().map(|rolling| rolling.saw(&set)).unwrap_or_default());
             let owner = set.metadata.controller("Deployment").map(str::to_owned);
             book.owners.insert(set.metadata.uid, (owner, set.metadata.name));
         }
-        book.retrack()
+        updates.extend(book.retrack());
+        updates
     }
 }
 

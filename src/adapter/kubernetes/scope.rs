@@ -2,6 +2,7 @@
 
 use super::objects::{Deployment, Expression, LabelSelector};
 use crate::domain::{ServiceSpec, Track};
+use serde::Deserialize as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One Deployment, as far as it decides what belongs to it.
@@ -167,6 +168,12 @@ fn written(terms: &[Requirement]) -> String {
         })
         .collect();
     terms.join(",")
+}
+
+/// A label selector as a query takes it; `None` where it cannot be read or selects by nothing.
+pub(super) fn selector(selector: &serde_json::Value) -> Option<String> {
+    let terms = requirements(&LabelSelector::deserialize(selector).ok()?);
+    (!terms.is_empty()).then(|| written(&terms))
 }
 
 fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {

@@ -29,7 +29,9 @@ pub(super) fn spec() -> ServiceSpec {
             canary_subset: "canary".to_owned(),
         },
         requests: String::new(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 
@@ -47,13 +49,13 @@ impl Clock for Still {
 
 const ROUTE: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
 
-struct Rig {
-    server: MockServer,
+pub(super) struct Rig {
+    pub(super) server: MockServer,
     dir: tempfile::TempDir,
 }
 
 impl Rig {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (server, dir) = (MockServer::start().await, tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("token"), "good").unwrap();
         Self { server, dir }
@@ -81,7 +83,7 @@ impl Rig {
         connect(settings).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn connect(&self) -> Kubernetes {
+    pub(super) async fn connect(&self) -> Kubernetes {
         self.connect_to(&self.server.uri(), true).await
     }
 

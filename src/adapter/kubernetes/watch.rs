@@ -66,8 +66,8 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     }
     tokio::join!(
         heartbeat(&core, &outlet, &wake, &routes),
-        deployments(&core, &outlet, Track::Canary, scope.clone()),
-        deployments(&core, &outlet, Track::Baseline, scope),
+        deployments(&core, &outlet, Track::Canary, scope.clone(), &book),
+        deployments(&core, &outlet, Track::Baseline, scope, &book),
         instances(&core, &outlet, scoped, &book, None),
         events(&core, &outlet, &book),
         route_changes(&core, &outlet, &routes),
@@ -155,13 +155,18 @@ async fn next_beat(clock: &dyn Clock, at: Duration) {
     }
 }
 
-async fn deployments(core: &Core, outlet: &Outlet, track: Track, scope: watch::Sender<Scope>) {
+async fn deployments(core: &Core, outlet: &Outlet, track: Track, scope: watch::Sender<Scope>, book: &SharedBook) {
+    if track == Track::Baseline && matches!(core.spec.route, RouteSpec::Rolling) {
+        // One Deployment runs both sides, and it is watched once.
+        scope.send_if_modified(|scope| scope.set(track, None));
+        return;
+    }
     let name = match track {
         Track::Canary => &core.spec.canary.deployment,
         Track::Baseline => &core.spec.baseline.deployment,
     };
     let kind = core.kind("deployments", "/apis/apps/v1", "deployments").fields(format!("metadata.name={name}"));
-    let mut follower = Deployments { track, scope, known: None };
+    let mut follower = Deployments { track, scope, known: None, book: Arc::clone(book) };
     let Closed = Feed::new(Arc::clone(&core.link), kind, outlet.clone()).run::<Deployment>(&mut follower).await;
 }
 

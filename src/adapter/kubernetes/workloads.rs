@@ -17,11 +17,16 @@ pub(super) struct Deployments {
     pub(super) scope: watch::Sender<Scope>,
     /// Uid it was last seen under.
     pub(super) known: Option<String>,
+    /// Where one Deployment runs both sides, they are worked out there.
+    pub(super) book: SharedBook,
 }
 
 impl Deployments {
     fn there(&mut self, deployment: &Deployment) -> Vec<PlatformUpdate> {
         self.scope.send_if_modified(|scope| scope.set(self.track, Some(deployment)));
+        if let Some(updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+            return updates;
+        }
         let uid = &deployment.metadata.uid;
         // A Deployment of the same name that was made anew is another one.
         let mut updates = if self.known.as_ref() == Some(uid) { vec![] } else { self.not_there(false) };
@@ -33,6 +38,9 @@ impl Deployments {
     fn not_there(&mut self, tell: bool) -> Vec<PlatformUpdate> {
         if tell {
             self.scope.send_if_modified(|scope| scope.set(self.track, None));
+        }
+        if let Some(updates) = open(&self.book).rolls(None) {
+            return updates;
         }
         self.known.take().map(|uid| PlatformUpdate::WorkloadGone { uid }).into_iter().collect()
     }
@@ -177,10 +185,15 @@ mod tests {
         assert_eq!(workload(&deployment("u", &fine), Track::Canary).trouble, None);
     }
 
+    fn book() -> SharedBook {
+        let spec = std::sync::Arc::new(crate::adapter::kubernetes::tests::spec());
+        std::sync::Arc::new(std::sync::Mutex::new(super::super::pods::Book::new(spec)))
+    }
+
     #[test]
     fn a_deployment_made_anew_replaces_the_old_one() {
         let (scope, _keep) = watch::channel(Scope::default());
-        let mut follower = Deployments { track: Track::Canary, scope, known: None };
+        let mut follower = Deployments { track: Track::Canary, scope, known: None, book: book() };
         follower.saw(Seen::Changed(deployment("one", &json!({}))));
         let updates = follower.saw(Seen::Changed(deployment("two", &json!({}))));
         assert!(matches!(updates.as_slice(), [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_)] if uid == "one"));

@@ -3,5 +3,6 @@
 mod acting;
 mod chaos;
 mod deciding;
+mod failing;
 mod looking;
 mod world;

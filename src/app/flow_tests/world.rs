@@ -115,7 +115,9 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::verdict;
 use super::super::wanted::current_share;
 use super::back_out::{Agreed, Preview};
 use super::ground::Ground;
-use super::{back_out, prompts, script};
+use super::{back_out, prompts, script, side};
 use crate::app::tour;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::text::span;
@@ -384,6 +384,7 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
+    side::resume(model, stamp);
     if let Some(reason) = model.driver.seat_reason.take() {
         let text = format!("took the seat: {reason}");
         effects.extend(feed(model, stamp, Input::Command(Command::Note { text })));
@@ -465,6 +466,11 @@ pub(super) fn refused(model: &mut Model, why: &str) -> Vec<Effect> {
 }
 
 pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries: &[Entry]) -> Vec<Effect> {
+    if side::owns(model, ticket) {
+        let mut effects = others(model, stamp, entries);
+        effects.extend(side::appended(model, stamp, ticket, entries));
+        return effects;
+    }
     if model.driver.observer.remove(&ticket).is_some() {
         script::appended(model);
         return others(model, stamp, entries);
@@ -479,6 +485,11 @@ pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries
 }
 
 pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, why: &AppendRefusal) -> Vec<Effect> {
+    if side::owns(model, ticket) {
+        let mut effects = if let AppendRefusal::Moved { entries } = why { others(model, stamp, entries) } else { Vec::new() };
+        effects.extend(side::append_refused(model, stamp, ticket, why));
+        return effects;
+    }
     if let Some(draft) = model.driver.observer.remove(&ticket) {
         return match why {
             AppendRefusal::Moved { entries } => {
@@ -561,7 +572,12 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         owner: model.options.operator.clone(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
+        target: Target {
+            platform: spec.platform.to_string(),
+            service: spec.name.clone(),
+            environment: spec.environment.clone(),
+            with: vec![],
+        },
         guards: Vec::new(),
         steps: Vec::new(),
         rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },

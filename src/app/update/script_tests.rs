@@ -32,7 +32,9 @@ fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "requests".into(),
+        alerts: None,
         gates: vec![],
+        with: vec![],
     }
 }
 

@@ -1,13 +1,13 @@
 //! The HTTP face of the API server.
 
 use super::cluster::text;
-use super::managed;
+use super::fields;
 use super::read::{self, Selection, Shape};
 use super::resources::{Kind, Target};
 use super::review::{Question, namespace_from_protobuf};
 use super::status::Status;
 use super::write::{Answer, Verb, Write};
-use super::{discovery, watch};
+use super::{discovery, logs, openapi, watch};
 use crate::sim::calls::{Call, CallKind, CallResult, Calls};
 use crate::sim::clock::SimClock;
 use crate::sim::fault::FaultKind;
@@ -48,6 +48,11 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(world: Arc<Mutex<World>>, clock: Arc<SimClock>, board: Arc<Switchboard>, calls: Option<Calls>) -> Arc<Self> {
         Arc::new(Self { world, clock, board, calls: Mutex::new(calls) })
+    }
+
+    /// Which faults are on.
+    pub(crate) fn board(&self) -> &Switchboard {
+        &self.board
     }
 
     /// The world, brought up to now.
@@ -126,6 +131,12 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     if asked.path.starts_with("/apis/authorization.k8s.io/v1/") || asked.path.starts_with("/apis/authentication.k8s.io/v1/") {
         return review(&api, asked).await.unwrap_or_else(IntoResponse::into_response);
     }
+    if let Some(path) = asked.path.strip_prefix("/apis/metrics.k8s.io/v1beta1/") {
+        return usage(&api, path, &asked).unwrap_or_else(IntoResponse::into_response);
+    }
+    if let Some(answer) = logs::serve(&api, &asked.method, &asked.path, &asked.query) {
+        return answer;
+    }
     let Some(target) = Target::parse(&asked.path) else { return Status::no_such_path().into_response() };
     let answer = match (asked.method.clone(), target.name.is_some()) {
         (Method::GET, _) if asked.flag("watch") => watch_stream(&api, target, &asked),
@@ -157,6 +168,8 @@ fn discover(path: &str, accept: &str) -> Option<Response> {
             let kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
             return Some(([(CONTENT_TYPE, kind)], discovery::aggregated(parts[0] == "api").to_string()).into_response());
         }
+        ["openapi", "v3"] => openapi::index(),
+        ["openapi", "v3", ..] => openapi::document(&parts[2..].join("/"))?,
         ["api"] => discovery::core_versions(),
         ["apis"] => discovery::group_list(),
         ["api", version] => discovery::resource_list("", version)?,
@@ -165,6 +178,18 @@ fn discover(path: &str, accept: &str) -> Option<Response> {
         _ => return None,
     };
     Some(Json(body).into_response())
+}
+
+/// What Pods and Nodes use.
+fn usage(api: &Api, path: &str, asked: &Asked) -> Result<Response, Status> {
+    if asked.method != Method::GET {
+        return Err(Status::method_not_allowed());
+    }
+    let selection = Selection::by_labels(&asked.query)?;
+    let path: Vec<&str> = path.split('/').collect();
+    let found = api.world().cluster.usage_api(&path, &|labels| selection.takes_labels(labels));
+    let name = path.last().copied().unwrap_or("");
+    found.map(|body| Json(body).into_response()).ok_or_else(|| Status::no_usage(name))
 }
 
 /// Access reviews and who-am-I.
@@ -245,7 +270,18 @@ fn verb(asked: &Asked, target: &Target) -> Result<Verb, Status> {
             "application/json-patch+json" => Verb::JsonPatch,
             "application/merge-patch+json" => Verb::MergePatch,
             "application/strategic-merge-patch+json" if target.resource.builtin => Verb::StrategicPatch,
-            _ => return Err(Status::unsupported_media("application/json-patch+json, application/merge-patch+json")),
+            "application/apply-patch+yaml" => Verb::Apply,
+            _ if target.resource.builtin => {
+                return Err(Status::unsupported_media(
+                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
+                     application/apply-patch+yaml",
+                ));
+            }
+            _ => {
+                return Err(Status::unsupported_media(
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                ));
+            }
         },
         _ if media.is_empty() || media == "application/json" => {
             if asked.method == Method::POST {
@@ -269,12 +305,23 @@ async fn write(api: &Arc<Api>, target: &Target, mut asked: Asked) -> Result<Resp
         // kubectl sends DeleteOptions as protobuf; nothing of it matters here.
         _ if bytes.starts_with(b"k8s\0") && verb == Verb::Delete => Value::Null,
         _ if bytes.starts_with(b"k8s\0") => namespace_from_protobuf(&bytes).ok_or_else(|| Status::unsupported_media("application/json"))?,
+        (_, Verb::Apply) => yaml(&bytes)?,
         _ => serde_json::from_slice(&bytes).map_err(|e| Status::bad_request(format!("error decoding the body: {e}")))?,
     };
+    let force = asked.flag("force");
+    match (verb, asked.query.get("fieldManager").is_some_and(|manager| !manager.is_empty())) {
+        (Verb::Apply, false) => return Err(Status::bad_options("fieldManager", "Required value: is required for apply patch")),
+        (Verb::Apply, true) => {}
+        _ if force => return Err(Status::bad_options("force", "Forbidden: may not be specified for non-apply patch")),
+        _ => {}
+    }
+    if let Some(other) = asked.query.get("dryRun").filter(|mode| *mode != "All") {
+        return Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\"")));
+    }
     let agent = asked.header(USER_AGENT).split(['/', ' ']).next().unwrap_or("").to_owned();
     let manager = asked.query.get("fieldManager").cloned().unwrap_or(if agent.is_empty() { "unknown".into() } else { agent });
     let dry_run = asked.query.contains_key("dryRun");
-    let write = Write { target, verb, body: &body, manager: &manager, dry_run };
+    let write = Write { target, verb, body: &body, manager: &manager, dry_run, force };
     let answer = evaluate(api, &write);
     if !dry_run {
         if api.board.hits_write(FaultKind::ReplyLost) {
@@ -292,6 +339,14 @@ async fn write(api: &Arc<Api>, target: &Target, mut asked: Asked) -> Result<Resp
     let object =
         if target.subresource.as_deref() == Some("scale") || object["kind"] == "Status" { object } else { shape.convert(object, now) };
     Ok(json_body(code, Bytes::from(object.to_string())))
+}
+
+/// The body of an apply: YAML, of which JSON is a part.
+fn yaml(bytes: &[u8]) -> Result<Value, Status> {
+    let text = std::str::from_utf8(bytes).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
+    serde_json::from_str(text)
+        .or_else(|_| serde_saphyr::from_str(text))
+        .map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))
 }
 
 fn evaluate(api: &Api, write: &Write<'_>) -> Answer {
@@ -329,11 +384,11 @@ fn lose_race(world: &mut World, write: &Write<'_>) -> Answer {
 
 /// The line of the calls file.
 fn describe(write: &Write<'_>, intention: Option<&(Value, Value)>, answer: &Answer) -> Call {
-    const EPOCH: [&str; 3] = ["metadata", "annotations", "gonogo.dev/epoch"];
+    const EPOCH: [&str; 3] = ["f:metadata", "f:annotations", "f:gonogo.dev/epoch"];
     let mut kind = CallKind::Act;
     let mut verb = if write.target.subresource.as_deref() == Some("scale") { "scale" } else { write.verb.word() };
     if let Some((before, after)) = intention.filter(|_| write.verb != Verb::Delete) {
-        let changed = managed::changed(before, after);
+        let changed = fields::changed(write.target.resource.kind, before, after);
         if changed.len() == 1 && changed.iter().all(|path| path.iter().map(String::as_str).eq(EPOCH)) {
             kind = CallKind::Fence;
         }

@@ -1,10 +1,12 @@
 //! The cluster: its objects and the controllers' memory.
 
+use super::endpoints::Backed;
 use super::kubelet::{Crashes, PodStep};
 use super::pods::{Pod, SetPods, Usage};
 use super::resources::Kind;
 use super::scheduler::Node;
 use super::store::{Key, Object, Store, key};
+use super::usage::Used;
 use crate::sim::rng::Rng;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -42,6 +44,14 @@ pub(crate) enum Job {
     Set(Key),
     /// Write what a namespace uses of its quotas.
     Quotas(Arc<str>),
+    /// Bring the EndpointSlices of a Service up to date.
+    Endpoints(Key),
+    /// Write what the disruption budgets of a namespace allow.
+    Budgets(Arc<str>),
+    /// An autoscaler looks, if it still is that one.
+    Autoscale(Key, Arc<str>),
+    /// Tell an HTTPRoute what its parents make of it.
+    Route(Key),
     /// The next thing that happens to a Pod, if it still is that Pod.
     Pod(Key, Arc<str>, PodStep),
     /// A Namespace is empty and goes.
@@ -57,7 +67,7 @@ pub(crate) struct Cluster {
     pub(crate) now: Now,
     pub(crate) rng: Rng,
     /// Identifiers come from a stream of their own, so that one more Event moves no Pod.
-    ids: Rng,
+    pub(crate) ids: Rng,
     pub(crate) pods: HashMap<Key, Pod>,
     /// Pods of each ReplicaSet, by its uid.
     pub(crate) sets: HashMap<Arc<str>, SetPods>,
@@ -68,6 +78,20 @@ pub(crate) struct Cluster {
     pub(crate) quotas: BTreeMap<Arc<str>, Vec<(Key, Value)>>,
     /// Namespaces whose quotas are about to be written.
     pub(crate) stale_quotas: HashSet<Arc<str>>,
+    /// Services with a selector, by namespace.
+    pub(crate) services: BTreeMap<Arc<str>, Vec<Backed>>,
+    /// Disruption budgets of each namespace.
+    pub(crate) budgets: BTreeMap<Arc<str>, Vec<Key>>,
+    /// Namespaces whose budgets are about to be written.
+    pub(crate) stale_budgets: HashSet<Arc<str>>,
+    /// Autoscalers that look from time to time, by uid.
+    pub(crate) autoscalers: HashSet<Arc<str>>,
+    /// What each autoscaler recommended of late.
+    pub(crate) recommended: HashMap<Arc<str>, Vec<(i64, u32)>>,
+    /// What one Pod of a version uses, by namespace and version, as the traffic model says.
+    pub(crate) loads: Vec<(String, String, Used)>,
+    /// Thousandths of a CPU that all Pods of a Deployment use together, where that is said.
+    pub(crate) deployment_loads: HashMap<Key, u64>,
     /// Deployments with a reconcile already due.
     pub(crate) queued: HashSet<Key>,
     /// Rollouts with a look already due.
@@ -98,6 +122,13 @@ impl Cluster {
             usage: HashMap::new(),
             quotas: BTreeMap::new(),
             stale_quotas: HashSet::new(),
+            services: BTreeMap::new(),
+            budgets: BTreeMap::new(),
+            stale_budgets: HashSet::new(),
+            autoscalers: HashSet::new(),
+            recommended: HashMap::new(),
+            loads: Vec::new(),
+            deployment_loads: HashMap::new(),
             queued: HashSet::new(),
             queued_rollouts: HashSet::new(),
             queued_sets: HashSet::new(),
@@ -129,6 +160,10 @@ impl Cluster {
             Job::Analysis(_) => {}
             Job::Set(set) => self.fill_set(set),
             Job::Quotas(namespace) => self.report_quotas(namespace),
+            Job::Endpoints(service) => self.fill_slices(service),
+            Job::Budgets(namespace) => self.report_budgets(namespace),
+            Job::Autoscale(autoscaler, uid) => self.autoscale(autoscaler, uid),
+            Job::Route(route) => self.report_route(route),
             Job::Pod(pod, uid, step) => self.pod_step(pod, uid, *step),
             Job::NamespaceGone(name) => {
                 self.store.remove(Kind::Namespace, &key("", name));

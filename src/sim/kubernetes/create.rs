@@ -3,12 +3,13 @@
 use super::cluster::{Cluster, text};
 use super::defaults;
 use super::events;
+use super::fields;
 use super::managed::{self, Writer};
 use super::resources::Kind;
 use super::status::Status;
 use super::store::key;
 use super::validate::validate;
-use super::write::{Answer, Write};
+use super::write::{Answer, Verb, Write};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -56,16 +57,23 @@ impl Cluster {
             object = events::to_core(&object);
         }
         object["apiVersion"] = json!(resource.kind.resource().api_version(resource.kind.resource().versions[0]));
+        self.mutate(write, &mut object)?;
         defaults::complete(resource.kind, &name, &mut object);
         validate(resource, &name, &object)?;
+        self.check_admission(write)?;
         if resource.kind == Kind::Pod {
             self.quota_allows(&namespace, &name, &object["spec"]).map_err(|why| Status::refused(resource, &name, why))?;
         }
         let time = self.now.text();
         self.stamp(resource.kind, &mut object, &time);
         let writer = Writer { manager: write.manager, api_version: text(&write.body["apiVersion"]), subresource: None, time: &time };
-        let paths = managed::changed(&Value::Null, &object);
-        object["metadata"]["managedFields"] = managed::entries(&Value::Null, &object, &paths, writer);
+        let managed = if write.verb == Verb::Apply {
+            json!([writer.entry("Apply", &fields::leaves(resource.kind, write.body).into_keys().collect())])
+        } else {
+            let paths = fields::changed(resource.kind, &Value::Null, &object);
+            managed::entries(resource.kind, &Value::Null, &object, &paths, writer)
+        };
+        object["metadata"]["managedFields"] = managed;
         if !write.dry_run {
             let stored = self.store.put(resource.kind, object);
             object = stored.value();

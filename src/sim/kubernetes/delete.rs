@@ -21,6 +21,7 @@ impl Cluster {
         if differs("uid", &object.uid) || differs("resourceVersion", &version) {
             return Err(Status::conflict(resource, name, "Precondition failed: the object is not the one that was asked for"));
         }
+        self.check_admission(write)?;
         let done = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
             "details": { "name": name, "group": resource.group, "kind": resource.plural, "uid": &*object.uid },
@@ -51,6 +52,12 @@ impl Cluster {
         match resource.kind {
             Kind::Node => self.learn_nodes(),
             Kind::ResourceQuota => self.learn_quotas(),
+            Kind::Service => {
+                self.learn_service(&at);
+                self.touch_routes();
+            }
+            Kind::Pdb => self.learn_budgets(&at.0),
+            Kind::Gateway => self.touch_routes(),
             _ => {}
         }
         Ok((StatusCode::OK, done))
@@ -118,6 +125,9 @@ impl Cluster {
                 }
             }
         }
+        self.services.remove(&name);
+        self.budgets.remove(&name);
+        self.learn_quotas();
         self.plan(1000, Job::NamespaceGone(name));
         self.store.get(Kind::Namespace, at).map_or(Value::Null, |namespace| namespace.value())
     }

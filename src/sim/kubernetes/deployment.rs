@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, count, text};
 use super::conditions::{self, condition};
 use super::defaults;
+use super::fields;
 use super::managed::{self, Writer};
 use super::objects;
 use super::resources::Kind;
@@ -78,9 +79,9 @@ impl Cluster {
         }
         self.stamp(kind, &mut value, since);
         let api_version = text(&value["apiVersion"]).to_owned();
-        let paths = managed::changed(&Value::Null, &value);
+        let paths = fields::changed(kind, &Value::Null, &value);
         let writer = Writer { manager: "helm", api_version: &api_version, subresource: None, time: since };
-        value["metadata"]["managedFields"] = managed::entries(&Value::Null, &value, &paths, writer);
+        value["metadata"]["managedFields"] = managed::entries(kind, &Value::Null, &value, &paths, writer);
         self.store.put(kind, value).key.clone()
     }
 

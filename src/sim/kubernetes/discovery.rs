@@ -17,22 +17,39 @@ struct Virtual {
     kind: &'static str,
     plural: &'static str,
     singular: &'static str,
+    versions: &'static [&'static str],
+    namespaced: bool,
+    verbs: &'static [&'static str],
+}
+
+impl Virtual {
+    const fn review(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str) -> Self {
+        Self { group, kind, plural, singular, versions: &["v1"], namespaced: false, verbs: &["create"] }
+    }
 }
 
 const REVIEWS: &[Virtual] = &[
+    Virtual::review("authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview"),
+    Virtual::review("authorization.k8s.io", "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview"),
+    Virtual::review("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview"),
     Virtual {
-        group: "authorization.k8s.io",
-        kind: "SelfSubjectAccessReview",
-        plural: "selfsubjectaccessreviews",
-        singular: "selfsubjectaccessreview",
+        group: "metrics.k8s.io",
+        kind: "NodeMetrics",
+        plural: "nodes",
+        singular: "",
+        versions: &["v1beta1"],
+        namespaced: false,
+        verbs: &["get", "list"],
     },
     Virtual {
-        group: "authorization.k8s.io",
-        kind: "SelfSubjectRulesReview",
-        plural: "selfsubjectrulesreviews",
-        singular: "selfsubjectrulesreview",
+        group: "metrics.k8s.io",
+        kind: "PodMetrics",
+        plural: "pods",
+        singular: "",
+        versions: &["v1beta1"],
+        namespaced: true,
+        verbs: &["get", "list"],
     },
-    Virtual { group: "authentication.k8s.io", kind: "SelfSubjectReview", plural: "selfsubjectreviews", singular: "selfsubjectreview" },
 ];
 
 const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
@@ -40,7 +57,7 @@ const VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", 
 /// Groups other than the core, with their versions.
 fn groups() -> Vec<(&'static str, &'static [&'static str])> {
     let mut groups: Vec<(&str, &[&str])> = Vec::new();
-    for (group, versions) in RESOURCES.iter().map(|r| (r.group, r.versions)).chain(REVIEWS.iter().map(|r| (r.group, ["v1"].as_slice()))) {
+    for (group, versions) in RESOURCES.iter().map(|r| (r.group, r.versions)).chain(REVIEWS.iter().map(|r| (r.group, r.versions))) {
         if !group.is_empty() && !groups.iter().any(|(known, _)| *known == group) {
             groups.push((group, versions));
         }
@@ -89,8 +106,8 @@ pub(crate) fn resource_list(group: &str, version: &str) -> Option<Value> {
             }));
         }
     }
-    for review in REVIEWS.iter().filter(|r| r.group == group && version == "v1") {
-        resources.push(json!({ "name": review.plural, "singularName": review.singular, "namespaced": false, "kind": review.kind, "verbs": ["create"] }));
+    for review in REVIEWS.iter().filter(|r| r.group == group && r.versions.contains(&version)) {
+        resources.push(json!({ "name": review.plural, "singularName": review.singular, "namespaced": review.namespaced, "kind": review.kind, "verbs": review.verbs }));
     }
     let name = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     (!resources.is_empty()).then(|| json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": resources }))
@@ -142,10 +159,10 @@ fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
             "shortNames": resource.short, "categories": categories(resource), "subresources": subresources,
         })
     });
-    let reviews = REVIEWS.iter().filter(|r| r.group == group && version == "v1").map(|review| {
+    let reviews = REVIEWS.iter().filter(|r| r.group == group && r.versions.contains(&version)).map(|review| {
         json!({
-            "resource": review.plural, "responseKind": { "group": group, "version": version, "kind": review.kind }, "scope": "Cluster",
-            "singularResource": review.singular, "verbs": ["create"],
+            "resource": review.plural, "responseKind": { "group": group, "version": version, "kind": review.kind },
+            "scope": if review.namespaced { "Namespaced" } else { "Cluster" }, "singularResource": review.singular, "verbs": review.verbs,
         })
     });
     stored.chain(reviews).collect()

@@ -1,49 +1,8 @@
-//! `managedFields`: who wrote which field last. Lists are owned whole, as in a resource without a list schema.
+//! `managedFields`: who wrote which field last.
 
-use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
-
-type Path = Vec<String>;
-
-/// Leaf fields in which two states of an object differ, bookkeeping aside.
-pub(crate) fn changed(before: &Value, after: &Value) -> BTreeSet<Path> {
-    let mut paths = BTreeSet::new();
-    walk(before, after, &mut Vec::new(), &mut paths);
-    paths.retain(|path| {
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        !matches!(
-            path.as_slice(),
-            ["apiVersion" | "kind" | "metadata"]
-                | ["metadata", "managedFields" | "resourceVersion" | "generation" | "creationTimestamp" | "uid" | "name" | "namespace", ..]
-        )
-    });
-    paths
-}
-
-fn walk(before: &Value, after: &Value, at: &mut Path, paths: &mut BTreeSet<Path>) {
-    if before == after {
-        return;
-    }
-    let empty = Map::new();
-    match (before.as_object(), after.as_object()) {
-        (None, None) => {
-            paths.insert(at.clone());
-        }
-        (old, new) => {
-            // A map on one side only still lists its leaves, so that adding the first annotation names that annotation.
-            let (old, new) = (old.unwrap_or(&empty), new.unwrap_or(&empty));
-            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-            if names.is_empty() {
-                paths.insert(at.clone());
-            }
-            for name in names {
-                at.push(name.clone());
-                walk(old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null), at, paths);
-                at.pop();
-            }
-        }
-    }
-}
+use super::fields::{self, Fields};
+use super::resources::Kind;
+use serde_json::{Value, json};
 
 /// Who writes.
 #[derive(Debug, Clone, Copy)]
@@ -55,77 +14,50 @@ pub(crate) struct Writer<'a> {
     pub(crate) time: &'a str,
 }
 
-/// The entries after a write that changed `paths`: the writer owns them, nobody else does any more.
-pub(crate) fn entries(before: &Value, after: &Value, paths: &BTreeSet<Path>, writer: Writer<'_>) -> Value {
+impl Writer<'_> {
+    /// Whether an entry is this writer's, of one way to write.
+    pub(crate) fn owns(&self, entry: &Value, operation: &str) -> bool {
+        entry["manager"] == self.manager && entry["operation"] == operation && entry["subresource"].as_str() == self.subresource
+    }
+
+    /// Its entry.
+    pub(crate) fn entry(&self, operation: &str, fields: &Fields) -> Value {
+        let mut entry = json!({
+            "manager": self.manager, "operation": operation, "apiVersion": self.api_version, "time": self.time,
+            "fieldsType": "FieldsV1", "fieldsV1": fields::encode(fields),
+        });
+        if let Some(subresource) = self.subresource {
+            entry["subresource"] = Value::from(subresource);
+        }
+        entry
+    }
+}
+
+/// The entries after an update that changed `paths`: the writer owns them, nobody else does any more.
+pub(crate) fn entries(kind: Kind, before: &Value, after: &Value, paths: &Fields, writer: Writer<'_>) -> Value {
     let mut entries: Vec<Value> = before["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    let is_ours = |entry: &Value| {
-        entry["manager"] == writer.manager && entry["operation"] == "Update" && entry["subresource"].as_str() == writer.subresource
-    };
     if paths.is_empty() {
         return Value::Array(entries);
     }
-    let mut ours = BTreeSet::new();
+    let mut ours = Fields::new();
     entries.retain_mut(|entry| {
-        let mut owned = owned(&entry["fieldsV1"]);
-        if is_ours(entry) {
+        let mut owned = fields::decode(&entry["fieldsV1"]);
+        if writer.owns(entry, "Update") {
             ours = owned;
             return false;
         }
         owned.retain(|path| !paths.contains(path));
-        entry["fieldsV1"] = fields(&owned);
+        entry["fieldsV1"] = fields::encode(&owned);
         !owned.is_empty()
     });
     ours.extend(paths.iter().cloned());
     // What was removed is owned by nobody.
-    ours.retain(|path| exists(after, path));
+    let there = fields::leaves(kind, after);
+    ours.retain(|path| there.contains_key(path));
     if !ours.is_empty() {
-        let mut entry = json!({
-            "manager": writer.manager, "operation": "Update", "apiVersion": writer.api_version, "time": writer.time,
-            "fieldsType": "FieldsV1", "fieldsV1": fields(&ours),
-        });
-        if let Some(subresource) = writer.subresource {
-            entry["subresource"] = Value::from(subresource);
-        }
-        entries.push(entry);
+        entries.push(writer.entry("Update", &ours));
     }
     Value::Array(entries)
-}
-
-fn exists(object: &Value, path: &[String]) -> bool {
-    path.iter().try_fold(object, |at, name| at.get(name)).is_some()
-}
-
-fn owned(fields: &Value) -> BTreeSet<Path> {
-    fn collect(fields: &Value, at: &mut Path, paths: &mut BTreeSet<Path>) {
-        let children = fields.as_object().into_iter().flatten().filter_map(|(name, child)| Some((name.strip_prefix("f:")?, child)));
-        let mut leaf = true;
-        for (name, child) in children {
-            leaf = false;
-            at.push(name.to_owned());
-            collect(child, at, paths);
-            at.pop();
-        }
-        if leaf && !at.is_empty() {
-            paths.insert(at.clone());
-        }
-    }
-    let mut paths = BTreeSet::new();
-    collect(fields, &mut Vec::new(), &mut paths);
-    paths
-}
-
-fn fields(paths: &BTreeSet<Path>) -> Value {
-    let mut root = json!({});
-    for path in paths {
-        let mut at = &mut root;
-        for name in path {
-            at = &mut at[format!("f:{name}")];
-            if at.is_null() {
-                *at = json!({});
-            }
-        }
-    }
-    root
 }
 
 #[cfg(test)]
@@ -138,23 +70,17 @@ mod tests {
 
     #[test]
     fn a_field_belongs_to_who_wrote_it_last() {
+        let kind = Kind::VirtualService;
         let first = json!({ "metadata": {}, "spec": { "http": [1], "hosts": ["a"] } });
         let mut one = first.clone();
-        one["metadata"]["managedFields"] = entries(&Value::Null, &first, &changed(&Value::Null, &first), write("kubectl", "t1"));
+        let paths = fields::changed(kind, &Value::Null, &first);
+        one["metadata"]["managedFields"] = entries(kind, &Value::Null, &first, &paths, write("kubectl", "t1"));
         let mut two = one.clone();
         two["spec"]["http"] = json!([2]);
-        let paths = changed(&one, &two);
-        let entries = entries(&one, &two, &paths, write("gonogo", "t2"));
+        let paths = fields::changed(kind, &one, &two);
+        let entries = entries(kind, &one, &two, &paths, write("gonogo", "t2"));
         assert_eq!(entries[0]["fieldsV1"], json!({ "f:spec": { "f:hosts": {} } }));
         assert_eq!((entries[1]["manager"].as_str(), entries[1]["time"].as_str()), (Some("gonogo"), Some("t2")));
         assert_eq!(entries[1]["fieldsV1"], json!({ "f:spec": { "f:http": {} } }));
-    }
-
-    #[test]
-    fn the_first_annotation_is_a_change_of_that_annotation() {
-        let before = json!({ "metadata": { "name": "x", "resourceVersion": "1" } });
-        let after = json!({ "metadata": { "name": "x", "resourceVersion": "2", "annotations": { "gonogo.dev/epoch": "4" } } });
-        let paths: Vec<_> = changed(&before, &after).into_iter().collect();
-        assert_eq!(paths, [vec!["metadata".to_owned(), "annotations".to_owned(), "gonogo.dev/epoch".to_owned()]]);
     }
 }

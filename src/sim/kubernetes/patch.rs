@@ -1,5 +1,7 @@
 //! The three patch formats, as an API server applies them.
 
+use super::resources::Kind;
+use super::schema::{merge_key, merges_values};
 use serde_json::{Map, Value};
 
 /// A patch that cannot be applied.
@@ -43,35 +45,26 @@ pub(crate) fn merge_patch(object: &Value, patch: &Value) -> Result<Value, Unpatc
 }
 
 /// Applies a strategic merge patch: as a merge patch, but the lists that Kubernetes declares as keyed are merged by their key.
-pub(crate) fn strategic_patch(object: &Value, patch: &Value) -> Result<Value, Unpatchable> {
+pub(crate) fn strategic_patch(kind: Kind, object: &Value, patch: &Value) -> Result<Value, Unpatchable> {
     let patch = patch.as_object().ok_or(Unpatchable::Malformed)?;
     let mut result = object.clone();
     let Some(into) = result.as_object_mut() else { return Err(Unpatchable::DoesNotApply) };
-    merge_map(into, patch)?;
+    merge_map(kind, into, patch)?;
     Ok(result)
 }
 
-/// The key that elements of a list are merged by; `None`: the list is replaced.
-fn merge_key(list: &str) -> Option<&'static str> {
-    Some(match list {
-        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "imagePullSecrets" => "name",
-        "volumeMounts" => "mountPath",
-        "ports" => "containerPort",
-        "conditions" => "type",
-        "ownerReferences" => "uid",
-        "hostAliases" => "ip",
-        _ => return None,
-    })
-}
-
-fn merge_map(into: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), Unpatchable> {
+fn merge_map(kind: Kind, into: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), Unpatchable> {
     match patch.get("$patch").and_then(Value::as_str) {
         Some("replace") => into.clear(),
         Some("delete") => {
             into.clear();
             return Ok(());
         }
-        _ => {}
+        Some("merge") | None => {}
+        Some(_) => return Err(Unpatchable::Malformed),
+    }
+    if let Some(Value::Array(keys)) = patch.get("$retainKeys") {
+        into.retain(|name, _| keys.iter().any(|key| key == name));
     }
     for (name, value) in patch {
         if name == "$patch" || name == "$retainKeys" || name.starts_with("$setElementOrder/") {
@@ -87,45 +80,86 @@ fn merge_map(into: &mut Map<String, Value>, patch: &Map<String, Value>) -> Resul
             (_, Value::Null) => {
                 into.remove(name);
             }
-            (Some(Value::Object(old)), Value::Object(new)) => merge_map(old, new)?,
-            (Some(Value::Array(old)), Value::Array(new)) if merge_key(name).is_some() => {
-                merge_list(old, new, merge_key(name).unwrap_or("name"))?;
+            (Some(Value::Object(old)), Value::Object(new)) => merge_map(kind, old, new)?,
+            (Some(Value::Array(old)), Value::Array(new)) if merge_key(kind, name).is_some() => {
+                merge_list(kind, old, new, merge_key(kind, name).unwrap_or("name"))?;
+            }
+            (Some(Value::Array(old)), Value::Array(new)) if merges_values(name) => {
+                let fresh: Vec<Value> = new.iter().filter(|item| !old.contains(item)).cloned().collect();
+                old.extend(fresh);
             }
             (_, Value::Object(new)) => {
                 let mut fresh = Map::new();
-                merge_map(&mut fresh, new)?;
+                merge_map(kind, &mut fresh, new)?;
                 into.insert(name.clone(), Value::Object(fresh));
+            }
+            (_, Value::Array(new)) if merge_key(kind, name).is_some() => {
+                let mut fresh = Vec::new();
+                merge_list(kind, &mut fresh, new, merge_key(kind, name).unwrap_or("name"))?;
+                into.insert(name.clone(), Value::Array(fresh));
             }
             (_, value) => {
                 into.insert(name.clone(), value.clone());
             }
         }
     }
+    for (name, order) in patch {
+        if let Some(list) = name.strip_prefix("$setElementOrder/")
+            && let (Some(Value::Array(items)), Value::Array(order)) = (into.get_mut(list), order)
+        {
+            put_in_order(items, order, merge_key(kind, list));
+        }
+    }
     Ok(())
 }
 
-fn merge_list(into: &mut Vec<Value>, patch: &[Value], key: &str) -> Result<(), Unpatchable> {
-    // Services key their ports by `port`, containers by `containerPort`.
-    let key = if key == "containerPort" && patch.iter().all(|item| item.get(key).is_none()) { "port" } else { key };
+/// Sorts what an order names by it; what only the server has keeps its place after what was before it.
+fn put_in_order(items: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
+    let place = |item: &Value| {
+        order.iter().position(|wanted| match key {
+            Some(key) => wanted.get(key) == item.get(key),
+            None => wanted == item,
+        })
+    };
+    let mut named: Vec<Value> = items.iter().filter(|item| place(item).is_some()).cloned().collect();
+    named.sort_by_key(|item| place(item));
+    let mut named = named.into_iter();
+    for item in items.iter_mut() {
+        if place(item).is_some()
+            && let Some(next) = named.next()
+        {
+            *item = next;
+        }
+    }
+}
+
+fn merge_list(kind: Kind, into: &mut Vec<Value>, patch: &[Value], key: &str) -> Result<(), Unpatchable> {
+    if patch.iter().any(|item| item["$patch"] == "replace") {
+        into.clear();
+    }
     for item in patch {
         let new = item.as_object().ok_or(Unpatchable::Malformed)?;
-        if let Some("replace") = new.get("$patch").and_then(Value::as_str) {
-            into.clear();
+        let directive = new.get("$patch").and_then(Value::as_str);
+        if directive == Some("replace") {
             continue;
         }
         let id = new.get(key).ok_or(Unpatchable::Malformed)?;
         let at = into.iter().position(|old| old.get(key) == Some(id));
-        match (at, new.get("$patch").and_then(Value::as_str)) {
+        match (at, directive) {
             (Some(at), Some("delete")) => {
                 into.remove(at);
             }
             (None, Some("delete")) => {}
             (Some(at), _) => {
                 if let Some(old) = into[at].as_object_mut() {
-                    merge_map(old, new)?;
+                    merge_map(kind, old, new)?;
                 }
             }
-            (None, _) => into.push(item.clone()),
+            (None, _) => {
+                let mut fresh = Map::new();
+                merge_map(kind, &mut fresh, new)?;
+                into.push(Value::Object(fresh));
+            }
         }
     }
     Ok(())
@@ -166,7 +200,7 @@ mod tests {
         let patch =
             json!({ "spec": { "$setElementOrder/containers": [{ "name": "app" }], "containers": [{ "name": "app", "image": "a:2" }] } });
         assert_eq!(
-            strategic_patch(&object, &patch).unwrap(),
+            strategic_patch(Kind::Deployment, &object, &patch).unwrap(),
             json!({ "spec": { "containers": [{ "name": "app", "image": "a:2", "env": [] }, { "name": "proxy", "image": "p:1" }] } })
         );
     }
@@ -175,6 +209,32 @@ mod tests {
     fn strategic_null_and_delete_directives_remove() {
         let object = json!({ "spec": { "paused": true, "containers": [{ "name": "a" }, { "name": "b" }] } });
         let patch = json!({ "spec": { "paused": null, "containers": [{ "name": "a", "$patch": "delete" }] } });
-        assert_eq!(strategic_patch(&object, &patch).unwrap(), json!({ "spec": { "containers": [{ "name": "b" }] } }));
+        assert_eq!(strategic_patch(Kind::Deployment, &object, &patch).unwrap(), json!({ "spec": { "containers": [{ "name": "b" }] } }));
+    }
+
+    #[test]
+    fn an_order_that_is_set_is_kept_and_keys_that_are_not_retained_go() {
+        let object = json!({ "spec": {
+            "containers": [{ "name": "a" }, { "name": "sidecar" }, { "name": "b" }],
+            "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1 } },
+        } });
+        let patch = json!({ "spec": {
+            "$setElementOrder/containers": [{ "name": "b" }, { "name": "a" }], "containers": [{ "name": "b", "image": "b:2" }],
+            "strategy": { "$retainKeys": ["type"], "type": "Recreate" },
+        } });
+        assert_eq!(
+            strategic_patch(Kind::Deployment, &object, &patch).unwrap(),
+            json!({ "spec": {
+                "containers": [{ "name": "b", "image": "b:2" }, { "name": "sidecar" }, { "name": "a" }], "strategy": { "type": "Recreate" },
+            } })
+        );
+    }
+
+    #[test]
+    fn ports_of_a_service_are_told_apart_by_their_port() {
+        let object = json!({ "spec": { "ports": [{ "port": 80, "name": "http" }, { "port": 443 }] } });
+        let patch = json!({ "spec": { "ports": [{ "port": 443, "name": "https" }] } });
+        let expected = json!({ "spec": { "ports": [{ "port": 80, "name": "http" }, { "port": 443, "name": "https" }] } });
+        assert_eq!(strategic_patch(Kind::Service, &object, &patch).unwrap(), expected);
     }
 }

@@ -4,6 +4,7 @@ use super::cluster::{Cluster, text};
 use super::resources::Kind;
 use super::scheduler::Needs;
 use super::store::Key;
+use super::usage;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub(crate) struct Pod {
     pub(crate) stopping: bool,
     pub(crate) restarts: u32,
     pub(crate) labels: Arc<BTreeMap<String, String>>,
+    /// Tag of its first container's image.
+    pub(crate) tag: Arc<str>,
     pub(crate) needs: Needs,
     /// Index of its Node.
     pub(crate) node: Option<usize>,
@@ -59,6 +62,10 @@ pub(crate) struct Pod {
     pub(crate) behaviour: Behaviour,
     /// Place of the container that misbehaves.
     pub(crate) culprit: usize,
+    /// What its annotations say that it uses: thousandths of a CPU, bytes.
+    pub(crate) used: (Option<u64>, Option<u64>),
+    /// Names of its containers.
+    pub(crate) containers: Arc<[String]>,
 }
 
 impl Pod {
@@ -72,11 +79,14 @@ impl Pod {
             stopping: false,
             restarts: 0,
             labels: Arc::new(labels.clone()),
+            tag: text(&value["spec"]["containers"][0]["image"]).rsplit(':').next().unwrap_or_default().into(),
             needs: Needs::of(&value["spec"]),
             node: None,
             address: None,
             behaviour,
             culprit,
+            used: usage::annotated(value),
+            containers: usage::containers(&value["spec"]),
         }
     }
 
@@ -188,6 +198,8 @@ impl Cluster {
         if let Some(set) = set {
             self.enqueue_set(set);
         }
+        self.touch_services(at);
+        self.touch_budgets(&at.0);
         if !self.quotas.is_empty() {
             self.enqueue_quotas(&at.0);
         }
@@ -223,6 +235,12 @@ impl Cluster {
             .collect();
         pods.sort();
         pods
+    }
+
+    /// Serving Pods of the versions, by their image's tag, that `wanted` takes.
+    pub(crate) fn serving_by(&self, namespace: &str, wanted: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u32)> {
+        let ours = self.pods.iter().filter(|(at, pod)| &*at.0 == namespace && pod.ready.is_some() && !pod.stopping && wanted(&pod.tag));
+        ours.map(|(at, pod)| (Arc::clone(&at.1), pod.restarts)).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -135,11 +135,7 @@ pub(crate) struct Selection {
 impl Selection {
     /// Reads namespace, `labelSelector` and `fieldSelector`.
     pub(crate) fn parse(target: &Target, query: &HashMap<String, String>) -> Result<Self, Status> {
-        let mut selection = Self { namespace: target.namespace.clone(), name: target.name.clone(), ..Self::default() };
-        for part in split_selector(query.get("labelSelector").map_or("", String::as_str)) {
-            let parsed = label_test(&part).ok_or_else(|| Status::bad_request(format!("unable to parse requirement: {part:?}")))?;
-            selection.labels.push(parsed);
-        }
+        let mut selection = Self { namespace: target.namespace.clone(), name: target.name.clone(), ..Self::by_labels(query)? };
         for part in query.get("fieldSelector").map_or("", String::as_str).split(',').filter(|part| !part.is_empty()) {
             let (field, value, equal) = match (part.split_once("!="), part.split_once("==").or_else(|| part.split_once('='))) {
                 (Some((field, value)), _) => (field, value, false),
@@ -161,17 +157,28 @@ impl Selection {
         Ok(selection)
     }
 
+    /// Labels alone.
+    pub(crate) fn by_labels(query: &HashMap<String, String>) -> Result<Self, Status> {
+        let mut selection = Self::default();
+        for part in split_selector(query.get("labelSelector").map_or("", String::as_str)) {
+            let parsed = label_test(&part).ok_or_else(|| Status::bad_request(format!("unable to parse requirement: {part:?}")))?;
+            selection.labels.push(parsed);
+        }
+        Ok(selection)
+    }
+
+    pub(crate) fn takes_labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels.iter().all(|(label, test)| match (labels.get(label), test) {
+            (Some(value), LabelTest::In(values)) => values.contains(value),
+            (None, LabelTest::In(_) | LabelTest::Exists) | (Some(_), LabelTest::Missing) => false,
+            (Some(value), LabelTest::NotIn(values)) => !values.contains(value),
+            (None, LabelTest::NotIn(_) | LabelTest::Missing) | (Some(_), LabelTest::Exists) => true,
+        })
+    }
+
     pub(crate) fn takes(&self, object: &Object) -> bool {
         let named =
             self.namespace.as_deref().is_none_or(|n| *n == *object.key.0) && self.name.as_deref().is_none_or(|n| *n == *object.key.1);
-        let labelled = || {
-            self.labels.iter().all(|(label, test)| match (object.labels.get(label), test) {
-                (Some(value), LabelTest::In(values)) => values.contains(value),
-                (None, LabelTest::In(_) | LabelTest::Exists) | (Some(_), LabelTest::Missing) => false,
-                (Some(value), LabelTest::NotIn(values)) => !values.contains(value),
-                (None, LabelTest::NotIn(_) | LabelTest::Missing) | (Some(_), LabelTest::Exists) => true,
-            })
-        };
         let fields = || {
             self.fields.is_empty() || {
                 let value = object.value();
@@ -181,7 +188,7 @@ impl Selection {
                 })
             }
         };
-        named && labelled() && fields()
+        named && self.takes_labels(&object.labels) && fields()
     }
 }
 

@@ -90,10 +90,13 @@ impl Cluster {
     }
 
     fn create_pod(&mut self, set: &Value) -> Result<(), String> {
-        let name = text(&set["metadata"]["name"]);
+        let (name, namespace) = (text(&set["metadata"]["name"]), text(&set["metadata"]["namespace"]));
+        if let Some(why) = self.denial(namespace, "create", "pods") {
+            return Err(why);
+        }
         if !self.quotas.is_empty() {
-            let refused = format!("{name}-{}", self.rng.suffix(5));
-            self.quota_allows(text(&set["metadata"]["namespace"]), &refused, &set["spec"]["template"]["spec"])?;
+            let refused = format!("{name}-{}", self.ids.suffix(5));
+            self.quota_allows(namespace, &refused, &set["spec"]["template"]["spec"])?;
         }
         let Some((at, pod)) = self.store_pod(set) else { return Ok(()) };
         self.adopt(&at, pod);

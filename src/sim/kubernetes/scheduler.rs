@@ -13,7 +13,7 @@ pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     pub(crate) zone: Arc<str>,
     pub(crate) address: String,
-    labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     cpu: u64,
     memory: u64,
     open: bool,

@@ -39,6 +39,11 @@ impl Status {
         Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", resource.qualified())).about(resource, name)
     }
 
+    /// No metrics of a Pod or Node.
+    pub(crate) fn no_usage(name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("podmetrics.metrics.k8s.io \"{name}\" not found"))
+    }
+
     pub(crate) fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
     }
@@ -87,6 +92,20 @@ impl Status {
             .about(resource, name)
     }
 
+    /// Server-side apply of fields that others own.
+    pub(crate) fn apply_conflict(message: String, causes: Value) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message).causes(causes)
+    }
+
+    /// Parameters that do not fit the patch.
+    pub(crate) fn bad_options(field: &str, why: &str) -> Self {
+        let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {field}: {why}");
+        let reason = if why.starts_with("Required") { "FieldValueRequired" } else { "FieldValueForbidden" };
+        let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        status.details = json!({ "group": "meta.k8s.io", "kind": "PatchOptions" });
+        status.causes(json!([{ "reason": reason, "message": why, "field": field }]))
+    }
+
     /// A JSON patch that does not apply, a failed `test` included. The real server says no more than this.
     pub(crate) fn patch_does_not_apply() -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "the server rejected our request due to an error in our request")
@@ -119,6 +138,16 @@ impl Status {
     /// Forbidden for a reason that is not a missing right: a quota, a namespace that goes.
     pub(crate) fn refused(resource: &Resource, name: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
+    }
+
+    /// What an admission webhook denies.
+    pub(crate) fn denied(message: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// A webhook that cannot be asked.
+    pub(crate) fn internal(why: String) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {why}"))
     }
 
     /// A watch or a list of a version that is no longer known.

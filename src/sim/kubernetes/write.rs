@@ -1,7 +1,9 @@
 //! Create, update, patch, delete: what an API server checks before it stores, and what it answers.
 
+use super::apply;
 use super::cluster::{Cluster, count, text};
 use super::defaults;
+use super::fields;
 use super::managed::{self, Writer};
 use super::patch::{self, Unpatchable};
 use super::pods::Pod;
@@ -20,6 +22,7 @@ pub(crate) enum Verb {
     JsonPatch,
     MergePatch,
     StrategicPatch,
+    Apply,
     Delete,
 }
 
@@ -29,7 +32,7 @@ impl Verb {
         match self {
             Self::Create => "create",
             Self::Replace => "update",
-            Self::JsonPatch | Self::MergePatch | Self::StrategicPatch => "patch",
+            Self::JsonPatch | Self::MergePatch | Self::StrategicPatch | Self::Apply => "patch",
             Self::Delete => "delete",
         }
     }
@@ -43,6 +46,8 @@ pub(crate) struct Write<'a> {
     pub(crate) body: &'a Value,
     pub(crate) manager: &'a str,
     pub(crate) dry_run: bool,
+    /// An apply that takes over what others own.
+    pub(crate) force: bool,
 }
 
 impl Write<'_> {
@@ -90,7 +95,12 @@ impl Cluster {
         let changed = match write.verb {
             Verb::JsonPatch => patch::json_patch(&view, write.body, tests),
             Verb::MergePatch => patch::merge_patch(&view, write.body),
-            Verb::StrategicPatch => patch::strategic_patch(&view, write.body),
+            Verb::StrategicPatch => patch::strategic_patch(write.resource().kind, &view, write.body),
+            Verb::Apply => {
+                let mut merged = view.clone();
+                fields::merge(write.resource().kind, &mut merged, write.body);
+                Ok(merged)
+            }
             _ => Ok(write.body.clone()),
         };
         let changed = changed.map_err(|why| match why {
@@ -112,22 +122,36 @@ impl Cluster {
     fn modify(&mut self, write: &Write<'_>) -> Answer {
         let (resource, name) = (write.resource(), write.name());
         let at = write.key().ok_or_else(Status::method_not_allowed)?;
-        let Some(before) = self.store.get(resource.kind, &at) else { return Err(Status::not_found(resource, name)) };
+        let Some(before) = self.store.get(resource.kind, &at) else {
+            if write.verb == Verb::Apply && write.target.subresource.is_none() {
+                return self.apply_new(write);
+            }
+            return Err(Status::not_found(resource, name));
+        };
         let before = before.value();
-        let mut after = Self::changed(write, &before, true)?;
-        Self::admit(write, &before, &mut after)?;
-        let paths = managed::changed(&before, &after);
-        if paths.is_empty() {
-            // Like the real server: a write that changes nothing makes no new version.
-            return Ok((StatusCode::OK, Self::answer(write, before)));
-        }
+        let time = self.now.text();
         let writer = Writer {
             manager: write.manager,
             api_version: &resource.api_version(&write.target.version),
             subresource: write.target.subresource.as_deref(),
-            time: &self.now.text(),
+            time: &time,
         };
-        after["metadata"]["managedFields"] = managed::entries(&before, &after, &paths, writer);
+        let (mut after, managed) = if write.verb == Verb::Apply && !write.is_scale() {
+            let applied = apply::apply(write, &before, writer)?;
+            (applied.after, Some(applied.managed))
+        } else {
+            (Self::changed(write, &before, true)?, None)
+        };
+        self.mutate(write, &mut after)?;
+        Self::admit(write, &before, &mut after)?;
+        self.check_admission(write)?;
+        let paths = fields::changed(resource.kind, &before, &after);
+        let owners = &before["metadata"]["managedFields"];
+        if paths.is_empty() && managed.as_ref().is_none_or(|managed| apply::same_owners(managed, owners)) {
+            // Like the real server: a write that changes nothing makes no new version.
+            return Ok((StatusCode::OK, Self::answer(write, before)));
+        }
+        after["metadata"]["managedFields"] = managed.unwrap_or_else(|| managed::entries(resource.kind, &before, &after, &paths, writer));
         if !write.dry_run {
             let stored = self.store.put(resource.kind, after);
             after = stored.value();
@@ -206,8 +230,18 @@ impl Cluster {
             Kind::Deployment => {
                 self.enqueue(at.clone());
                 self.wake_referring(at);
+                self.learn_load(at);
+                self.touch_budgets(&at.0);
             }
             Kind::Rollout => self.enqueue_rollout(at.clone()),
+            Kind::Service => {
+                self.learn_service(at);
+                self.touch_routes();
+            }
+            Kind::Pdb => self.learn_budgets(&at.0),
+            Kind::Hpa => self.learn_autoscaler(at),
+            Kind::Gateway => self.program_gateway(at),
+            Kind::HttpRoute => self.touch_route(at),
             Kind::ReplicaSet => {
                 self.know_set(at);
                 self.wake_owner(at);

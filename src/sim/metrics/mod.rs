@@ -21,6 +21,7 @@ mod metric;
 mod number;
 mod over_time;
 mod params;
+mod query;
 mod relabel;
 mod syntax;
 mod tsdb;
@@ -31,4 +32,6 @@ mod tests;
 
 pub(crate) use ask::values;
 pub use http::api;
+pub(crate) use http::api_with;
+pub(crate) use query::Query;
 pub use tsdb::{STALE_NAN_BITS, Tsdb};
