@@ -177,7 +177,7 @@ pub struct Sim {
     /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs
     #[arg(long)]
     pub scene: Option<String>,
-    /// What splits traffic: mesh, rolling
+    /// What splits traffic: mesh, rolling, argo
     #[arg(long, default_value = "mesh", value_name = "KIND")]
     pub traffic: String,
     /// The same seed gives the same numbers

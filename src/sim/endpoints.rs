@@ -1,7 +1,7 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
 use super::options::{Routing, SimError};
-use super::rolling;
+use super::{argo, rolling};
 use super::scene::Scene;
 use super::shop;
 use super::switchboard::write_private;
@@ -43,7 +43,11 @@ impl Endpoints {
     /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
     pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, routing: Routing) -> Self {
         let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
-        let rolling = routing == Routing::Rolling;
+        let (baseline, canary) = match routing {
+            Routing::Mesh => (shop::BASELINE, shop::CANARY),
+            Routing::Rolling => (rolling::DEPLOYMENT, rolling::DEPLOYMENT),
+            Routing::Argo => (argo::ROLLOUT, argo::ROLLOUT),
+        };
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
@@ -54,8 +58,8 @@ impl Endpoints {
             context: "sim",
             namespace: shop::NAMESPACE,
             service: shop::SERVICE,
-            baseline: if rolling { rolling::DEPLOYMENT } else { shop::BASELINE },
-            canary: if rolling { rolling::DEPLOYMENT } else { shop::CANARY },
+            baseline,
+            canary,
             routing,
         }
     }
@@ -121,6 +125,7 @@ alerts = "am"
             objects = match self.routing {
                 Routing::Mesh => self.mesh_toml(),
                 Routing::Rolling => rolling::service_toml(),
+                Routing::Argo => argo::service_toml(),
             },
         )
     }

@@ -34,6 +34,8 @@ pub enum Routing {
     Mesh,
     /// Nothing: one Deployment that replaces its instances a few at a time.
     Rolling,
+    /// An Argo Rollout, whose controller moves the weights of a VirtualService.
+    Argo,
 }
 
 impl FromStr for Routing {
@@ -43,8 +45,9 @@ impl FromStr for Routing {
         match text {
             "mesh" => Ok(Self::Mesh),
             "rolling" => Ok(Self::Rolling),
-            "gateway" | "ingress" | "selector" => Err(format!("traffic by {text} is not simulated yet; use mesh or rolling")),
-            other => Err(format!("unknown traffic {other:?}; use mesh or rolling")),
+            "argo" => Ok(Self::Argo),
+            "gateway" | "ingress" | "selector" => Err(format!("traffic by {text} is not simulated yet; use mesh, rolling or argo")),
+            other => Err(format!("unknown traffic {other:?}; use mesh, rolling or argo")),
         }
     }
 }
@@ -122,14 +125,15 @@ impl Options {
     pub(crate) fn script(&self) -> Script {
         match self.routing {
             Routing::Mesh => self.scene.script(),
-            Routing::Rolling => Scene::Idle.script(),
+            Routing::Rolling | Routing::Argo => Scene::Idle.script(),
         }
     }
 
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
-        if self.routing == Routing::Rolling && !ROLLING_SCENES.contains(&self.scene) {
-            return Err(SimError::Option(format!("scene {} has a mesh; with traffic rolling use idle, no-go or slow-leak", self.scene)));
+        if self.routing != Routing::Mesh && !ROLLING_SCENES.contains(&self.scene) {
+            let why = format!("scene {} is about two Deployments in a mesh; with other traffic use idle, no-go or slow-leak", self.scene);
+            return Err(SimError::Option(why));
         }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
             return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));

@@ -89,7 +89,7 @@ pub(crate) fn service() -> Value {
     })
 }
 
-fn route() -> Value {
+pub(crate) fn route() -> Value {
     let to = |subset: &str, weight: u32| json!({ "destination": { "host": SERVICE, "subset": subset }, "weight": weight });
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
@@ -107,7 +107,7 @@ fn route() -> Value {
     })
 }
 
-fn subsets() -> Value {
+pub(crate) fn subsets() -> Value {
     let subset = |name: &str| json!({ "name": name, "labels": { "version": name } });
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",

@@ -1,6 +1,7 @@
 //! The world: one cluster, the traffic through it, and the timers that move both through simulated time.
 
 use super::alerts::{self, Manager, Rules};
+use super::argo;
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
@@ -124,6 +125,7 @@ impl World {
         match options.routing {
             Routing::Mesh => shop::furnish(&mut world.cluster, sizes),
             Routing::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            Routing::Argo => argo::furnish(&mut world.cluster, sizes),
         }
         world.collect();
         let zero = world.clock.wall_at(0);
@@ -212,6 +214,8 @@ impl World {
             Timer::DeployCanary if self.routing == Routing::Rolling => {
                 self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
             }
+            // Its new version comes when somebody releases it.
+            Timer::DeployCanary if self.routing == Routing::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -328,7 +332,7 @@ impl World {
     /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
     fn serving(&self, side: &str) -> Serving {
         match self.routing {
-            Routing::Mesh => self.cluster.serving(shop::NAMESPACE, side),
+            Routing::Mesh | Routing::Argo => self.cluster.serving(shop::NAMESPACE, side),
             Routing::Rolling => {
                 let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
                 all.sort();
