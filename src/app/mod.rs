@@ -13,6 +13,7 @@ pub mod key;
 pub mod logs;
 pub mod model;
 pub mod msg;
+mod progressive;
 pub mod prompt;
 pub mod rows;
 mod split;

@@ -66,6 +66,7 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     }
     routing(model, now, &mut reasons);
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    super::progressive::reasons(&model.picture.progressive, &mut reasons);
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }

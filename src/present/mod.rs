@@ -22,6 +22,7 @@ mod logs;
 mod lost;
 mod metrics;
 mod operation;
+mod progressive;
 mod prompt;
 mod run;
 mod sight;

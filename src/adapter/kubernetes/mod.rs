@@ -10,6 +10,7 @@ mod argo;
 mod by_hand;
 mod deployment;
 mod feed;
+mod flagger;
 mod keepers;
 mod kubeconfig;
 mod life;

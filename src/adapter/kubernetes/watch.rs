@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::argo::{self, SharedDeck};
+use super::flagger::Canaries;
 use super::feed::{Closed, Feed, Follower, Kind, Outlet, PAGE, Seen, dice};
 use super::life::Life;
 use super::link::{Ask, OBJECT_LIMIT, PAGE_LIMIT, query};
@@ -71,6 +72,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
         instances(&core, &outlet, scoped, &book, None),
         events(&core, &outlet, &book),
         route_changes(&core, &outlet, &routes),
+        flagger_canaries(&core, &outlet),
     );
 }
 
@@ -259,6 +261,15 @@ async fn analysis_runs(core: &Core, outlet: &Outlet, deck: &SharedDeck, name: &s
     let path = mechanism.place().collection.replace("/rollouts", "/analysisruns");
     let kind = Kind { path, page: 100, ..core.kind("analysis runs", "", "") };
     let mut follower = argo::Runs { deck: Arc::clone(deck), rollout: name.to_owned(), listed: vec![] };
+    optional(core, outlet, kind, &mut follower).await;
+}
+
+/// Flagger's account of what it does to our Deployments.
+async fn flagger_canaries(core: &Core, outlet: &Outlet) {
+    let path = format!("/apis/flagger.app/v1beta1/namespaces/{}/canaries", core.spec.namespace);
+    let kind = Kind { path, page: 100, ..core.kind("flagger canaries", "", "") };
+    let deployments = vec![core.spec.canary.deployment.clone(), core.spec.baseline.deployment.clone()];
+    let mut follower = Canaries { deployments, known: std::collections::BTreeMap::new(), told: None };
     optional(core, outlet, kind, &mut follower).await;
 }
 
