@@ -1,7 +1,9 @@
 //! The Elm core: the only place where state changes.
 
 pub mod alerts;
+pub mod card;
 pub mod command;
+pub mod counts;
 pub mod effect;
 mod failing;
 #[cfg(test)]
@@ -10,6 +12,7 @@ mod flow_tests;
 mod gates;
 pub mod instances;
 pub mod key;
+pub mod landing;
 pub mod logs;
 pub mod model;
 pub mod msg;

@@ -1,16 +1,19 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
 use super::alerts::AlertBoard;
+use super::card::Capacity;
 use super::command::View;
+use super::counts::Counts;
 use super::effect::Span;
 use super::instances::Instances;
+use super::landing::Learnt;
 use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
 use crate::domain::record::Entry;
 use crate::domain::{
     Finding, Labels, ObservedShare, Percent, PlatformEvent, Probe, Route, Series, ServiceSpec, SourceHealth, Stamp, Ticket, Tickets,
-    Verdict, Workload,
+    Verdict, Workload, Xray,
 };
 use crate::runbook::io::Level;
 use crate::runbook::state::RunState;
@@ -74,6 +77,8 @@ pub struct Picture {
     pub route: Option<Route>,
     /// The route was read at least once: without a route there is no such object.
     pub route_read: bool,
+    /// Where the route leads; `None` until it was worked out.
+    pub xray: Option<Xray>,
     /// Newest first, bounded.
     pub events: VecDeque<PlatformEvent>,
     /// Restarts that an instance had when it was first seen: older ones are not this release's.
@@ -376,6 +381,12 @@ pub struct Model {
     pub observed: Observed,
     /// What instances write.
     pub logs: Logs,
+    /// Requests and errors of the release.
+    pub counts: Counts,
+    /// What earlier runs of the service taught.
+    pub learnt: Learnt,
+    /// What instances were seen to carry.
+    pub capacity: Capacity,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.

@@ -195,6 +195,11 @@ pub enum Msg {
         /// Why, where somebody else drives: it goes into the record.
         reason: Option<String>,
     },
+    /// The record of earlier runs of this service, newest first; of each only what [`super::card::learn`] looks at.
+    Learnt {
+        /// Entries by run.
+        runs: Vec<Vec<Entry>>,
+    },
     /// The journal was looked into for the first time: what it has of this service was told.
     JournalRead,
     /// What instances wrote; coalesced and bounded.

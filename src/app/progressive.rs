@@ -60,6 +60,7 @@ fn rollout_reasons(rollout: &Progressive, add: &mut impl FnMut(Verdict, String))
 mod tests {
     use super::*;
     use crate::domain::ProgressiveUpdate;
+    use chrono::DateTime;
     use crate::domain::progressive::{Analysis, AnalysisRole, PauseFor, PauseReason, RolloutStep};
 
     /// At a pause without an end.
@@ -97,8 +98,8 @@ mod tests {
         let mut picture = ProgressivePicture::default();
         let mut it = rollout();
         change(&mut it);
-        picture.take(ProgressiveUpdate::Rollout(Some(Box::new(it))));
-        picture.take(ProgressiveUpdate::Analyses(analyses));
+        picture.take(ProgressiveUpdate::Rollout(Some(Box::new(it))), DateTime::UNIX_EPOCH);
+        picture.take(ProgressiveUpdate::Analyses(analyses), DateTime::UNIX_EPOCH);
         let mut found = Vec::new();
         reasons(&picture, &mut found);
         Verdict::worst(found.into_iter().map(|reason| reason.verdict))

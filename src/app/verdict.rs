@@ -2,10 +2,13 @@
 
 use super::model::{Incident, Mode, Model, Reason, Seat, VerdictView};
 use super::wanted::{current_share, settle_time};
+use super::{counts, landing};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
 use crate::domain::{Freshness, Outcome, Stamp, Verdict};
+use crate::judge::{self, Landing};
+use crate::runbook::engine::HARM_GUARD;
 use crate::runbook::io::Permit;
 use crate::runbook::state::{GuardState, OpStage, Phase, Question, RunState, StepPhase};
 use crate::runbook::{Guard, GuardThen, StepKind};
@@ -24,7 +27,8 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     let under_way = state
         .and_then(|s| s.operation.as_ref())
         .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
-    let shifted = state.and_then(|s| s.shifted_at);
+    // A rollout shifts by itself, with and without a run.
+    let shifted = state.and_then(|s| s.shifted_at).max(model.picture.progressive.shifted);
     let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
     // A window that reaches back before the shift counts the old traffic too.
     let share = current_share(model, now.wall).filter(|share| {
@@ -65,6 +69,7 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
         reasons.push(Reason { verdict: Verdict::Watch, text });
     }
     routing(model, now, &mut reasons);
+    cost(model, now, &mut reasons);
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     super::progressive::reasons(&model.picture.progressive, &mut reasons);
     run(model, now, &mut reasons);
@@ -95,6 +100,8 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
+    let found = model.picture.xray.iter().flat_map(crate::judge::xray);
+    reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
     }
@@ -114,6 +121,32 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Agreement::Unknown => return,
     };
     reasons.push(Reason { verdict, text });
+}
+
+/// What the release costs, and whether its last act landed.
+fn cost(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    let Some(run) = model.run.as_ref().filter(|r| !r.state.phase.is_final()) else { return };
+    if let Some(act) = landing::followed(model)
+        && let Landing::Missing { why, .. } = landing::look(model, &act, now)
+    {
+        reasons.push(Reason { verdict: Verdict::Watch, text: format!("not landed: {why}") });
+    }
+    let Some(budget) = counts::budget(model).filter(|_| run.state.exposed_at.is_some()) else { return };
+    let held = harm_holds(&run.state);
+    match counts::harm(model, now.wall) {
+        // A person who released that hold has decided about it.
+        Ok(excess) if judge::spends(excess, budget, 1) => {
+            let verdict = if held || run.state.harm_spent == 0 { Verdict::NoGo } else { Verdict::Watch };
+            reasons.push(Reason { verdict, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Ok(excess) if excess.count > f64::from(budget) * 0.9 => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Err(why) if model.spec.harm.errors.is_some() && counts::is_overdue(model, now) => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm not known: {why}") });
+        }
+        _ => {}
+    }
 }
 
 fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
@@ -258,6 +291,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
             let began = state.rollback_began.as_ref().map_or(state.started, |(at, ..)| *at);
             (state.end_reason.clone().unwrap_or_else(|| "the way back could not be finished".into()), began)
         }
+        None if harm_holds(state) => state.hold.as_ref().map(|h| (h.reason.clone(), h.since))?,
         None => return None,
     };
     let countdown = guard.and_then(|i| state.guards[i].countdown).map(|at| {
@@ -278,6 +312,11 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         (_, None, None) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
     };
     Some(Incident { what, state: state_text, since, at_weight: state.intended, countdown })
+}
+
+/// The budget of excess errors holds the run.
+fn harm_holds(state: &RunState) -> bool {
+    state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(HARM_GUARD))
 }
 
 /// The guard that the incident is about: the one that counts down, the one that holds, or one that is still bad since it tripped.

@@ -174,10 +174,10 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route
     #[arg(long)]
     pub scene: Option<String>,
-    /// What splits traffic: mesh, rolling, argo
+    /// What splits the traffic: mesh, gateway, ingress, selector, rolling, argo
     #[arg(long, default_value = "mesh", value_name = "KIND")]
     pub traffic: String,
     /// The same seed gives the same numbers

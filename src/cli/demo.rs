@@ -35,13 +35,12 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
             Some(at.to_utc())
         }
     };
-    let routing = sim::Routing::from_str(&args.traffic).map_err(usage)?;
+    let traffic = sim::TrafficBy::from_str(&args.traffic).map_err(usage)?;
     // What the other scenes show has a mesh in it.
-    let default_scene = if routing == sim::Routing::Mesh { default_scene } else { "idle" };
+    let default_scene = if traffic == sim::TrafficBy::Mesh { default_scene } else { "idle" };
     Ok(sim::Options {
         platform: sim::Platform::from_str(&args.platform).map_err(usage)?,
         scene: sim::Scene::from_str(args.scene.as_deref().unwrap_or(default_scene)).map_err(usage)?,
-        routing,
         seed: args.seed,
         speed: args.speed,
         freeze_clock,
@@ -52,6 +51,7 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         instances: args.instances,
         churn: args.churn,
         prelude,
+        traffic,
     })
 }
 
@@ -108,7 +108,11 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let mut options = options(args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
-    let script = if options.routing == sim::Routing::Mesh { scene.script() } else { sim::Scene::Idle.script() };
+    let script = if matches!(options.traffic, sim::TrafficBy::Rolling | sim::TrafficBy::Argo) {
+        sim::Scene::Idle.script()
+    } else {
+        scene.script()
+    };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;

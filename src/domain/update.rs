@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub enum PlatformUpdate {
     },
     /// The complete list of instances: replaces all that was known.
     Instances(Vec<Instance>),
+    /// Instances of the first list, which is not complete yet: shown already, to be counted on only when the complete list came.
+    SomeInstances(Vec<Instance>),
     /// An instance, new or changed.
     Instance(Instance),
     /// An instance was deleted.
@@ -29,6 +32,8 @@ pub enum PlatformUpdate {
     },
     /// The route as configured; `None` when there is no such object (any more).
     Route(Option<Route>),
+    /// Where the route leads, down to the instances.
+    Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
     /// Progressive delivery: a rollout, its analyses, who else moves traffic.

@@ -255,7 +255,14 @@ fn feedback(sight: &Sight<'_>, last_message: Option<DateTime<Utc>>) -> Option<Li
     };
     Some(match (&act.seen, act.not_observed) {
         (_, true) => line.text("  ").word(Role::Bad, "NOT OBSERVED").text(": traffic does not follow"),
-        (Some((share, after)), _) => line.text(format!("  seen {share} after {}", words(*after))),
+        (Some((share, after)), _) => {
+            let line = line.text(format!("  seen {share} after {}", words(*after)));
+            let landed = sight.run().and_then(|r| r.state.landing.as_ref()?.took);
+            match landed {
+                Some(took) => line.text(format!("  landed in {}", super::harm::seconds(took))),
+                None => line,
+            }
+        }
         (None, _) => line.text("  waiting to see it in the traffic"),
     })
 }

@@ -4,6 +4,7 @@
 
 mod alert_detail;
 mod alerts;
+mod card;
 mod chart;
 mod checklist;
 mod cockpit;
@@ -13,6 +14,7 @@ mod evidence;
 mod frame;
 mod gates;
 mod glyph;
+mod harm;
 mod header;
 mod help;
 mod hints;
@@ -24,6 +26,7 @@ mod metrics;
 mod operation;
 mod progressive;
 mod prompt;
+mod routes;
 mod run;
 mod sight;
 mod silence;

@@ -1,7 +1,8 @@
 //! The shop as an Argo Rollout: one object runs both versions, and its controller moves the mesh's weights step by step.
 
 use super::kubernetes::{Cluster, Kind};
-use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_cluster, route, service, subsets, template_spec};
+use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_cluster, service, template_spec};
+use super::split::{self, TrafficBy};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
@@ -74,38 +75,10 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    cluster.seat(Kind::Service, service(), &since);
-    cluster.seat(Kind::DestinationRule, subsets(), &since);
-    cluster.seat(Kind::VirtualService, route(), &since);
+    let service = cluster.seat(Kind::Service, service(&split::service_selector(TrafficBy::Argo)), &since);
+    cluster.learn_service(&service);
+    split::furnish(cluster, TrafficBy::Argo, &since);
     cluster.seat(Kind::AnalysisTemplate, template("checkout-errors", &errors()), &since);
     cluster.seat(Kind::AnalysisTemplate, template("checkout-latency", &latency()), &since);
     cluster.seat_rollout(rollout(sizes.baseline), &since);
-}
-
-/// The part of a configuration that names the service's objects and queries. The controller labels the pods of both sides.
-pub(crate) fn service_toml() -> String {
-    format!(
-        r#"baseline = {{ deployment = "{ROLLOUT}", labels = {{ version = "stable" }} }}
-canary = {{ deployment = "{ROLLOUT}", labels = {{ version = "canary" }} }}
-route = {{ rollout = "{ROLLOUT}" }}
-requests = 'sum by (version) (increase(http_requests_total{{service="{SERVICE}"}}[${{window}}]))'
-
-[[service.gate]]
-id = "errors"
-title = "error rate"
-promql = '''
-(sum(rate(http_requests_total{{service="{SERVICE}",version="canary",code=~"5.."}}[2m])) or vector(0))
-  / (sum(rate(http_requests_total{{service="{SERVICE}",version="canary"}}[2m])) > 1)
-'''
-op = "<"
-value = 0.005
-
-[[service.gate]]
-id = "p99"
-title = "p99 latency"
-promql = 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{{service="{SERVICE}",version="canary"}}[2m])))'
-op = "<"
-value = 0.45
-"#
-    )
 }

@@ -1,9 +1,10 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
-use super::options::{Routing, SimError};
+use super::options::SimError;
 use super::{argo, rolling};
 use super::scene::Scene;
 use super::shop;
+use super::split::TrafficBy;
 use super::switchboard::write_private;
 use base64::Engine as _;
 use serde_json::json;
@@ -35,18 +36,18 @@ pub struct Endpoints {
     pub baseline: &'static str,
     /// Deployment of the new version; the same one where one runs both.
     pub canary: &'static str,
-    /// What splits traffic.
-    pub routing: Routing,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 impl Endpoints {
     /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
-    pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, routing: Routing) -> Self {
+    pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, traffic: TrafficBy) -> Self {
         let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
-        let (baseline, canary) = match routing {
-            Routing::Mesh => (shop::BASELINE, shop::CANARY),
-            Routing::Rolling => (rolling::DEPLOYMENT, rolling::DEPLOYMENT),
-            Routing::Argo => (argo::ROLLOUT, argo::ROLLOUT),
+        let (baseline, canary) = match traffic {
+            TrafficBy::Rolling => (rolling::DEPLOYMENT, rolling::DEPLOYMENT),
+            TrafficBy::Argo => (argo::ROLLOUT, argo::ROLLOUT),
+            _ => (shop::BASELINE, shop::CANARY),
         };
         Self {
             clock_url: format!("{prometheus_url}/clock"),
@@ -60,7 +61,7 @@ impl Endpoints {
             service: shop::SERVICE,
             baseline,
             canary,
-            routing,
+            traffic,
         }
     }
 
@@ -122,21 +123,19 @@ alerts = "am"
             alertmanager = self.alertmanager_url,
             service = self.service,
             namespace = self.namespace,
-            objects = match self.routing {
-                Routing::Mesh => self.mesh_toml(),
-                Routing::Rolling => rolling::service_toml(),
-                Routing::Argo => argo::service_toml(),
-            },
+            objects = if self.traffic == TrafficBy::Rolling { rolling::service_toml() } else { self.split_toml() },
         )
     }
 
     /// The part of a configuration that names the service's objects and queries.
-    fn mesh_toml(&self) -> String {
+    fn split_toml(&self) -> String {
         format!(
             r#"baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
-route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
+{route}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
+errors = 'sum by (version) (increase(http_requests_total{{service="{service}",code=~"5.."}}[${{window}}]))'
+harm = {{ budget = 2000 }}
 
 [[service.gate]]
 id = "errors"
@@ -158,6 +157,7 @@ value = 0.45
             service = self.service,
             baseline = self.baseline,
             canary = self.canary,
+            route = self.traffic.route_toml(),
         )
     }
 

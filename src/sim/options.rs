@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::scene::{Scene, Script};
+use super::split::TrafficBy;
 use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,32 +27,6 @@ impl FromStr for Platform {
     }
 }
 
-/// What splits the traffic of the simulated service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Routing {
-    /// An Istio VirtualService, between two Deployments.
-    #[default]
-    Mesh,
-    /// Nothing: one Deployment that replaces its instances a few at a time.
-    Rolling,
-    /// An Argo Rollout, whose controller moves the weights of a VirtualService.
-    Argo,
-}
-
-impl FromStr for Routing {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "mesh" => Ok(Self::Mesh),
-            "rolling" => Ok(Self::Rolling),
-            "argo" => Ok(Self::Argo),
-            "gateway" | "ingress" | "selector" => Err(format!("traffic by {text} is not simulated yet; use mesh, rolling or argo")),
-            other => Err(format!("unknown traffic {other:?}; use mesh, rolling or argo")),
-        }
-    }
-}
-
 /// Who makes the history before t = 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prelude {
@@ -68,8 +43,6 @@ pub struct Options {
     pub platform: Platform,
     /// The situation at t = 0.
     pub scene: Scene,
-    /// What splits traffic.
-    pub routing: Routing,
     /// Same seed, same world.
     pub seed: u64,
     /// Simulated seconds per real second once live.
@@ -90,6 +63,8 @@ pub struct Options {
     pub churn: Option<u32>,
     /// Who makes the history.
     pub prelude: Prelude,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 /// Most pods a simulated cluster holds.
@@ -102,7 +77,6 @@ impl Default for Options {
         Self {
             platform: Platform::Kubernetes,
             scene: Scene::Tour,
-            routing: Routing::Mesh,
             seed: 1,
             speed: 1.0,
             freeze_clock: None,
@@ -113,6 +87,7 @@ impl Default for Options {
             instances: None,
             churn: None,
             prelude: Prelude::Scripted,
+            traffic: TrafficBy::Mesh,
         }
     }
 }
@@ -123,16 +98,13 @@ const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
 impl Options {
     /// The history before t = 0. Nothing is released in it where nothing splits traffic.
     pub(crate) fn script(&self) -> Script {
-        match self.routing {
-            Routing::Mesh => self.scene.script(),
-            Routing::Rolling | Routing::Argo => Scene::Idle.script(),
-        }
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) { Scene::Idle.script() } else { self.scene.script() }
     }
 
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
-        if self.routing != Routing::Mesh && !ROLLING_SCENES.contains(&self.scene) {
-            let why = format!("scene {} is about two Deployments in a mesh; with other traffic use idle, no-go or slow-leak", self.scene);
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) && !ROLLING_SCENES.contains(&self.scene) {
+            let why = format!("scene {} has a mesh; with traffic {} use idle, no-go or slow-leak", self.scene, self.traffic);
             return Err(SimError::Option(why));
         }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
@@ -143,6 +115,13 @@ impl Options {
         }
         if let Some(n) = self.churn.filter(|n| *n > MAX_CHURN) {
             return Err(SimError::Option(format!("churn of {n} pods a second is more than {MAX_CHURN}")));
+        }
+        if self.traffic == TrafficBy::Selector && self.scene.script().confirm_5.is_some() {
+            let why = "a selector is all or nothing, and its history has shares in between; use idle or pre-launch";
+            return Err(SimError::Option(format!("scene {} cannot be had with traffic by selector: {why}", self.scene)));
+        }
+        if self.scene == Scene::HeaderRoute && self.traffic != TrafficBy::Mesh {
+            return Err(SimError::Option("scene header-route is about a mesh; leave out --traffic".to_owned()));
         }
         if !self.listen.ip().is_loopback() {
             return Err(SimError::Option(format!(

@@ -59,7 +59,7 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    cluster.seat(Kind::Service, service(), &since);
+    cluster.seat(Kind::Service, service(&super::split::service_selector(super::split::TrafficBy::Rolling)), &since);
     cluster.seat(Kind::Hpa, autoscaler(sizes.baseline), &since);
     cluster.seat(Kind::Pdb, budget(), &since);
     cluster.seat_deployment(deployment(sizes.baseline), &since);

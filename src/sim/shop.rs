@@ -1,6 +1,7 @@
 //! The service that is released: a shop's checkout, behind a mesh, in two versions.
 
 use super::kubernetes::{Cluster, Key, Kind, key};
+use super::split::TrafficBy;
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
@@ -12,8 +13,6 @@ pub(crate) const SERVICE: &str = "checkout";
 pub(crate) const BASELINE: &str = "checkout-stable";
 /// Deployment of the new version.
 pub(crate) const CANARY: &str = "checkout-canary";
-/// Path of the VirtualService.
-pub(crate) const ROUTE_PATH: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
 /// Path of the baseline's scale.
 pub(crate) const BASELINE_SCALE_PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/checkout-stable/scale";
 
@@ -77,12 +76,12 @@ pub(crate) fn template_spec(tag: &str) -> Value {
     }] })
 }
 
-pub(crate) fn service() -> Value {
+pub(crate) fn service(selector: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
         "spec": {
-            "type": "ClusterIP", "clusterIP": "10.43.17.4", "clusterIPs": ["10.43.17.4"], "selector": { "app": SERVICE },
+            "type": "ClusterIP", "clusterIP": "10.43.17.4", "clusterIPs": ["10.43.17.4"], "selector": selector,
             "ports": [{ "name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP" }], "sessionAffinity": "None",
         },
         "status": { "loadBalancer": {} },
@@ -172,18 +171,17 @@ fn definition(kind: Kind) -> Value {
 }
 
 /// Fills an empty cluster. The baseline has been serving for days; the canary's Deployment comes by [`deploy_canary`].
-pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
+pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes, by: TrafficBy) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    let service = cluster.seat(Kind::Service, service(), &since);
+    let service = cluster.seat(Kind::Service, service(&super::split::service_selector(by)), &since);
     cluster.learn_service(&service);
     for (kind, extra) in around() {
         let at = cluster.seat(kind, extra, &since);
         cluster.noticed(kind, &at);
     }
-    cluster.seat(Kind::DestinationRule, subsets(), &since);
-    cluster.seat(Kind::VirtualService, route(), &since);
+    super::split::furnish(cluster, by, &since);
     cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
 }
 
@@ -211,6 +209,21 @@ pub(crate) fn deploy_canary(cluster: &mut Cluster, sizes: Sizes) {
     }
     cluster.seat(Kind::Deployment, canary, &now);
     cluster.enqueue(canary_key());
+}
+
+/// The change that leaves the header rule without instances: it sends to a subset whose labels no Pod carries.
+pub(crate) fn header_rule_to_nothing(cluster: &Cluster) -> [(String, Value); 2] {
+    let subset = json!({ "name": "preview", "labels": { "version": "canary", "stage": "preview" } });
+    let rules = cluster.store.get(Kind::VirtualService, &key(NAMESPACE, SERVICE)).map(|route| route.value()).unwrap_or_default();
+    let rule = rules["spec"]["http"].as_array().and_then(|rules| rules.iter().position(|rule| rule["name"] == "preview")).unwrap_or(0);
+    let base = "/apis/networking.istio.io/v1/namespaces/shop";
+    [
+        (format!("{base}/destinationrules/{SERVICE}"), json!([{ "op": "add", "path": "/spec/subsets/-", "value": subset }])),
+        (
+            format!("{base}/virtualservices/{SERVICE}"),
+            json!([{ "op": "add", "path": format!("/spec/http/{rule}/route/0/destination/subset"), "value": "preview" }]),
+        ),
+    ]
 }
 
 /// Relative weights of baseline and canary in the rule `primary` (else the first rule that has both), as configured.

@@ -1,16 +1,16 @@
 //! The world: one cluster, the traffic through it, and the timers that move both through simulated time.
 
 use super::alerts::{self, Manager, Rules};
-use super::argo;
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
-use super::options::{Options, Prelude, Routing};
+use super::options::{Options, Prelude};
 use super::rolling;
 use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
+use super::split::TrafficBy;
 use super::switchboard::{Face, Switchboard};
 use super::traffic::{Samples, Serving, Side, Traffic};
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ enum Timer {
     Script(u64),
     DeployCanary,
     StartCrashes,
+    /// Somebody edits the header rule, and it leads nowhere.
+    BreakHeaderRule,
     FaultBegins(usize),
     FaultEnds(usize),
     Picture,
@@ -67,12 +69,12 @@ pub(crate) struct World {
     wake: Arc<Notify>,
     seed: u64,
     scene: Scene,
-    routing: Routing,
     sizes: Sizes,
     faults: Vec<Fault>,
     churn: u32,
     traffic: Traffic,
     happened: Happened,
+    by: TrafficBy,
     timers: BTreeMap<(i64, u64), Timer>,
     next_timer: u64,
     /// Samples that a fault holds back: when they are released, when they were taken.
@@ -109,12 +111,12 @@ impl World {
             wake: ground.wake,
             seed: options.seed,
             scene: options.scene,
-            routing: options.routing,
             sizes,
             faults: options.faults.clone(),
             churn: options.churn.unwrap_or(0),
             traffic: Traffic::new(options.seed, begin),
             happened: Happened::default(),
+            by: options.traffic,
             timers: BTreeMap::new(),
             next_timer: 0,
             delayed: VecDeque::new(),
@@ -122,10 +124,10 @@ impl World {
             late_alerts: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        match options.routing {
-            Routing::Mesh => shop::furnish(&mut world.cluster, sizes),
-            Routing::Rolling => rolling::furnish(&mut world.cluster, sizes),
-            Routing::Argo => argo::furnish(&mut world.cluster, sizes),
+        match options.traffic {
+            TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
+            by => shop::furnish(&mut world.cluster, sizes, by),
         }
         world.collect();
         let zero = world.clock.wall_at(0);
@@ -141,6 +143,9 @@ impl World {
         }
         if let Some(at) = options.scene.crashes_from() {
             world.plan(at, Timer::StartCrashes);
+        }
+        if let Some(at) = options.scene.header_rule_breaks_at() {
+            world.plan(at, Timer::BreakHeaderRule);
         }
         for (index, fault) in options.faults.iter().enumerate() {
             let at = millis(fault.at);
@@ -211,15 +216,20 @@ impl World {
             Timer::Rules => self.evaluate_rules(),
             Timer::Propagate => self.propagate(),
             Timer::Script(weight) => self.set_weight(*weight, "release-script"),
-            Timer::DeployCanary if self.routing == Routing::Rolling => {
+            Timer::DeployCanary if self.by == TrafficBy::Rolling => {
                 self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
             }
             // Its new version comes when somebody releases it.
-            Timer::DeployCanary if self.routing == Routing::Argo => {}
+            Timer::DeployCanary if self.by == TrafficBy::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
                     self.cluster.start_crashes(&shop::canary_key());
+                }
+            }
+            Timer::BreakHeaderRule => {
+                for (path, patch) in shop::header_rule_to_nothing(&self.cluster) {
+                    self.act(&path, Verb::JsonPatch, &patch, "kubectl-edit");
                 }
             }
             Timer::FaultBegins(index) => self.begin_fault(*index),
@@ -234,20 +244,6 @@ impl World {
             }
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
-    }
-
-    /// Takes the measurements of an analysis that are due from the metrics as they are.
-    fn measure(&mut self, run: &Key) {
-        let questions = self.cluster.analysis_questions(run);
-        if questions.is_empty() {
-            return;
-        }
-        let at = self.cluster.now.wall.timestamp_millis();
-        let answers = {
-            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
-            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
-        };
-        self.cluster.analysis_answers(run, answers);
     }
 
     /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
@@ -266,6 +262,20 @@ impl World {
             }
         };
         logbook::lines(self.seed, container, &habits, from, to)
+    }
+
+    /// Takes the measurements of an analysis that are due from the metrics as they are.
+    fn measure(&mut self, run: &Key) {
+        let questions = self.cluster.analysis_questions(run);
+        if questions.is_empty() {
+            return;
+        }
+        let at = self.cluster.now.wall.timestamp_millis();
+        let answers = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
+        };
+        self.cluster.analysis_answers(run, answers);
     }
 
     /// A write that came over the API.
@@ -305,8 +315,7 @@ impl World {
 
     /// The route's relative weights: baseline, canary.
     fn configured(&self) -> Option<(u64, u64)> {
-        let route = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE))?;
-        shop::weights(&route.value())
+        self.by.configured(&self.cluster)
     }
 
     /// Notices what a write did to the weights.
@@ -331,14 +340,12 @@ impl World {
 
     /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
     fn serving(&self, side: &str) -> Serving {
-        match self.routing {
-            Routing::Mesh | Routing::Argo => self.cluster.serving(shop::NAMESPACE, side),
-            Routing::Rolling => {
-                let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
-                all.sort();
-                all
-            }
+        if self.by != TrafficBy::Rolling {
+            return self.cluster.serving(shop::NAMESPACE, side);
         }
+        let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
+        all.sort();
+        all
     }
 
     /// Traffic follows what is configured, unless a fault keeps it where it is.
@@ -361,9 +368,8 @@ impl World {
     }
 
     fn set_weight(&mut self, canary: u64, manager: &str) {
-        let Some(route) = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE)) else { return };
-        let patch = shop::weight_patch(&route.value(), canary);
-        self.act(shop::ROUTE_PATH, Verb::JsonPatch, &patch, manager);
+        let Some((path, patch)) = self.by.patch(&self.cluster, canary) else { return };
+        self.act(&path, Verb::JsonPatch, &patch, manager);
     }
 
     fn scale_baseline(&mut self, replicas: u32) {
@@ -438,7 +444,7 @@ impl World {
         if self.clock.is_frozen() {
             return;
         }
-        if self.routing == Routing::Rolling {
+        if self.by == TrafficBy::Rolling {
             self.propagate();
         }
         let now = self.cluster.now;
@@ -507,7 +513,7 @@ impl World {
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);

@@ -59,6 +59,7 @@ pub fn spec() -> ServiceSpec {
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
         with: vec![],
     }
 }
@@ -255,7 +256,13 @@ pub fn runbook() -> Runbook {
         owner: "team-checkout".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), with: vec![] },
+        target: Target {
+            platform: "prod-eu".into(),
+            service: "checkout-api".into(),
+            environment: "production".into(),
+            harm_budget: None,
+            with: vec![],
+        },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
@@ -475,11 +482,13 @@ pub fn picture() -> Picture {
         count,
     };
     Picture {
+        progressive: Default::default(),
         workloads: [canary, base].into_iter().map(|w| (w.uid.clone(), w)).collect(),
         instances: instances(),
         listed: true,
         route: Some(route(25)),
         route_read: true,
+        xray: None,
         events: VecDeque::from([
             event("e2", "03:05:38", false, "Pulled", "container image already present on machine", 1),
             event("e1", "03:05:36", true, "BackOff", "back-off restarting failed container checkout", 2),
@@ -531,6 +540,9 @@ pub fn baking() -> Model {
         logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
+        counts: gonogo::app::counts::Counts::default(),
+        learnt: gonogo::app::landing::Learnt::default(),
+        capacity: gonogo::app::card::Capacity::default(),
         spec: spec(),
         options: Options {
             operator: "mira".into(),

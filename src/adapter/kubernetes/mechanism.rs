@@ -6,7 +6,6 @@
 use super::Core;
 use super::answer::Problem;
 use super::deployment::{self, Deployed};
-use super::mesh::Mesh;
 use crate::domain::text::clean_bounded;
 use crate::domain::{Action, ActionKind, DiffLine, Failure, Percent, RouteSpec, Subject, WriteStamp};
 use crate::domain::{Epoch, OpId, RunId};
@@ -128,6 +127,7 @@ pub(super) fn versions(group: &str) -> &'static [&'static str] {
     match group {
         super::mesh::GROUP => super::mesh::VERSIONS,
         super::argo::GROUP => super::argo::VERSIONS,
+        super::gateway::GROUP => super::gateway::VERSIONS,
         _ => &["v1"],
     }
 }
@@ -149,10 +149,12 @@ impl Core {
     /// What tells how traffic is split, and proves that the server is alive: the object that is read over and over.
     pub(super) fn beat(&self) -> (Box<dyn Mechanism>, Action) {
         let zero = Action::SetWeight { canary: Percent::ZERO };
-        match &self.spec.route {
-            RouteSpec::VirtualService { name, .. } => (Box::new(Mesh::new(self, name)), zero),
-            RouteSpec::Rollout { name } => (super::argo::beat(self, name), zero),
-            _ => {
+        if let RouteSpec::Rollout { name } = &self.spec.route {
+            return (super::argo::beat(self, name), zero);
+        }
+        match self.splitter() {
+            Some(mechanism) => (mechanism, zero),
+            None => {
                 let deployment = &self.spec.canary.deployment;
                 (Box::new(Watched { place: Place::new(self, "apps", &["v1"], "deployments", "Deployment", deployment) }), zero)
             }
@@ -166,7 +168,7 @@ impl Core {
                 return super::argo::mechanism(self, name, action).await;
             }
             match action {
-                Action::SetWeight { .. } => Ok(self.beat().0),
+                Action::SetWeight { .. } => Ok(self.shifter().await?.unwrap_or_else(|| self.beat().0)),
                 action if deployment::is_verb(action) && !matches!(self.spec.route, RouteSpec::Rollout { .. }) => {
                     Ok(Box::new(Deployed::for_action(self, action).await?) as Box<dyn Mechanism>)
                 }
@@ -231,10 +233,10 @@ pub(super) fn stamp(object: &Value) -> Result<Option<WriteStamp>, String> {
     }
 }
 
-pub(super) fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn managers<'a>(object: &'a Value, part: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    fields.into_iter().flatten().filter_map(|entry| {
-        let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get("f:spec").is_some());
+    fields.into_iter().flatten().filter_map(move |entry| {
+        let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get(part).is_some());
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         (of_spec && entry.get("subresource").is_none_or(|sub| sub == "")).then(|| (text("manager"), text("time")))
     })
@@ -242,7 +244,12 @@ pub(super) fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
 
 /// Who else changed the specification last.
 pub(super) fn last_writer(object: &Value) -> Option<String> {
-    let (who, when) = managers(object).filter(|(who, _)| *who != MANAGER && !who.is_empty()).max_by_key(|(_, time)| *time)?;
+    last_writer_of(object, "f:spec")
+}
+
+/// Who else changed a part of the object last: `f:spec`, `f:metadata`.
+pub(super) fn last_writer_of(object: &Value, part: &str) -> Option<String> {
+    let (who, when) = managers(object, part).filter(|(who, _)| *who != MANAGER && !who.is_empty()).max_by_key(|(_, time)| *time)?;
     Some(clean_bounded(&if when.is_empty() { who.to_owned() } else { format!("{who} at {when}") }, 120))
 }
 
@@ -255,6 +262,6 @@ pub(super) fn owner(object: &Value) -> Option<String> {
         let name = clean_bounded(&format!("{}/{}", text("kind").to_lowercase(), text("name")), 120);
         return Some(format!("it belongs to {name}, which sets it by itself: change that object instead"));
     }
-    let (who, _) = managers(object).find(|(who, _)| CONTROLLERS.contains(who))?;
+    let (who, _) = managers(object, "f:spec").find(|(who, _)| CONTROLLERS.contains(who))?;
     Some(format!("{who} sets these weights by itself: act there instead"))
 }

@@ -235,6 +235,14 @@ pub(super) struct Terminated {
     pub(super) finished_at: Option<DateTime<Utc>>,
 }
 
+impl Pod {
+    /// Ready, and not on its way out.
+    pub(super) fn is_ready(&self) -> bool {
+        let ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
+        self.metadata.deletion_timestamp.is_none() && self.status.conditions.iter().any(ready)
+    }
+}
+
 /// An Event of the core group.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

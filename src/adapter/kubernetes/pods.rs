@@ -1,5 +1,6 @@
 //! Pods as instances: which side, which state, and the reason that matters.
 
+use super::census::{Census, LabelSet};
 use super::feed::{Follower, Seen};
 use super::objects::{Container, ContainerStatus, Pod, ReplicaSet, Terminated};
 use super::rolling::Rolling;
@@ -40,6 +41,7 @@ struct Kept {
     instance: Instance,
     /// What tells its side: uid of its ReplicaSet, or the hash of its template where one object runs both sides.
     owner: Option<Arc<str>>,
+    labels: Arc<LabelSet>,
 }
 
 type Known = HashMap<Arc<str>, Kept>;
@@ -52,13 +54,18 @@ pub(super) struct Book {
     /// One map for each watch.
     slots: Vec<Known>,
     listing: Vec<Option<Known>>,
+    /// Which of the watches have listed everything once.
+    whole: Vec<bool>,
+    /// The complete list was told: until another one is complete, what was told stays.
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
     owners: HashMap<String, (Option<String>, String)>,
-    /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
-    canary: Option<Arc<str>>,
     /// The two sides, where one Deployment runs both.
     rolling: Option<Rolling>,
+    /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
+    canary: Option<Arc<str>>,
+    /// The instances counted by their labels.
+    pub(super) census: Census,
 }
 
 impl Book {
@@ -69,10 +76,12 @@ impl Book {
             shared: Shared::default(),
             slots: vec![],
             listing: vec![],
+            whole: vec![],
             told: false,
             owners: HashMap::new(),
             canary: None,
             rolling: matches!(spec.route, RouteSpec::Rolling).then(Rolling::default),
+            census: Census::default(),
             spec,
         }
     }
@@ -89,7 +98,9 @@ impl Book {
         self.scope = scope;
         self.slots = std::iter::repeat_with(Known::new).take(watches).collect();
         self.listing = std::iter::repeat_with(|| None).take(watches).collect();
+        self.whole = vec![false; watches];
         self.owners.clear();
+        self.census.forget();
     }
 
     /// Whether an object of this kind, name and uid is one of ours.
@@ -159,7 +170,8 @@ impl Book {
             Some(_) => pod.metadata.labels.get(ROLLOUT_HASH).map(|hash| self.shared.text(hash)),
             None => pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid)),
         };
-        Some(Kept { instance: instance(pod, track, &mut self.shared), owner })
+        let labels = self.census.share(&pod.metadata.labels);
+        Some(Kept { instance: instance(pod, track, &mut self.shared), owner, labels })
     }
 
     fn everything(&self) -> Vec<Instance> {
@@ -170,33 +182,51 @@ impl Book {
 
     fn page(&mut self, slot: usize, items: &[Pod], first: bool, last: bool) -> Vec<PlatformUpdate> {
         let mut listing = self.listing[slot].take().filter(|_| !first).unwrap_or_default();
+        let mut some = Vec::new();
         for pod in items {
             if let Some(kept) = self.keep(pod) {
+                if !self.told {
+                    some.push(kept.instance.clone());
+                }
                 listing.insert(Arc::clone(&kept.instance.uid), kept);
             }
         }
         if last {
             self.slots[slot] = listing;
+            self.whole[slot] = true;
+            // Owners may have been told while the list was read.
+            self.retrack();
+        } else {
+            self.listing[slot] = Some(listing);
+        }
+        if last && self.whole.iter().all(|whole| *whole) {
             self.told = true;
+            self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
             return vec![PlatformUpdate::Instances(self.everything())];
         }
-        // The very first page is shown at once; later lists replace the picture only when they are whole.
-        let early = first && !self.told;
-        let update = early.then(|| PlatformUpdate::Instances(listing.values().map(|kept| kept.instance.clone()).collect()));
-        self.listing[slot] = Some(listing);
-        update.into_iter().collect()
+        // Pages of the very first list are shown at once; later lists replace the picture only when they are whole.
+        if some.is_empty() { vec![] } else { vec![PlatformUpdate::SomeInstances(some)] }
     }
 
     fn changed(&mut self, slot: usize, pod: &Pod) -> Vec<PlatformUpdate> {
         let Some(kept) = self.keep(pod) else { return self.gone(slot, &pod.metadata.uid) };
-        let known = self.slots[slot].get(&kept.instance.uid).is_some_and(|before| before.instance == kept.instance);
+        let before = self.slots[slot].get(&kept.instance.uid);
+        let known = before.is_some_and(|before| before.instance == kept.instance);
+        if !known || before.is_none_or(|before| before.labels != kept.labels) {
+            if let Some(before) = before {
+                self.census.remove(&before.instance, &before.labels);
+            }
+            self.census.add(&kept.instance, &kept.labels);
+        }
         let update = (!known).then(|| PlatformUpdate::Instance(kept.instance.clone()));
         self.slots[slot].insert(Arc::clone(&kept.instance.uid), kept);
         update.into_iter().collect()
     }
 
     fn gone(&mut self, slot: usize, uid: &str) -> Vec<PlatformUpdate> {
-        self.slots[slot].remove(uid).map(|kept| PlatformUpdate::InstanceGone { uid: kept.instance.uid }).into_iter().collect()
+        let Some(kept) = self.slots[slot].remove(uid) else { return vec![] };
+        self.census.remove(&kept.instance, &kept.labels);
+        vec![PlatformUpdate::InstanceGone { uid: kept.instance.uid }]
     }
 
     /// After news of ReplicaSets: instances that turn out to belong to the other side.
@@ -217,7 +247,9 @@ impl Book {
             let rolled = self.rolling.as_ref().and_then(|rolling| rolling.track(kept.owner.as_deref()?));
             let Some(track) = rolled.or_else(|| owner.and_then(|uid| self.scope.by_uid(uid))) else { continue };
             if kept.instance.track != track {
+                self.census.remove(&kept.instance, &kept.labels);
                 kept.instance.track = track;
+                self.census.add(&kept.instance, &kept.labels);
                 updates.push(PlatformUpdate::Instance(kept.instance.clone()));
             }
         }
@@ -278,12 +310,18 @@ impl Follower<ReplicaSet> for ReplicaSets {
             Seen::Gone(set) => return book.rolling.as_mut().map(|rolling| rolling.gone(&set.metadata.uid)).unwrap_or_default(),
         };
         let mut updates = Vec::new();
+        let mut news = false;
         for set in items {
             updates.extend(book.rolling.as_mut().map(|rolling| rolling.saw(&set)).unwrap_or_default());
-            let owner = set.metadata.controller("Deployment").map(str::to_owned);
-            book.owners.insert(set.metadata.uid, (owner, set.metadata.name));
+            let owner = (set.metadata.controller("Deployment").map(str::to_owned), set.metadata.name);
+            // Most of what is told of a ReplicaSet is its counts. Who owns it hardly ever changes, and to look through all instances is dear.
+            news |= book.owners.get(&set.metadata.uid) != Some(&owner);
+            book.owners.insert(set.metadata.uid, owner);
         }
-        updates.extend(book.retrack());
+        // Which ReplicaSet is the newest may have changed.
+        if news || !updates.is_empty() {
+            updates.extend(book.retrack());
+        }
         updates
     }
 }
@@ -454,14 +492,33 @@ mod tests {
             pod.metadata.uid = uid.to_owned();
             pod
         };
-        let sizes = |updates: &[PlatformUpdate]| -> Vec<usize> {
-            updates.iter().filter_map(|update| if let PlatformUpdate::Instances(all) = update { Some(all.len()) } else { None }).collect()
+        let sizes = |updates: &[PlatformUpdate]| -> Vec<(bool, usize)> {
+            let size = |update: &PlatformUpdate| match update {
+                PlatformUpdate::Instances(all) => Some((true, all.len())),
+                PlatformUpdate::SomeInstances(some) => Some((false, some.len())),
+                _ => None,
+            };
+            updates.iter().filter_map(size).collect()
         };
-        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [1], "the first page is shown at once");
-        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [2]);
+        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [(false, 1)], "a page is shown at once, as a part");
+        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [(true, 2)]);
         assert!(book.page(0, &[named("b")], true, false).is_empty(), "half a second list is not shown");
-        assert_eq!(sizes(&book.page(0, &[], false, true)), [1], "a is gone");
+        assert_eq!(sizes(&book.page(0, &[], false, true)), [(true, 1)], "a is gone");
         assert!(book.changed(0, &named("b")).is_empty(), "nothing new is not told again");
+    }
+
+    #[test]
+    fn one_of_two_watches_is_not_the_whole() {
+        let mut book = Book::new(Arc::new(super::super::tests::spec()));
+        let mut scope = Scope::default();
+        let mut canary = super::super::objects::Deployment::default();
+        canary.metadata.uid = "d".to_owned();
+        canary.spec.selector.match_labels.insert("track".to_owned(), "canary".to_owned());
+        scope.set(Track::Canary, Some(&canary));
+        book.rescope(scope, 2);
+        let one = pod(&json!({"phase": "Running"}));
+        assert!(matches!(book.page(0, &[one], true, true).as_slice(), [PlatformUpdate::SomeInstances(some)] if some.len() == 1));
+        assert!(matches!(book.page(1, &[], true, true).as_slice(), [PlatformUpdate::Instances(all)] if all.len() == 1));
     }
 
     #[test]
@@ -480,7 +537,14 @@ mod tests {
         set.metadata.uid = "rs".to_owned();
         set.metadata.owner_references =
             vec![super::super::objects::Owner { kind: "Deployment".to_owned(), uid: "db".to_owned(), controller: true }];
-        let updates = ReplicaSets { book }.saw(Seen::Changed(set));
+        let mut sets = ReplicaSets { book: Arc::clone(&book) };
+        open(&book).page(0, &[pod(&json!({"phase": "Running"}))], true, false);
+        let updates = sets.saw(Seen::Changed(set));
         assert!(matches!(updates.as_slice(), [PlatformUpdate::Instance(instance)] if instance.track == Track::Baseline));
+        let updates = open(&book).page(0, &[], false, true);
+        assert!(
+            matches!(updates.as_slice(), [PlatformUpdate::Instances(all)] if all[0].track == Track::Baseline),
+            "what was read before the owner was known is told apart too"
+        );
     }
 }

@@ -10,6 +10,7 @@ use super::objects::{Deployment, Event, Pod, ReplicaSet};
 use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
 use super::scope::Scope;
 use super::workloads::{Deployments, Events};
+use super::xray::SharedBoard;
 use crate::domain::backoff::Backoff;
 use crate::domain::{Clock, Failure, Refusal, RouteSpec, Track};
 use crate::port::platform::PlatformUpdate;
@@ -53,11 +54,12 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     let (scope, scoped) = watch::channel(Scope::default());
     let book: SharedBook = Arc::new(Mutex::new(Book::new(Arc::clone(&core.spec))));
     let routes = Arc::new(AtomicU64::new(0));
+    let board = SharedBoard::default();
     if let RouteSpec::Rollout { name } = &core.spec.route {
         let deck = argo::deck();
         let whole = argo::Watched { deck: Arc::clone(&deck), book: Arc::clone(&book), scope, routes: Arc::clone(&routes) };
         tokio::join!(
-            heartbeat(&core, &outlet, &wake, &routes),
+            heartbeat(&core, &outlet, &wake, &routes, &board),
             rollout(&core, &outlet, whole),
             instances(&core, &outlet, scoped, &book, Some(&deck)),
             analysis_runs(&core, &outlet, &deck, name),
@@ -66,25 +68,26 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
         return;
     }
     tokio::join!(
-        heartbeat(&core, &outlet, &wake, &routes),
+        heartbeat(&core, &outlet, &wake, &routes, &board),
         deployments(&core, &outlet, Track::Canary, scope.clone(), &book),
         deployments(&core, &outlet, Track::Baseline, scope, &book),
         instances(&core, &outlet, scoped, &book, None),
         events(&core, &outlet, &book),
-        route_changes(&core, &outlet, &routes),
+        route_changes(&core, &outlet, &routes, &board),
+        super::xray::run(&core, &outlet, &book, &board),
         flagger_canaries(&core, &outlet),
     );
 }
 
 /// Reads the route, over and over: its content, and the server's clock.
-async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64) {
+async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, routes: &AtomicU64, board: &SharedBoard) {
     let mut backoff = Backoff::new(Duration::from_secs(1), HEARTBEAT);
     loop {
         let asked = core.link.clock().now();
         let seen = routes.load(Ordering::SeqCst);
         let answer = core.read_now().await;
         let (date, route) = match answer {
-            Ok((look, reply)) => (reply.date, Ok(look.subject.route.map(|route| *route))),
+            Ok((look, reply)) => (reply.date, Ok(Some((look.subject.route.map(|route| *route), look.object)))),
             Err(problem) => match problem.failure {
                 Failure::Refused { reason: Refusal::Missing, .. } if !problem.no_such_path => (problem.date, Ok(None)),
                 failure => (problem.date, Err(failure)),
@@ -100,7 +103,9 @@ async fn heartbeat(core: &Core, outlet: &Outlet, wake: &watch::Sender<u64>, rout
                 backoff.succeeded();
                 // A change that the watch told meanwhile is newer than this answer.
                 if routes.load(Ordering::SeqCst) == seen {
-                    told.push(PlatformUpdate::Route(route));
+                    let (route, object) = route.unzip();
+                    board.route(object);
+                    told.push(PlatformUpdate::Route(route.flatten()));
                 }
                 told.push(outlet.life.beat(asked, date));
                 None
@@ -226,6 +231,7 @@ async fn events(core: &Core, outlet: &Outlet, book: &SharedBook) {
 struct Routes<'a> {
     core: &'a Core,
     told: &'a AtomicU64,
+    board: &'a SharedBoard,
 }
 
 impl Follower<Value> for Routes<'_> {
@@ -237,6 +243,7 @@ impl Follower<Value> for Routes<'_> {
             Seen::Gone(_) => None,
         };
         self.told.fetch_add(1, Ordering::SeqCst);
+        self.board.route(object.clone());
         let route = object.and_then(|object| {
             let (mechanism, action) = self.core.beat();
             let look = mechanism.look(object, &action);
@@ -296,7 +303,7 @@ pub(super) async fn optional(core: &Core, outlet: &Outlet, kind: Kind, follower:
 }
 
 /// Changes of the route, at once.
-async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
+async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64, board: &SharedBoard) {
     let mut version = core.served.subscribe();
     loop {
         version.mark_unchanged();
@@ -305,7 +312,7 @@ async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64) {
         let kind = Kind { path: place.collection.clone(), ..core.kind("route", "", "") };
         let kind = kind.fields(format!("metadata.name={}", place.name));
         let mut feed = Feed::new(Arc::clone(&core.link), kind, outlet.clone());
-        let mut follower = Routes { core, told };
+        let mut follower = Routes { core, told, board };
         tokio::select! {
             Closed = feed.run::<Value>(&mut follower) => return,
             changed = version.changed() => if changed.is_err() { return },

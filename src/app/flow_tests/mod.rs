@@ -4,5 +4,6 @@ mod acting;
 mod chaos;
 mod deciding;
 mod failing;
+mod landing;
 mod looking;
 mod world;

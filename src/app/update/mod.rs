@@ -15,7 +15,10 @@ mod script_tests;
 mod side;
 
 use super::alerts::{self, AlertBoard};
+use super::card::{self, Capacity};
+use super::counts::{self, Counts};
 use super::effect::Effect;
+use super::landing::Learnt;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, tour, verdict, wanted};
@@ -69,6 +72,9 @@ impl Model {
             panels: BTreeMap::new(),
             observed: Observed::default(),
             logs: super::logs::Logs::default(),
+            counts: Counts::default(),
+            learnt: Learnt::default(),
+            capacity: Capacity::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -180,6 +186,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         }
         Msg::Answered { ticket, result } => {
             wanted::answered(model, stamp, *ticket, result.clone());
+            card::watch(model, stamp);
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
@@ -214,6 +221,10 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.driver.seat_reason.clone_from(reason);
             vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
         }
+        Msg::Learnt { runs } => {
+            model.learnt = card::learn(runs);
+            Vec::new()
+        }
         Msg::JournalRead => {
             model.journal_read = true;
             Vec::new()
@@ -242,6 +253,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
+    effects.extend(counts::poll(model, stamp));
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
@@ -274,6 +286,8 @@ pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
     let armed = keys::disarms_at(model);
+    let counts = counts::due(model, &model.now);
     let alerts = model.alerts.as_ref().and_then(AlertBoard::deadline);
-    Deadlines { boot: panels.chain(share).chain(armed).chain(alerts).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+    let polls = panels.chain(share).chain(counts).chain(alerts);
+    Deadlines { boot: polls.chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

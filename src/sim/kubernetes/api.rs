@@ -392,7 +392,9 @@ fn describe(write: &Write<'_>, intention: Option<&(Value, Value)>, answer: &Answ
         if changed.len() == 1 && changed.iter().all(|path| path.iter().map(String::as_str).eq(EPOCH)) {
             kind = CallKind::Fence;
         }
-        if write.target.resource.kind == Kind::VirtualService && weights(before) != weights(after) {
+        let split = |object: &Value| crate::sim::split::split(write.target.resource.kind, object);
+        let by_mesh = write.target.resource.kind == Kind::VirtualService && weights(before) != weights(after);
+        if by_mesh || (split(after).is_some() && split(before) != split(after)) {
             verb = "set_weight";
         }
     }

@@ -229,9 +229,9 @@ impl Cluster {
         match kind {
             Kind::Deployment => {
                 self.enqueue(at.clone());
-                self.wake_referring(at);
                 self.learn_load(at);
                 self.touch_budgets(&at.0);
+                self.wake_referring(at);
             }
             Kind::Rollout => self.enqueue_rollout(at.clone()),
             Kind::Service => {
