@@ -2,6 +2,7 @@
 
 use super::kubernetes::{Cluster, Kind};
 use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_around, furnish_cluster, template_spec};
+use super::split::TrafficBy;
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    furnish_around(cluster, super::split::TrafficBy::Rolling, &since);
+    furnish_around(cluster, TrafficBy::Rolling, &since);
     let at = cluster.seat(Kind::Hpa, autoscaler(sizes.baseline), &since);
     cluster.noticed(Kind::Hpa, &at);
     cluster.seat_deployment(deployment(sizes.baseline), &since);
