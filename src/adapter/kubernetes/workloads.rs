@@ -27,7 +27,8 @@ pub(super) struct Deployments {
 impl Deployments {
     fn there(&mut self, deployment: &Deployment) -> Vec<PlatformUpdate> {
         self.scope.send_if_modified(|scope| scope.set(self.track, Some(deployment)));
-        if let Some(updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+        if let Some(mut updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+            updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
             return updates;
         }
         let uid = &deployment.metadata.uid;
@@ -202,7 +203,7 @@ mod tests {
         let mut follower = Deployments { track: Track::Canary, scope, ground, known: None, book: book() };
         follower.saw(Seen::Changed(deployment("one", &json!({}))));
         let updates = follower.saw(Seen::Changed(deployment("two", &json!({}))));
-        assert!(matches!(updates.as_slice(), [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_)] if uid == "one"));
+        assert!(matches!(updates.as_slice(), [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_), ..] if uid == "one"));
         assert!(matches!(
             follower.saw(Seen::Page { items: vec![], first: true, last: true }).as_slice(),
             [PlatformUpdate::WorkloadGone { .. }]
