@@ -4,6 +4,7 @@
 
 mod alert_detail;
 mod alerts;
+mod around;
 mod card;
 mod chart;
 mod checklist;
@@ -24,6 +25,7 @@ mod logs;
 mod lost;
 mod metrics;
 mod operation;
+mod progressive;
 mod prompt;
 mod routes;
 mod run;

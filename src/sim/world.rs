@@ -3,7 +3,7 @@
 use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
@@ -126,6 +126,7 @@ impl World {
         world.cluster.full_size = options.instances.is_some();
         match options.traffic {
             TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
             by => shop::furnish(&mut world.cluster, sizes, by),
         }
         world.collect();
@@ -218,6 +219,8 @@ impl World {
             Timer::DeployCanary if self.by == TrafficBy::Rolling => {
                 self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
             }
+            // Its new version comes when somebody releases it.
+            Timer::DeployCanary if self.by == TrafficBy::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -455,6 +458,10 @@ impl World {
         self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
             .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
             .to_vec();
+        if self.by == TrafficBy::Rolling {
+            // Nothing labels the versions here.
+            self.cluster.loads.push((shop::NAMESPACE.to_owned(), String::new(), used(stable(now.t))));
+        }
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },

@@ -6,5 +6,6 @@ mod chaos;
 mod deciding;
 mod failing;
 mod landing;
+mod logs;
 mod looking;
 mod world;
