@@ -3,8 +3,8 @@
 use super::failure::Failure;
 use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
-use super::xray::Xray;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
 mod alerts;
-pub mod patterns;
 mod counts;
 mod harm;
 mod landing;
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;

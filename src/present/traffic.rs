@@ -86,7 +86,8 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
     let has_chart = body.height >= plan_rows + route_rows + 7;
     // The last block has a border below.
-    let route_rows = if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
+    let route_rows =
+        if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
     let plan_area = body.take_top(if has_chart { plan_rows } else { body.height - route_rows });
     let route_area = body.take_top(route_rows);
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));

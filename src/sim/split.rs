@@ -177,7 +177,8 @@ impl TrafficBy {
             Self::Selector => json!([set("/spec/selector/version", json!(if canary > 50 { "canary" } else { "stable" }))]),
         };
         let resource = self.kind().resource();
-        let group = if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
+        let group =
+            if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
         Some((format!("{group}/namespaces/{NAMESPACE}/{}/{}", resource.plural, self.name()), patch))
     }
 
@@ -186,16 +187,18 @@ impl TrafficBy {
         let (baseline, canary) = (shop::BASELINE, shop::CANARY);
         match self {
             Self::Mesh => {
-                format!(r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#)
+                format!(
+                    r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#
+                )
             }
             Self::Gateway => format!(
                 r#"route = {{ httproute = "{SERVICE}", rule = "primary", baseline_service = "{baseline}", canary_service = "{canary}" }}"#
             ),
             Self::Ingress => format!(r#"route = {{ ingress = "{canary}" }}"#),
             Self::Rolling => String::new(),
-            Self::Selector => format!(
-                r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#
-            ),
+            Self::Selector => {
+                format!(r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#)
+            }
         }
     }
 }

@@ -256,7 +256,13 @@ pub fn runbook() -> Runbook {
         owner: "team-checkout".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), harm_budget: None, with: vec![] },
+        target: Target {
+            platform: "prod-eu".into(),
+            service: "checkout-api".into(),
+            environment: "production".into(),
+            harm_budget: None,
+            with: vec![],
+        },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
@@ -349,11 +355,7 @@ pub fn entries() -> Vec<Entry> {
     let started = Event::RunStarted {
         runbook: gonogo::runbook::pin::to_journal(&runbook()),
         hash: "3f2a1c9d77aa".into(),
-        target: TargetRecord {
-            platform: "prod-eu".into(),
-            service: "checkout-api".into(),
-            environment: "production".into(),
-        },
+        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
         auto_back_out: false,
         configured: Some(percent(0)),
         restarts: 0,

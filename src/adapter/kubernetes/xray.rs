@@ -193,9 +193,7 @@ async fn tell(core: &Core, outlet: &Outlet, book: &SharedBook, board: &SharedBoa
         if open_questions {
             continue;
         }
-        let again = async {
-            if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await }
-        };
+        let again = async { if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await } };
         tokio::select! {
             () = board.changed.notified() => {}
             () = counted.notified() => {}
