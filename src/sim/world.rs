@@ -3,7 +3,7 @@
 use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
@@ -510,7 +510,7 @@ impl World {
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);

@@ -7,6 +7,7 @@ mod access;
 mod act;
 mod answer;
 mod argo;
+mod around;
 mod by_hand;
 mod census;
 mod deployment;

@@ -29,6 +29,12 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.instances.replace(all.clone());
                 model.picture.listed = true;
             }
+            PlatformUpdate::SomeInstances(some) => {
+                for instance in some {
+                    model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
+                    model.picture.instances.put(instance.clone());
+                }
+            }
             PlatformUpdate::Instance(instance) => {
                 model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
                 let before = model.picture.instances.put(instance.clone());
@@ -50,6 +56,7 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.events.push_front(event.clone());
                 model.picture.events.truncate(EVENTS);
             }
+            PlatformUpdate::Around(update) => model.picture.around.apply(update),
             PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone()),
             PlatformUpdate::Alive { at, skew } => {
                 let source = &mut model.platform;

@@ -225,7 +225,7 @@ impl Reader {
         }
         all.extend_from_slice(pairs);
         let path = format!("/api/v1/namespaces/{}/pods/{}/log{}", self.namespace, self.source.name, query(&all));
-        Ask { what: format!("read the log of pod {}", self.source.name), path, post: None, limit: 0 }
+        Ask { what: format!("read the log of pod {}", self.source.name), path, post: None, limit: 0, accept: super::link::JSON }
     }
 
     /// Hands lines over as they come, until the connection ends.
