@@ -210,7 +210,11 @@ impl Filter {
 
 /// Whether a text holds a word of lower case, whatever its own case. Most of what platforms call things is of lower case already.
 fn holds(text: &str, word: &str) -> bool {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) { text.contains(word) } else { text.to_lowercase().contains(word) }
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        text.contains(word)
+    } else {
+        text.to_lowercase().contains(word)
+    }
 }
 
 #[cfg(test)]
