@@ -12,6 +12,7 @@ mod faults;
 mod left_out;
 mod place;
 mod reads;
+mod splits;
 mod writes;
 
 use futures::FutureExt as _;
@@ -31,7 +32,7 @@ macro_rules! cases {
 }
 
 fn all() -> Vec<Case> {
-    let cases: [Case; 22] = cases![
+    let cases: [Case; 28] = cases![
         reads::the_rule_is_read_with_its_header_match,
         reads::a_missing_object_is_said_to_be_missing,
         reads::a_missing_subset_is_said_and_nothing_is_sent,
@@ -49,6 +50,12 @@ fn all() -> Vec<Case> {
         writes::a_failed_test_is_answered_422_without_causes,
         writes::what_the_schema_refuses_is_no_conflict,
         writes::a_cockpit_that_only_reads_changes_nothing,
+        splits::an_httproute_keeps_every_promise,
+        splits::a_canary_ingress_keeps_every_promise,
+        splits::a_switched_service_keeps_every_promise,
+        splits::a_switch_to_pods_that_are_not_ready_is_refused,
+        splits::two_canaries_of_one_rule_are_refused,
+        splits::the_gateways_schema_is_asked,
         changes::deployments_come_and_go,
         changes::pods_come_change_and_go,
         changes::a_changed_route_is_told_at_once,
@@ -76,7 +83,8 @@ async fn run(place: &Place) {
 #[test]
 fn the_meshs_definitions_can_be_applied() {
     let names: Vec<String> = place::definitions().iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(names, ["destinationrules.networking.istio.io", "virtualservices.networking.istio.io"]);
+    let mesh_and_gateway = ["destinationrules.networking.istio.io", "virtualservices.networking.istio.io", "httproutes.gateway.networking.k8s.io"];
+    assert_eq!(names, mesh_and_gateway);
     assert!(place::definitions().iter().all(|it| it["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object()));
 }
 
@@ -84,6 +92,7 @@ fn the_meshs_definitions_can_be_applied() {
 async fn against_the_simulator() {
     let place = Place::simulated().await;
     run(&place).await;
+    splits::webhooks_are_heard(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

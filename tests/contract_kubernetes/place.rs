@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 const DEFINITIONS: &str = include_str!("../fixtures/crds/istio-virtualservice-destinationrule.yaml");
+const GATEWAY: &str = include_str!("../fixtures/crds/gwapi-gateway.networking.k8s.io_httproutes.yaml");
 /// How long anything may take to show.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,9 +40,10 @@ impl Clock for Machine {
     }
 }
 
-/// The mesh's definitions of its resources.
+/// The definitions of the mesh's resources and of the Gateway API's routes.
 pub(crate) fn definitions() -> Vec<Value> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(DEFINITIONS).expect("the definitions");
+    let mut all: Vec<Value> = serde_saphyr::from_multiple(DEFINITIONS).expect("the definitions");
+    all.extend(serde_saphyr::from_multiple::<Value>(GATEWAY).expect("the definitions of the gateway"));
     all.into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
 }
 
@@ -143,6 +145,7 @@ impl Place {
 
     /// Applies the mesh's definitions where they are missing, and waits until they are served.
     async fn define(&self) {
+        const SERVED: [&str; 2] = ["/apis/networking.istio.io/v1/virtualservices", "/apis/gateway.networking.k8s.io/v1/httproutes"];
         const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         for definition in &definitions() {
             let name = definition["metadata"]["name"].as_str().unwrap();
@@ -154,13 +157,16 @@ impl Place {
             let mut again = tokio::time::interval(Duration::from_millis(200));
             loop {
                 again.tick().await;
-                let (code, _) = self.call(Method::GET, "/apis/networking.istio.io/v1/virtualservices?limit=1", "", None).await;
-                if code == 200 {
+                let mut served = 0;
+                for path in SERVED {
+                    served += usize::from(self.call(Method::GET, &format!("{path}?limit=1"), "", None).await.0 == 200);
+                }
+                if served == SERVED.len() {
                     return;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, served).await.expect("networking.istio.io/v1 is served");
+        tokio::time::timeout(PATIENCE, served).await.expect("the mesh's and the gateway's APIs are served");
     }
 
     async fn furnish(&self) {
@@ -176,6 +182,9 @@ impl Place {
         let name = &self.namespace;
         for collection in [
             self.path("/apis/networking.istio.io/v1", "virtualservices"),
+            self.path("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+            self.path("/apis/networking.k8s.io/v1", "ingresses"),
+            self.path("/api/v1", "services"),
             self.path("/apis/apps/v1", "deployments"),
             self.path("/api/v1", "pods"),
         ] {
@@ -246,11 +255,16 @@ impl Place {
     }
 
     pub(crate) async fn connect_as(&self, name: &str, writes: bool) -> Kubernetes {
+        self.connect_by(name, self.spec(name).route, writes).await
+    }
+
+    /// With another way of splitting traffic.
+    pub(crate) async fn connect_by(&self, name: &str, route: RouteSpec, writes: bool) -> Kubernetes {
         let settings = Settings {
             context: None,
             kubeconfig: Some(self.kubeconfig.clone()),
             timeout: Duration::from_secs(10),
-            spec: self.spec(name),
+            spec: ServiceSpec { route, ..self.spec(name) },
             clock: self.clock(),
             writes,
         };
