@@ -12,6 +12,8 @@ mod faults;
 mod left_out;
 mod place;
 mod reads;
+mod schema;
+mod seen;
 mod splits;
 mod writes;
 

@@ -1,6 +1,7 @@
 //! The other ways of splitting traffic: every one of them keeps the promises of a conditional write.
 
-use crate::place::{Place, note, to};
+use crate::place::{Place, definitions, note, to};
+use crate::schema::violations;
 use gonogo::adapter::kubernetes::Kubernetes;
 use gonogo::domain::{Epoch, Failure, OpId, Preflight, Refusal, RouteSpec, RunId, Subject, Write, WriteKind};
 use gonogo::port::Platform as _;
@@ -204,6 +205,9 @@ async fn there_and_back(way: &Way, place: &Place) {
     let after = place.get(&way.path(place)).await;
     assert_eq!(((way.split)(&after), note(&after, "gonogo.dev/epoch")), (Way::at(way.some), "1"));
     assert_eq!(after["metadata"]["labels"], before["metadata"]["labels"]);
+    if way.resource == "httproutes" {
+        assert_eq!(violations(&definitions(), &after), [""; 0], "by the published definition");
+    }
     let again = kubernetes.plan(to(way.some)).await.unwrap();
     assert!(again.is_noop() && again.diff.is_empty(), "{again:?}");
     let back = kubernetes.read(&to(0)).await.unwrap();
