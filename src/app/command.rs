@@ -21,14 +21,25 @@ pub enum View {
     Checklist,
     /// 7
     Run,
+    /// 8
+    Logs,
     /// 9
     Timeline,
 }
 
 impl View {
-    /// All views that exist, in the order of their keys. 8 (logs) has its place but nothing to show yet.
-    pub const ALL: [Self; 8] =
-        [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Alerts, Self::Checklist, Self::Run, Self::Timeline];
+    /// All views, in the order of their keys.
+    pub const ALL: [Self; 9] = [
+        Self::Cockpit,
+        Self::Instances,
+        Self::Traffic,
+        Self::Metrics,
+        Self::Alerts,
+        Self::Checklist,
+        Self::Run,
+        Self::Logs,
+        Self::Timeline,
+    ];
 
     /// Its key.
     #[must_use]
@@ -41,6 +52,7 @@ impl View {
             Self::Alerts => '5',
             Self::Checklist => '6',
             Self::Run => '7',
+            Self::Logs => '8',
             Self::Timeline => '9',
         }
     }
@@ -56,6 +68,7 @@ impl View {
             Self::Alerts => "Alerts",
             Self::Checklist => "Checklist",
             Self::Run => "Runbook",
+            Self::Logs => "Logs",
             Self::Timeline => "Timeline",
         }
     }
@@ -71,6 +84,7 @@ impl View {
             Self::Alerts => "Alert",
             Self::Checklist => "Chk",
             Self::Run => "Run",
+            Self::Logs => "Logs",
             Self::Timeline => "Time",
         }
     }
@@ -143,6 +157,18 @@ pub enum CommandId {
     Silences,
     /// Print the address behind what is selected.
     Link,
+    /// The logs of the selected instance; among logs the level.
+    Logs,
+    /// Logs of one side or of one instance.
+    LogSource,
+    /// Follow the newest line.
+    Follow,
+    /// Break long lines.
+    Wrap,
+    /// The next pattern that only the canary's logs have.
+    NewPattern,
+    /// Write what is shown into a file.
+    Export,
 }
 
 /// One line of the registry.
@@ -183,6 +209,7 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Show(View::Alerts), "view.alerts", "alerts", Danger::L0, &[Key::char('5')]),
     spec(CommandId::Show(View::Checklist), "view.checklist", "checklist", Danger::L0, &[Key::char('6')]),
     spec(CommandId::Show(View::Run), "view.run", "runbook", Danger::L0, &[Key::char('7')]),
+    spec(CommandId::Show(View::Logs), "view.logs", "logs", Danger::L0, &[Key::char('8')]),
     spec(CommandId::Show(View::Timeline), "view.timeline", "timeline", Danger::L0, &[Key::char('9')]),
     spec(CommandId::LastView, "view.last", "the view before", Danger::L0, &[Key::char('-')]),
     spec(CommandId::Down, "move.down", "next row", Danger::L0, &[Key::plain(KeyCode::Down), Key::char('j')]),
@@ -195,6 +222,12 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Back, "back", "one level back", Danger::L0, &[Key::plain(KeyCode::Esc)]),
     spec(CommandId::Filter, "filter", "filter rows", Danger::L0, &[Key::char('/')]),
     spec(CommandId::Sort, "sort", "sort another way", Danger::L0, &[Key::char('s')]),
+    spec(CommandId::Logs, "logs", "logs; there: level", Danger::L0, &[Key::char('l')]),
+    spec(CommandId::LogSource, "logs.source", "side or instance", Danger::L0, &[Key::char('i')]),
+    spec(CommandId::Follow, "follow", "follow the newest", Danger::L0, &[Key::char('f')]),
+    spec(CommandId::Wrap, "wrap", "break long lines", Danger::L0, &[Key::char('w')]),
+    spec(CommandId::NewPattern, "match.next", "next new pattern", Danger::L0, &[Key::char('n')]),
+    spec(CommandId::Export, "export", "export to a file", Danger::L0, &[Key::char('e')]),
     spec(CommandId::Help, "help", "keys and words", Danger::L0, &[Key::char('?'), Key::plain(KeyCode::F(1))]),
     spec(CommandId::Refresh, "refresh", "ask all sources now", Danger::L0, &[Key::char('r')]),
     spec(CommandId::Silences, "silences", "silences or alerts", Danger::L0, &[Key::char('v')]),

@@ -1,6 +1,7 @@
 //! What the core asks of the outside. Plain data: it can be printed, compared and counted, and holds nothing alive.
 
 use crate::domain::alert::AlertAct;
+use crate::domain::log::LogSelection;
 use crate::domain::record::Draft;
 use crate::domain::{Action, Epoch, RunId, Ticket, Write};
 use chrono::{DateTime, Utc};
@@ -112,6 +113,18 @@ pub enum Effect {
     },
     /// Give the seat up.
     Leave,
+    /// Follow the lines of these instances, and of no others.
+    FollowLogs {
+        /// Which.
+        selection: LogSelection,
+    },
+    /// Write a text into a file of the state folder.
+    Export {
+        /// Name of the file, without a folder.
+        name: String,
+        /// What.
+        text: String,
+    },
     /// Ask every source again now.
     Refresh,
     /// Ring.

@@ -2,7 +2,7 @@
 
 use super::model::{Baseline, Gate, GateOrigin, Model};
 use super::wanted::baseline_query;
-use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Series, Stamp, Threshold, Workload};
+use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Series, Stamp, Threshold, Track, Workload};
 use crate::judge;
 use crate::runbook::StepKind;
 use chrono::{DateTime, Utc};
@@ -51,6 +51,9 @@ fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Findin
     let workloads: Vec<Workload> = picture.workloads.values().cloned().collect();
     // Only instances that restarted can have restarted too often.
     let restarted = picture.instances.notable();
+    // Where one object runs both versions, the older side ends with every rollout: what is asked of all is asked of the newest.
+    let newest = PlatformCondition { track: condition.track.or(Some(Track::Canary)), ..condition.clone() };
+    let condition = if !own || model.is_split() { condition } else { &newest };
     let mut finding = judge::platform(condition, &workloads, restarted, before, health.freshness(now.wall));
     finding.at = health.newest;
     finding
@@ -99,7 +102,7 @@ pub(super) fn same_question(a: &Probe, b: &Probe) -> bool {
 
 /// A canary without traffic has no figures, and that is no news. A guard has a say from its first step to its last.
 fn counts(model: &Model, origin: GateOrigin, probe: &Probe, finding: &Finding) -> bool {
-    let idle = model.configured().is_some_and(|share| share <= 0.0);
+    let idle = model.share_now().is_some_and(|share| share <= 0.0);
     if finding.outcome == Outcome::NoData && idle && matches!(probe, Probe::Promql(_)) {
         return false;
     }

@@ -5,7 +5,7 @@ use super::key::Key;
 use super::update::Request;
 use crate::domain::alert::{AlertRule, Silence};
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
+use crate::domain::{Accepted, ActionPlan, Epoch, Failure, LogUpdate, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
 use crate::runbook::io::{AppendRefusal, Command};
 use chrono::{DateTime, Utc};
 
@@ -195,8 +195,17 @@ pub enum Msg {
         /// Why, where somebody else drives: it goes into the record.
         reason: Option<String>,
     },
+    /// The record of earlier runs of this service, newest first; of each only what [`super::card::learn`] looks at.
+    Learnt {
+        /// Entries by run.
+        runs: Vec<Vec<Entry>>,
+    },
     /// The journal was looked into for the first time: what it has of this service was told.
     JournalRead,
+    /// What instances wrote; coalesced and bounded.
+    Logs(Vec<LogUpdate>),
+    /// A text was written into this file, or why not.
+    Exported(Result<String, String>),
     /// Text was put on the clipboard, or could not be.
     Copied(Result<String, String>),
 }

@@ -13,7 +13,7 @@ use crate::runbook::story::{StoryLine, story};
 #[must_use]
 pub fn row_ids(model: &Model) -> Vec<String> {
     match model.screen.view {
-        View::Cockpit | View::Traffic => Vec::new(),
+        View::Cockpit | View::Traffic | View::Logs => Vec::new(),
         View::Instances => {
             model.picture.instances.rows(model.screen.sort, &model.screen.filter).into_iter().map(|i| i.uid.to_string()).collect()
         }

@@ -2,10 +2,13 @@
 
 use super::model::{Incident, Mode, Model, Reason, Seat, VerdictView};
 use super::wanted::{current_share, settle_time};
+use super::{counts, landing};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
-use crate::domain::{Freshness, Outcome, Stamp, Verdict};
+use crate::domain::{Freshness, Outcome, RolloutStatus, Stamp, Verdict};
+use crate::judge::{self, Landing};
+use crate::runbook::engine::HARM_GUARD;
 use crate::runbook::io::Permit;
 use crate::runbook::state::{GuardState, OpStage, Phase, Question, RunState, StepPhase};
 use crate::runbook::{Guard, GuardThen, StepKind};
@@ -15,6 +18,10 @@ use crate::runbook::{Guard, GuardThen, StepKind};
 pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     if !model.platform.freshness(now.wall).usable() {
         return Agreement::Unknown;
+    }
+    // Nothing is intended and nothing is configured, so nothing can differ.
+    if !model.is_split() {
+        return if model.picture.listed { Agreement::Agreed } else { Agreement::Unknown };
     }
     let state = model.run.as_ref().map(|r| &r.state);
     let under_way = state
@@ -37,6 +44,9 @@ const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let mut reasons = Vec::new();
     sources(model, now, &mut reasons);
+    if model.platform.freshness(now.wall).usable() {
+        reasons.extend(super::failing::reasons(model));
+    }
     for gate in model.gates.iter().filter(|g| g.counts) {
         let verdict = gate.verdict();
         if verdict != Verdict::Go {
@@ -54,7 +64,13 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
         }
     }
     reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
+    cost(model, now, &mut reasons);
+    let remarks = around(model).into_iter().filter(|remark| remark.verdict > Verdict::Go);
+    reasons.extend(remarks.map(|remark| Reason { verdict: remark.verdict, text: remark.text }));
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
@@ -84,7 +100,7 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
-    let found = model.picture.xray.iter().flat_map(crate::judge::xray);
+    let found = model.picture.xray.iter().flat_map(judge::xray);
     reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
@@ -105,6 +121,48 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Agreement::Unknown => return,
     };
     reasons.push(Reason { verdict, text });
+}
+
+/// What stands around the workload, judged for the release on screen, worst first.
+#[must_use]
+pub fn around(model: &Model) -> Vec<judge::Remark> {
+    let state = model.run.as_ref().map(|r| &r.state);
+    let object = model.spec.route.object();
+    let workloads: Vec<_> = model.picture.workloads.values().cloned().collect();
+    let moves = workloads.iter().any(|w| w.rollout != RolloutStatus::Complete && w.desired > 0);
+    let release = judge::Release {
+        route: object.as_deref(),
+        since: state.map(|s| s.started),
+        serves: model.configured().is_some_and(|share| share > 0.0),
+        moves,
+    };
+    judge::around(&model.picture.around, &workloads, release)
+}
+
+/// What the release costs, and whether its last act landed.
+fn cost(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    let Some(run) = model.run.as_ref().filter(|r| !r.state.phase.is_final()) else { return };
+    if let Some(act) = landing::followed(model)
+        && let Landing::Missing { why, .. } = landing::look(model, &act, now)
+    {
+        reasons.push(Reason { verdict: Verdict::Watch, text: format!("not landed: {why}") });
+    }
+    let Some(budget) = counts::budget(model).filter(|_| run.state.exposed_at.is_some()) else { return };
+    let held = harm_holds(&run.state);
+    match counts::harm(model, now.wall) {
+        // A person who released that hold has decided about it.
+        Ok(excess) if judge::spends(excess, budget, 1) => {
+            let verdict = if held || run.state.harm_spent == 0 { Verdict::NoGo } else { Verdict::Watch };
+            reasons.push(Reason { verdict, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Ok(excess) if excess.count > f64::from(budget) * 0.9 => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Err(why) if model.spec.harm.errors.is_some() && counts::is_overdue(model, now) => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm not known: {why}") });
+        }
+        _ => {}
+    }
 }
 
 fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
@@ -249,6 +307,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
             let began = state.rollback_began.as_ref().map_or(state.started, |(at, ..)| *at);
             (state.end_reason.clone().unwrap_or_else(|| "the way back could not be finished".into()), began)
         }
+        None if harm_holds(state) => state.hold.as_ref().map(|h| (h.reason.clone(), h.since))?,
         None => return None,
     };
     let countdown = guard.and_then(|i| state.guards[i].countdown).map(|at| {
@@ -259,7 +318,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         return None;
     }
     let at = state.hold.as_ref().map_or(since, |h| h.since);
-    let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
+    let weight = model.share_now().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
     let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
     let state_text = match (state.phase, countdown, holder) {
         (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),
@@ -269,6 +328,11 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         (_, None, None) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
     };
     Some(Incident { what, state: state_text, since, at_weight: state.intended, countdown })
+}
+
+/// The budget of excess errors holds the run.
+fn harm_holds(state: &RunState) -> bool {
+    state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(HARM_GUARD))
 }
 
 /// The guard that the incident is about: the one that counts down, the one that holds, or one that is still bad since it tripped.

@@ -174,9 +174,12 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, header-route
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route
     #[arg(long)]
     pub scene: Option<String>,
+    /// What splits the traffic: mesh, gateway, ingress, selector, rolling
+    #[arg(long, default_value = "mesh", value_name = "KIND")]
+    pub traffic: String,
     /// The same seed gives the same numbers
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -198,9 +201,6 @@ pub struct Sim {
     /// Address of the platform's API
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// What splits the traffic: mesh, gateway, ingress, selector
-    #[arg(long, default_value = "mesh")]
-    pub traffic: String,
     /// Instances in all, for load tests
     #[arg(long, hide = true)]
     pub instances: Option<u32>,

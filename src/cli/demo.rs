@@ -38,6 +38,9 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
             Some(at.to_utc())
         }
     };
+    let traffic = sim::TrafficBy::from_str(&args.traffic).map_err(usage)?;
+    // What the other scenes show has a mesh in it.
+    let default_scene = if traffic == sim::TrafficBy::Mesh { default_scene } else { "idle" };
     Ok(sim::Options {
         platform: sim::Platform::from_str(&args.platform).map_err(usage)?,
         scene: sim::Scene::from_str(args.scene.as_deref().unwrap_or(default_scene)).map_err(usage)?,
@@ -51,7 +54,7 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         instances: args.instances,
         churn: args.churn,
         prelude,
-        traffic: sim::TrafficBy::from_str(&args.traffic).map_err(usage)?,
+        traffic,
     })
 }
 
@@ -108,6 +111,7 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let mut options = options(args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
+    let script = if options.traffic == sim::TrafficBy::Rolling { sim::Scene::Idle.script() } else { scene.script() };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;
@@ -119,7 +123,6 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let watched = clock.clone();
     let journal = wire::demo_journal(&config, handle.clock(), full, Arc::new(move || !watched.is_live())).await?;
     // Nothing looks on before the run begins: that part of history is only simulated.
-    let script = scene.script();
     let opening = clock.boot_at(script.start.map_or(TimeDelta::zero(), |at| at - TimeDelta::seconds(30)) - TimeDelta::seconds(30));
     handle.advance_to(opening).await;
     // Without a run there is nothing to fly: a cockpit that opened before t = 0 would find its first answers outdated at once.

@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{AlertsSpec, Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{AlertsSpec, HarmSpec, Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -88,6 +88,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         Some(table) => track(table, one, rollout.as_deref().or(canary.as_ref().map(|canary| canary.deployment.as_str()))),
     };
     let requests = requests(table);
+    let harm = harm(table);
     let gates = gates(table);
     let (baseline, canary) = (baseline?, canary?);
     let overlap = |a: &TrackSpec, b: &TrackSpec| !a.labels.is_empty() && a.labels.iter().all(|(k, v)| b.labels.get(k) == Some(v));
@@ -118,6 +119,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         route: route?,
         requests: requests?,
         gates,
+        harm,
         with: vec![],
     })
 }
@@ -224,20 +226,45 @@ fn virtual_service(table: Table<'_, '_>) -> Option<RouteSpec> {
     })
 }
 
-/// The query of requests by version. It must be about a window, or the share of an older shift would be counted.
+/// The query of requests by version.
 fn requests(table: &Table<'_, '_>) -> Option<String> {
     let Some(text) = table.long_text("requests") else {
         table.missing("requests");
         return None;
     };
+    windowed(table, "requests", text, "write increase(http_requests_total{…}[${window}])")
+}
+
+/// A query that is asked over a window. It must be about it, or what was before an older shift would be counted.
+fn windowed(table: &Table<'_, '_>, key: &str, text: Text, help: &'static str) -> Option<String> {
     if !text.value.contains(WINDOW) {
-        let message = format!("`requests` does not say over which window: {WINDOW} is missing");
-        let help = "write increase(http_requests_total{…}[${window}])";
+        let message = format!("`{key}` does not say over which window: {WINDOW} is missing");
         table.source().report("window", text.span, message, Some(help));
         return None;
     }
     checked_query(table.source(), &text)?;
     Some(text.value)
+}
+
+/// `errors` and `[service.harm]`: what harm is counted by, and how much of it is accepted.
+fn harm(service: &Table<'_, '_>) -> HarmSpec {
+    let errors = service
+        .long_text("errors")
+        .and_then(|text| windowed(service, "errors", text, "write increase(http_requests_total{…,code=~\"5..\"}[${window}])"));
+    let Some(table) = service.table("harm", "[service.harm]") else { return HarmSpec { errors, budget: None } };
+    let budget = table.integer("budget").and_then(|(value, span)| {
+        let budget = u32::try_from(value).ok();
+        if budget.is_none() {
+            table.source().report("type", span, "`budget` is a number of failed requests".into(), Some("write 500"));
+        }
+        budget
+    });
+    if budget.is_some() && service.get("errors").is_none() {
+        let help = Some("add `errors`, a query like `requests` that counts failed ones");
+        table.source().report("harm", table.span(), "a budget of harm needs a count of errors".into(), help);
+    }
+    table.finish();
+    HarmSpec { errors, budget }
 }
 
 /// Parses a query and reports what is wrong at its place.

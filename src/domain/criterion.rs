@@ -214,6 +214,9 @@ pub struct Finding {
     pub bad: Duration,
     /// One line of why, for people; cleaned.
     pub why: String,
+    /// It is bad and will not become good by itself: waiting for it is no use.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl Finding {
@@ -229,6 +232,7 @@ impl Finding {
             held: Duration::ZERO,
             bad: Duration::ZERO,
             why: text::clean_bounded(why, 200),
+            lasting: false,
         }
     }
 

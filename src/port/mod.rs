@@ -2,10 +2,12 @@
 
 pub mod alerts;
 pub mod journal;
+pub mod logs;
 pub mod metrics;
 pub mod platform;
 
 pub use alerts::{Alerts, AlertsAnswer};
 pub use journal::{Append, AppendError, Journal, JournalError, Lease, LeaseError, RunHead};
+pub use logs::Logs;
 pub use metrics::{Answer, Metrics};
 pub use platform::{Platform, PlatformUpdate, Right};

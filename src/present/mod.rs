@@ -4,6 +4,8 @@
 
 mod alert_detail;
 mod alerts;
+mod around;
+mod card;
 mod chart;
 mod checklist;
 mod cockpit;
@@ -13,11 +15,13 @@ mod evidence;
 mod frame;
 mod gates;
 mod glyph;
+mod harm;
 mod header;
 mod help;
 mod hints;
 mod instances;
 mod line;
+mod logs;
 mod lost;
 mod metrics;
 mod operation;
@@ -106,6 +110,7 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Alerts => alerts::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
+        View::Logs => logs::panels(sight, body),
         View::Timeline => timeline::panels(sight, body),
     }
 }
@@ -123,6 +128,7 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Alerts => alerts::status(sight),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
+        View::Logs => Some(logs::status(sight)),
         View::Timeline => timeline::status(sight),
     }
 }

@@ -99,7 +99,7 @@ fn arrange(content: Content, room: usize, narrow: bool) -> Vec<Line> {
 
 fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
     let arrow = sight.glyphs.arrow();
-    let now = sight.model.configured().map_or_else(|| "?".into(), percent);
+    let now = sight.model.share_now().map_or_else(|| "?".into(), percent);
     let text = match (&prompt.ask, prompt.proposal.as_ref().map(|p| &p.plan.action)) {
         (Ask::Promote | Ask::BackOut, Some(action)) if !matches!(action, Action::SetWeight { .. }) => wanted(&prompt.ask, action),
         (ask, action) => asked(ask, action, &now, arrow),
@@ -261,7 +261,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Silence { matchers, minutes, comment, .. } => super::silence::create(sight, matchers, *minutes, comment, cells),
         Ask::EndSilence { silence, covers } => super::silence::end(sight, silence, covers, cells),
         Ask::Quit => {
-            let now = model.configured().map_or_else(|| "its last setting".into(), percent);
+            let now = model.share_now().map_or_else(|| "its last setting".into(), percent);
             let run = sight.run().map_or_else(String::new, |r| format!(" resume {}", r.state.run));
             let mut lines = field("traffic", &format!("stays at {now}; the run holds, unattended"), cells);
             lines.extend(field("go on with", &format!("{}{run}", sight.command()), cells));

@@ -16,7 +16,7 @@ const PORT: Viewport = Viewport { width: 80, height: 24, ascii: true };
 /// The terminal's title: `#PROD# checkout 25% HOLD`.
 #[must_use]
 pub fn title(model: &Model) -> String {
-    let weight = model.configured().map_or_else(|| "?".into(), percent);
+    let weight = model.share_now().map_or_else(|| "?".into(), percent);
     let text = format!("{} {} {weight} {}", model.spec.mark(), model.spec.name, model.verdict.verdict);
     crate::domain::text::clean_bounded(&text, 80)
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// `base v2.41.3 75% [░░░░░░████] 25% v2.42.0 canary`.
 pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
-    let Some(share) = sight.model.configured() else {
+    let Some(share) = sight.model.share_now() else {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
@@ -86,7 +86,8 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
     let has_chart = body.height >= plan_rows + route_rows + 7;
     // The last block has a border below.
-    let route_rows = if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
+    let route_rows =
+        if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
     let plan_area = body.take_top(if has_chart { plan_rows } else { body.height - route_rows });
     let route_area = body.take_top(route_rows);
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));
@@ -131,6 +132,18 @@ fn split_panel(sight: &Sight<'_>, area: Area) -> Panel {
 fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     let model = sight.model;
     let mut lines = Vec::new();
+    if !model.is_split() {
+        lines.push(Line::of(format!(" want: {:<6} nothing splits traffic here: it follows the instances that are ready", "-")));
+        lines.push(Line::of(format!(" set:  {:<6} each ready instance gets about the same", "-")));
+        let (seen, of) = match (model.share_now(), model.ready_instances()) {
+            (Some(share), Some((new, all))) => {
+                (percent(share), format!("{new} of {all} ready instances run {}", sight.version(Track::Canary)))
+            }
+            _ => ("?".to_owned(), "the instances are not known".to_owned()),
+        };
+        lines.push(Line::of(format!(" seen: {seen:<6} {of}")));
+        return lines;
+    }
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
             Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),

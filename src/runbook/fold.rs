@@ -3,7 +3,9 @@
 use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
-use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, OpStage, Operation, Phase, RunState, StepPhase, StepState};
+use super::state::{
+    Bake, FoldError, GuardState, Hold, ItemAnswer, LandingState, OpStage, Operation, Phase, RunState, StepPhase, StepState,
+};
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Failure, Percent, StepId};
@@ -65,6 +67,9 @@ impl RunState {
             intended_on: BTreeMap::new(),
             shifted_at: None,
             landed: None,
+            exposed_at: None,
+            landing: None,
+            harm_spent: 0,
             auto_back_out,
             restarts_at_start: restarts,
             configured_at_start: configured,
@@ -167,6 +172,15 @@ impl RunState {
             Event::HoldEnded {} => self.hold = None,
             Event::RollbackBegan { why, automatic } => self.turn_back(why, automatic, entry.time.store),
             Event::TrafficObserved { agreed, shown } => self.landed = Some((agreed, shown)),
+            Event::LandingProved { ref op, took_ms, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: Some(Duration::from_millis(took_ms)), text });
+            }
+            Event::LandingMissing { ref op, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: None, text });
+            }
+            Event::HarmExceeded { .. } => self.harm_spent += 1,
             _ => {}
         }
     }
@@ -380,9 +394,11 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
+                    let exposed = found.action.raises_traffic().then(|| found.intent_at.unwrap_or(at));
                     let step = found.step.clone();
                     self.intend(&step, weight);
                     self.shifted(&step, at);
+                    self.exposed(&step, exposed);
                 }
             }
             Event::ActionAdopted { op, weight, .. } => {
@@ -392,11 +408,13 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
+                    let exposed = Some(found.intent_at.unwrap_or(at));
                     let (step, about_weight) = (found.step.clone(), found.action.weight().is_some());
                     if weight.is_some() || about_weight {
                         self.set_intended(&step, weight);
                     }
                     self.shifted(&step, at);
+                    self.exposed(&step, exposed);
                 }
             }
             _ => {}
@@ -521,6 +539,14 @@ impl RunState {
         if self.elsewhere(step).is_none() {
             self.shifted_at = Some(at);
             self.landed = None;
+            self.landing = None;
+        }
+    }
+
+    /// Requests reach the new version of the run's own service, the first time since then.
+    fn exposed(&mut self, step: &StepId, since: Option<DateTime<Utc>>) {
+        if self.elsewhere(step).is_none() {
+            self.exposed_at = self.exposed_at.or(since);
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct Target {
     pub service: String,
     /// Environment, as text for people and for the prompt.
     pub environment: String,
+    /// Excess errors of this release that hold its run when they are certain; the service's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_budget: Option<u32>,
     /// Other services that are released with it, each under a lock of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<ServiceKey>,

@@ -190,6 +190,11 @@ impl Teller {
                     if agreed { (StoryKind::Act, "traffic followed") } else { (StoryKind::Trouble, "traffic did not follow") };
                 Some((kind, format!("{what}: {shown}")))
             }
+            Event::LandingProved { .. } => landing(&event).map(|text| (StoryKind::Act, text)),
+            Event::LandingMissing { .. } => landing(&event).map(|text| (StoryKind::Trouble, text)),
+            Event::HarmExceeded { excess, budget } => {
+                Some((StoryKind::Guard, format!("harm: {} spend the budget of {budget}", excess.words())))
+            }
             Event::ModeChanged { armed_until: Some(until) } => {
                 Some((StoryKind::Decision, format!("armed until {}Z", until.format("%H:%M:%S"))))
             }
@@ -331,6 +336,20 @@ impl Teller {
             Action::SetWeight { canary } => format!("{verb} {from} -> {canary}%{typed}"),
             other => format!("{other}, was {from}{typed}"),
         }
+    }
+}
+
+/// What became of a landing: `landed in 14.0 s: seen 0.0% of 4120 requests; impact 14:02:10-14:06:45Z, 312 excess errors (+-40)`.
+#[must_use]
+pub fn landing(event: &Event) -> Option<String> {
+    match event {
+        Event::LandingProved { took_ms, shown, errors_unknown, impact, .. } => {
+            let errors = errors_unknown.as_ref().map(|why| format!("; errors not known: {why}")).unwrap_or_default();
+            let impact = impact.as_ref().map(|i| format!("; {}", i.words())).unwrap_or_default();
+            Some(format!("landed in {}: {shown}{errors}{impact}", seconds(*took_ms)))
+        }
+        Event::LandingMissing { after_ms, why, next, .. } => Some(format!("not landed after {}: {why}; {next}", seconds(*after_ms))),
+        _ => None,
     }
 }
 

@@ -3,11 +3,12 @@
 use super::clock::SystemClock;
 use super::executor::{Counted, Executor};
 use super::journal::{Keeper, SeatProof};
+use super::logs::LogDesk;
 use super::mailbox::Mailbox;
 use crate::app::targets::Target;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
-use crate::port::{Alerts, Journal, Metrics, Platform};
+use crate::port::{Alerts, Journal, Logs, Metrics, Platform};
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,10 @@ pub struct Ports {
     pub alerts: Option<Arc<dyn Alerts>>,
     /// The record.
     pub journal: Arc<dyn Journal>,
+    /// What instances write, where the platform tells.
+    pub logs: Option<Arc<dyn Logs>>,
+    /// Where exports are written.
+    pub exports: Option<std::path::PathBuf>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Without acts nothing is ever sent: read-only and spectator cockpits are wired so.
@@ -102,7 +107,8 @@ impl Core {
             });
             others.push((spec.name.clone(), mailbox));
         }
-        let executor = Executor::new(ports.clone(), out, journal_in, proof);
+        let desk = LogDesk::new(ports.logs.clone(), out.clone());
+        let executor = Executor::new(ports.clone(), out, journal_in, proof, desk);
         let mut model = Model::new(spec, options, ports.clock.now());
         model.targets = ports.targets.iter().map(|(spec, _)| Target::new(spec.clone())).collect();
         let (clock, machine) = (ports.clock.clone(), SystemClock::new());
@@ -114,6 +120,11 @@ impl Core {
     /// History is flown now: nobody looks at charts.
     pub fn begin_history(&mut self) {
         self.model.charts = false;
+    }
+
+    /// Somebody looks at a screen: patterns of the logs are worth their streams.
+    pub(super) fn look_at_logs(&mut self) {
+        self.model.logs.watched = true;
     }
 
     /// The screen begins here: what was said while history was flown is no news, and charts are asked for at once.

@@ -2,6 +2,7 @@
 
 use super::core::Ports;
 use super::journal::{Ask, SeatProof};
+use super::logs::{LogDesk, export};
 use super::side;
 use crate::app::effect::Span;
 use crate::app::msg::MetricsAnswer;
@@ -24,6 +25,7 @@ pub(super) struct Executor {
     queries: Arc<Semaphore>,
     outstanding: Arc<watch::Sender<usize>>,
     tasks: JoinSet<()>,
+    logs: LogDesk,
 }
 
 /// A request to the journal, counted until its answer was handed over.
@@ -50,7 +52,7 @@ impl Drop for Outstanding {
 }
 
 impl Executor {
-    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>) -> Self {
+    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>, logs: LogDesk) -> Self {
         Self {
             ports,
             out,
@@ -59,6 +61,7 @@ impl Executor {
             queries: Arc::new(Semaphore::new(QUERIES)),
             outstanding: Arc::new(watch::Sender::new(0)),
             tasks: JoinSet::new(),
+            logs,
         }
     }
 
@@ -146,6 +149,11 @@ impl Executor {
                 let alerts = self.ports.alerts.clone();
                 self.spawn(async move { Msg::SideFound { ticket, result: side::find(alerts, act, stamp).await } });
             }
+            Effect::FollowLogs { selection } => self.logs.follow(selection),
+            Effect::Export { name, text } => {
+                let folder = self.ports.exports.clone();
+                self.spawn(async move { Msg::Exported(export(folder, name, text).await) });
+            }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}
             terminal @ (Effect::Bell | Effect::Copy { .. } | Effect::Redraw | Effect::Suspend | Effect::Quit { .. }) => {
@@ -196,6 +204,7 @@ impl Executor {
             let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
         }
         self.tasks.abort_all();
+        self.logs.stop();
     }
 }
 

@@ -2,8 +2,10 @@
 
 use super::executor::Counted;
 use crate::app::Msg;
+use crate::app::card::TELLING;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Clock, Epoch, RunId, ServiceKey, Ticket};
+use crate::port::journal::RunHead;
 use crate::port::journal::{LEASE_RENEW, LEASE_SELF_FENCE};
 use crate::port::{Append, AppendError, Journal, Lease, LeaseError};
 use crate::runbook::io::AppendRefusal;
@@ -94,6 +96,7 @@ impl Keeper {
     /// Serves until the core is gone.
     pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Counted>) {
         self.find_run().await;
+        self.learn().await;
         self.tell(Msg::JournalRead).await;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -131,6 +134,21 @@ impl Keeper {
             }
             Err(e) => self.tell(Msg::RunRefused { run: None, why: e.to_string() }).await,
         }
+    }
+
+    /// How earlier releases of the service went: a few of the newest are enough.
+    async fn learn(&self) {
+        const NEWEST: usize = 10;
+        let mut earlier = Vec::new();
+        let Ok(mut runs) = self.journal.runs(Some(self.service.clone())).await else { return };
+        runs.sort_by_key(|head| std::cmp::Reverse(head.last));
+        for head in runs.into_iter().filter(RunHead::finished).take(NEWEST) {
+            match self.journal.read(head.run.clone(), 0).await {
+                Ok(entries) => earlier.push(entries.into_iter().filter(|e| TELLING.contains(&e.kind.as_str())).collect()),
+                Err(e) => tracing::warn!(%e, run = %head.run, "an earlier run cannot be read"),
+            }
+        }
+        self.tell(Msg::Learnt { runs: earlier }).await;
     }
 
     async fn follow(&mut self, run: RunId) {

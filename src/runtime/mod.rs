@@ -7,6 +7,7 @@ mod executor;
 mod headless;
 mod input;
 mod journal;
+mod logs;
 mod mailbox;
 mod side;
 mod terminal;

@@ -1,6 +1,7 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
 use super::options::SimError;
+use super::rolling;
 use super::scene::Scene;
 use super::shop;
 use super::split::TrafficBy;
@@ -33,7 +34,7 @@ pub struct Endpoints {
     pub service: &'static str,
     /// Deployment of the version that serves.
     pub baseline: &'static str,
-    /// Deployment of the new version.
+    /// Deployment of the new version; the same one where one runs both.
     pub canary: &'static str,
     /// What splits the traffic.
     pub traffic: TrafficBy,
@@ -42,6 +43,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
     pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, traffic: TrafficBy) -> Self {
+        let rolling = traffic == TrafficBy::Rolling;
         let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
         Self {
             clock_url: format!("{prometheus_url}/clock"),
@@ -53,8 +55,8 @@ impl Endpoints {
             context: "sim",
             namespace: shop::NAMESPACE,
             service: shop::SERVICE,
-            baseline: shop::BASELINE,
-            canary: shop::CANARY,
+            baseline: if rolling { rolling::DEPLOYMENT } else { shop::BASELINE },
+            canary: if rolling { rolling::DEPLOYMENT } else { shop::CANARY },
             traffic,
         }
     }
@@ -108,10 +110,28 @@ platform = "{context}"
 namespace = "{namespace}"
 metrics = "prom"
 alerts = "am"
-baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
+{objects}"#,
+            state_dir = quoted(state_dir),
+            kubeconfig = quoted(kubeconfig),
+            clock = self.clock_url,
+            context = self.context,
+            prometheus = self.prometheus_url,
+            alertmanager = self.alertmanager_url,
+            service = self.service,
+            namespace = self.namespace,
+            objects = if self.traffic == TrafficBy::Rolling { rolling::service_toml() } else { self.split_toml() },
+        )
+    }
+
+    /// The part of a configuration that names the service's objects and queries.
+    fn split_toml(&self) -> String {
+        format!(
+            r#"baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
 {route}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
+errors = 'sum by (version) (increase(http_requests_total{{service="{service}",code=~"5.."}}[${{window}}]))'
+harm = {{ budget = 2000 }}
 
 [[service.gate]]
 id = "errors"
@@ -130,14 +150,7 @@ promql = 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_secon
 op = "<"
 value = 0.45
 "#,
-            state_dir = quoted(state_dir),
-            kubeconfig = quoted(kubeconfig),
-            clock = self.clock_url,
-            context = self.context,
-            prometheus = self.prometheus_url,
-            alertmanager = self.alertmanager_url,
             service = self.service,
-            namespace = self.namespace,
             baseline = self.baseline,
             canary = self.canary,
             route = self.traffic.route_toml(),

@@ -66,7 +66,7 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
         Some(path) => Some(Calls::create(path).map_err(|cause| SimError::file(path, cause))?),
         None => None,
     };
-    let prelude = options.scene.script().prelude;
+    let prelude = options.script().prelude;
     let clock = Arc::new(SimClock::new(options.seed, options.speed, options.freeze_clock, prelude, machine_now()));
     let board = Arc::new(Switchboard::new(options.seed));
     let tsdb = Arc::new(RwLock::new(Tsdb::new()));

@@ -1,7 +1,7 @@
 //! What a simulator is started with, and how starting can fail.
 
 use super::fault::Fault;
-use super::scene::Scene;
+use super::scene::{Scene, Script};
 use super::split::TrafficBy;
 use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
@@ -92,9 +92,20 @@ impl Default for Options {
     }
 }
 
+/// Scenes whose new version can come by a rolling update: it is well, it fails requests, it becomes slow.
+const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
+
 impl Options {
+    /// The history before t = 0. Nothing is released in it where nothing splits traffic.
+    pub(crate) fn script(&self) -> Script {
+        if self.traffic == TrafficBy::Rolling { Scene::Idle.script() } else { self.scene.script() }
+    }
+
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
+        if self.traffic == TrafficBy::Rolling && !ROLLING_SCENES.contains(&self.scene) {
+            return Err(SimError::Option(format!("scene {} has a mesh; with traffic rolling use idle, no-go or slow-leak", self.scene)));
+        }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
             return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));
         }

@@ -45,12 +45,6 @@ pub(crate) fn canary_key() -> Key {
 /// The Deployment of one version.
 fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
     let labels = json!({ "app": SERVICE, "version": version });
-    let probe = |path: &str| {
-        json!({
-            "httpGet": { "path": path, "port": 8080, "scheme": "HTTP" }, "periodSeconds": 5, "timeoutSeconds": 1,
-            "successThreshold": 1, "failureThreshold": 3,
-        })
-    };
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels, "annotations": { "kubernetes.io/change-cause": format!("deploy {tag}") } },
@@ -58,20 +52,31 @@ fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
             "replicas": replicas, "selector": { "matchLabels": labels },
             "template": {
                 "metadata": { "labels": labels, "annotations": { "prometheus.io/scrape": "true", "sidecar.istio.io/inject": "true" } },
-                "spec": { "containers": [{
-                    "name": "app", "image": format!("registry.example/checkout:{tag}"),
-                    "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
-                    "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
-                    "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
-                    "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
-                    "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
-                }] },
+                "spec": template_spec(tag),
             },
         },
     })
 }
 
-fn service(selector: &Value) -> Value {
+/// What an instance of a version is made of.
+pub(crate) fn template_spec(tag: &str) -> Value {
+    let probe = |path: &str| {
+        json!({
+            "httpGet": { "path": path, "port": 8080, "scheme": "HTTP" }, "periodSeconds": 5, "timeoutSeconds": 1,
+            "successThreshold": 1, "failureThreshold": 3,
+        })
+    };
+    json!({ "containers": [{
+        "name": "app", "image": format!("registry.example/checkout:{tag}"),
+        "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
+        "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
+        "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
+        "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
+        "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
+    }] })
+}
+
+pub(crate) fn service(selector: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
@@ -169,16 +174,7 @@ fn definition(kind: Kind) -> Value {
 pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes, by: TrafficBy) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
-    for name in ["default", "kube-system", NAMESPACE] {
-        cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), &since);
-    }
-    for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
-        cluster.seat(Kind::Crd, definition(kind), &since);
-    }
-    for index in 0..sizes.nodes() {
-        cluster.seat(Kind::Node, super::kubernetes::node(index), &since);
-    }
-    cluster.learn_nodes();
+    furnish_cluster(cluster, sizes, &since);
     let service = cluster.seat(Kind::Service, service(&super::split::service_selector(by)), &since);
     cluster.learn_service(&service);
     for (kind, extra) in around() {
@@ -187,6 +183,20 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes, by: TrafficBy) {
     }
     super::split::furnish(cluster, by, &since);
     cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// Namespaces, definitions and nodes.
+pub(crate) fn furnish_cluster(cluster: &mut Cluster, sizes: Sizes, since: &str) {
+    for name in ["default", "kube-system", NAMESPACE] {
+        cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), since);
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
+        cluster.seat(Kind::Crd, definition(kind), since);
+    }
+    for index in 0..sizes.nodes() {
+        cluster.seat(Kind::Node, super::kubernetes::node(index), since);
+    }
+    cluster.learn_nodes();
 }
 
 /// Deploys the new version, without traffic. A large one stands at once.

@@ -17,10 +17,17 @@ pub enum TrafficBy {
     Ingress,
     /// The selector of a Service: all or nothing.
     Selector,
+    /// Nothing: one Deployment that replaces its instances a few at a time.
+    Rolling,
 }
 
-const NAMES: [(&str, TrafficBy); 4] =
-    [("mesh", TrafficBy::Mesh), ("gateway", TrafficBy::Gateway), ("ingress", TrafficBy::Ingress), ("selector", TrafficBy::Selector)];
+const NAMES: [(&str, TrafficBy); 5] = [
+    ("mesh", TrafficBy::Mesh),
+    ("gateway", TrafficBy::Gateway),
+    ("ingress", TrafficBy::Ingress),
+    ("selector", TrafficBy::Selector),
+    ("rolling", TrafficBy::Rolling),
+];
 const WEIGHT: &str = "nginx.ingress.kubernetes.io/canary-weight";
 const WHOLE: &str = "nginx.ingress.kubernetes.io/canary-weight-total";
 
@@ -119,7 +126,7 @@ pub(super) fn furnish(cluster: &mut Cluster, by: TrafficBy, since: &str) {
             seat(Kind::Ingress, ingress(SERVICE, shop::BASELINE, &json!({})));
             seat(Kind::Ingress, ingress(shop::CANARY, shop::CANARY, &canary));
         }
-        TrafficBy::Selector => {}
+        TrafficBy::Selector | TrafficBy::Rolling => {}
     }
 }
 
@@ -134,7 +141,7 @@ impl TrafficBy {
             Self::Mesh => Kind::VirtualService,
             Self::Gateway => Kind::HttpRoute,
             Self::Ingress => Kind::Ingress,
-            Self::Selector => Kind::Service,
+            Self::Selector | Self::Rolling => Kind::Service,
         }
     }
 
@@ -148,6 +155,9 @@ impl TrafficBy {
 
     /// Relative weights as configured: baseline, canary. `None` where the object does not say.
     pub(super) fn configured(self, cluster: &Cluster) -> Option<(u64, u64)> {
+        if self == Self::Rolling {
+            return None;
+        }
         split(self.kind(), &self.object(cluster)?)
     }
 
@@ -163,10 +173,12 @@ impl TrafficBy {
                 set("/spec/rules/1/backendRefs/1/weight", json!(canary)),
             ]),
             Self::Ingress => json!([set(&format!("/metadata/annotations/{}", WEIGHT.replace('/', "~1")), json!(canary.to_string()))]),
+            Self::Rolling => return None,
             Self::Selector => json!([set("/spec/selector/version", json!(if canary > 50 { "canary" } else { "stable" }))]),
         };
         let resource = self.kind().resource();
-        let group = if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
+        let group =
+            if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
         Some((format!("{group}/namespaces/{NAMESPACE}/{}/{}", resource.plural, self.name()), patch))
     }
 
@@ -175,15 +187,18 @@ impl TrafficBy {
         let (baseline, canary) = (shop::BASELINE, shop::CANARY);
         match self {
             Self::Mesh => {
-                format!(r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#)
+                format!(
+                    r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#
+                )
             }
             Self::Gateway => format!(
                 r#"route = {{ httproute = "{SERVICE}", rule = "primary", baseline_service = "{baseline}", canary_service = "{canary}" }}"#
             ),
             Self::Ingress => format!(r#"route = {{ ingress = "{canary}" }}"#),
-            Self::Selector => format!(
-                r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#
-            ),
+            Self::Rolling => String::new(),
+            Self::Selector => {
+                format!(r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#)
+            }
         }
     }
 }

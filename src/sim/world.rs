@@ -4,13 +4,15 @@ use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
 use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
-use super::metrics::Tsdb;
+use super::logbook::{self, Container, Habits};
+use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
+use super::rolling;
 use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
 use super::split::TrafficBy;
 use super::switchboard::{Face, Switchboard};
-use super::traffic::{Samples, Side, Traffic};
+use super::traffic::{Samples, Serving, Side, Traffic};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -65,6 +67,7 @@ pub(crate) struct World {
     rules: Arc<RwLock<Rules>>,
     manager: Arc<Mutex<Manager>>,
     wake: Arc<Notify>,
+    seed: u64,
     scene: Scene,
     sizes: Sizes,
     faults: Vec<Fault>,
@@ -94,7 +97,7 @@ pub(crate) struct Ground {
 impl World {
     /// The world at the beginning of a scene's history.
     pub(crate) fn new(options: &Options, ground: Ground) -> Self {
-        let script = options.scene.script();
+        let script = options.script();
         let begin = -i64::try_from(script.prelude.as_millis()).unwrap_or(0);
         let now = Now { t: begin, wall: ground.clock.wall_at(begin) };
         let sizes = Sizes::of(options.instances);
@@ -106,6 +109,7 @@ impl World {
             rules: ground.rules,
             manager: ground.manager,
             wake: ground.wake,
+            seed: options.seed,
             scene: options.scene,
             sizes,
             faults: options.faults.clone(),
@@ -120,7 +124,10 @@ impl World {
             late_alerts: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        shop::furnish(&mut world.cluster, sizes, options.traffic);
+        match options.traffic {
+            TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            by => shop::furnish(&mut world.cluster, sizes, by),
+        }
         world.collect();
         let zero = world.clock.wall_at(0);
         alerts::furnish(&mut world.manager.lock().unwrap_or_else(PoisonError::into_inner), now.wall, zero);
@@ -193,6 +200,12 @@ impl World {
     fn fire(&mut self, timer: &Timer) {
         let now = self.cluster.now;
         match timer {
+            Timer::Cluster(Job::Analysis(run)) => self.measure(run),
+            Timer::Cluster(job @ Job::Rollout(_)) => {
+                let before = self.configured();
+                self.cluster.perform(job);
+                self.follow(before);
+            }
             Timer::Cluster(job) => self.cluster.perform(job),
             Timer::Scrape => {
                 self.scrape();
@@ -202,6 +215,9 @@ impl World {
             Timer::Rules => self.evaluate_rules(),
             Timer::Propagate => self.propagate(),
             Timer::Script(weight) => self.set_weight(*weight, "release-script"),
+            Timer::DeployCanary if self.by == TrafficBy::Rolling => {
+                self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
+            }
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -225,6 +241,38 @@ impl World {
             }
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
+    }
+
+    /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
+    pub(crate) fn written(&self, container: &Container, from: i64, to: i64) -> Vec<(i64, String)> {
+        let to = if self.clock.is_frozen() { to.min(0) } else { to };
+        let (scene, happened) = (self.scene, self.happened);
+        let canary = container.version == "canary";
+        let part = f64::from(self.sizes.canary) / f64::from((self.sizes.canary + self.sizes.baseline).max(1));
+        let habits = |t: i64| {
+            let share = self.traffic.share_then(t);
+            let (share, part) = if canary { (share, part) } else { (1.0 - share, 1.0 - part) };
+            Habits {
+                load: if part > 0.0 { share / part } else { 0.0 },
+                behaviour: if canary { scene.canary(t, happened) } else { baseline() },
+                silent_errors: if canary { scene.silent_errors(t) } else { 0.0 },
+            }
+        };
+        logbook::lines(self.seed, container, &habits, from, to)
+    }
+
+    /// Takes the measurements of an analysis that are due from the metrics as they are.
+    fn measure(&mut self, run: &Key) {
+        let questions = self.cluster.analysis_questions(run);
+        if questions.is_empty() {
+            return;
+        }
+        let at = self.cluster.now.wall.timestamp_millis();
+        let answers = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
+        };
+        self.cluster.analysis_answers(run, answers);
     }
 
     /// A write that came over the API.
@@ -287,6 +335,16 @@ impl World {
         }
     }
 
+    /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
+    fn serving(&self, side: &str) -> Serving {
+        if self.by != TrafficBy::Rolling {
+            return self.cluster.serving(shop::NAMESPACE, side);
+        }
+        let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
+        all.sort();
+        all
+    }
+
     /// Traffic follows what is configured, unless a fault keeps it where it is.
     fn propagate(&mut self) {
         if self.board.on(Face::Platform, FaultKind::NotObserved) {
@@ -296,8 +354,8 @@ impl World {
             Some((baseline, canary)) if baseline + canary > 0 => canary as f64 / (baseline + canary) as f64,
             // Without a rule the Service spreads requests over all ready instances.
             _ => {
-                let canary = self.cluster.serving(shop::NAMESPACE, "canary").len() as f64;
-                canary / (canary + self.cluster.serving(shop::NAMESPACE, "stable").len() as f64).max(1.0)
+                let canary = self.serving("canary").len() as f64;
+                canary / (canary + self.serving("stable").len() as f64).max(1.0)
             }
         };
         self.traffic.set_share(self.cluster.now.t, share);
@@ -383,6 +441,9 @@ impl World {
         if self.clock.is_frozen() {
             return;
         }
+        if self.by == TrafficBy::Rolling {
+            self.propagate();
+        }
         let now = self.cluster.now;
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
@@ -396,8 +457,8 @@ impl World {
             .to_vec();
         let samples = self.traffic.scrape(
             now.t,
-            Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },
-            Side { version: "stable", serving: self.cluster.serving(shop::NAMESPACE, "stable"), behaviour: &stable },
+            Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },
+            Side { version: "stable", serving: self.serving("stable"), behaviour: &stable },
         );
         let mut samples = samples;
         samples.extend(alerts::node_samples(now.t));
@@ -449,7 +510,7 @@ impl World {
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);

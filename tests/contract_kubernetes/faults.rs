@@ -3,7 +3,7 @@
 use crate::changes::Watched;
 use crate::place::{act, to};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
-use gonogo::domain::{Failure, Labels, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write};
+use gonogo::domain::{Failure, HarmSpec, Labels, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write};
 use gonogo::port::{Platform, PlatformUpdate};
 use gonogo::sim::{self, Options, Scene, TrafficBy};
 use serde_json::Value;
@@ -61,6 +61,7 @@ impl Rig {
             requests: String::new(),
             alerts: None,
             gates: vec![],
+            harm: HarmSpec::default(),
             with: vec![],
         }
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{
-    Action, Clock, Epoch, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec, Write,
-    WriteKind,
+    Action, Clock, Epoch, HarmSpec, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec,
+    Write, WriteKind,
 };
 use gonogo::sim;
 use http::{Method, Request};
@@ -246,6 +246,7 @@ impl Place {
             requests: String::new(),
             alerts: None,
             gates: vec![],
+            harm: HarmSpec::default(),
             with: vec![],
         }
     }

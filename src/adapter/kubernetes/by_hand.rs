@@ -21,7 +21,8 @@ pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Subject
     match action {
         Action::SetWeight { .. } => weight(core, action, last_known),
         Action::SetImage { track, container, image } => {
-            let container = container.as_deref().unwrap_or("*");
+            let known = || last_known.and_then(|known| known.fields.get("container")).map(String::as_str);
+            let container = container.as_deref().or_else(known).unwrap_or("*");
             vec![format!("{kubectl} set image {} {}", workload(*track), word(&format!("{container}={image}")))]
         }
         Action::Scale { track, replicas } => vec![format!("{kubectl} scale {} --replicas={replicas}", workload(*track))],
@@ -84,7 +85,8 @@ fn blind(core: &Core, kubectl: &str, target: &str, (canary, baseline): (u32, u32
         RouteSpec::VirtualService { .. } => Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
         RouteSpec::HttpRoute { .. } => super::gateway::Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
         RouteSpec::Ingress { .. } => {
-            let (weight, whole) = (format!("{}={canary}", super::ingress::WEIGHT), format!("{}={}", super::ingress::WHOLE, canary + baseline));
+            let (weight, whole) =
+                (format!("{}={canary}", super::ingress::WEIGHT), format!("{}={}", super::ingress::WHOLE, canary + baseline));
             Some(format!("{kubectl} annotate --overwrite {target} {weight} {whole}"))
         }
         RouteSpec::Selector { canary: new, baseline: old, .. } => {

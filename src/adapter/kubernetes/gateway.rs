@@ -40,9 +40,8 @@ impl<'a> Names<'a> {
                 format!(".spec.rules[] | select({} and {})", sends(self.canary), sends(self.baseline))
             }
         };
-        let set = |service: &str, weight: u32| {
-            format!("({rule} | .backendRefs[] | select(.name == {}) | .weight) = {weight}", json!(service))
-        };
+        let set =
+            |service: &str, weight: u32| format!("({rule} | .backendRefs[] | select(.name == {}) | .weight) = {weight}", json!(service));
         format!("{} | {}", set(self.canary, canary), set(self.baseline, baseline))
     }
 

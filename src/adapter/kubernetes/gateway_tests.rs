@@ -153,7 +153,10 @@ fn every_way_in_which_weights_cannot_be_set_is_said() {
     let rule = "/spec/rules/1";
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["name"] = json!("other")).contains("there are: insiders, other"));
     assert!(trouble(|o| o["spec"]["rules"][0]["name"] = json!("split")).contains("2 rules are named"));
-    assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["name"] = json!("x")).contains("does not send to service/checkout-canary"));
+    assert!(
+        trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["name"] = json!("x"))
+            .contains("does not send to service/checkout-canary")
+    );
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["namespace"] = json!("x")).contains("service/checkout-canary in x"));
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["weight"] = json!(1_000_001)).contains("which is no weight"));
     let third = json!({"name": "old", "port": 80, "weight": 10});

@@ -5,6 +5,7 @@
 
 use super::Core;
 use super::answer::Problem;
+use super::deployment::{self, Deployed};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Action, ActionKind, DiffLine, Failure, Percent, RouteSpec, Subject, WriteStamp};
 use crate::domain::{Epoch, OpId, RunId};
@@ -108,6 +109,12 @@ pub(super) trait Mechanism: Send + Sync {
     /// Reads the object for the action. What stands in the way becomes the subject's `trouble`.
     fn look(&self, object: Value, action: &Action) -> Look;
 
+    /// Whether the object as a dry run gave it back is as asked for, or will be once its controller comes by.
+    fn takes(&self, before: &Look, after: &Look) -> bool {
+        let _ = before;
+        after.subject.done
+    }
+
     /// The difference in words between the object as read and as a dry run gave it back; it may not be what was asked for.
     fn between(&self, before: &Look, after: &Look) -> Vec<DiffLine> {
         let _ = after;
@@ -119,23 +126,32 @@ pub(super) trait Mechanism: Send + Sync {
 pub(super) fn versions(group: &str) -> &'static [&'static str] {
     match group {
         super::mesh::GROUP => super::mesh::VERSIONS,
+        super::argo::GROUP => super::argo::VERSIONS,
         super::gateway::GROUP => super::gateway::VERSIONS,
         _ => &["v1"],
     }
 }
 
+/// What is done on a Deployment, however its traffic is split.
+const DEPLOYMENT_VERBS: [ActionKind; 6] =
+    [ActionKind::SetImage, ActionKind::Scale, ActionKind::Restart, ActionKind::Undo, ActionKind::Pause, ActionKind::Resume];
+
 impl Core {
     /// What can be done to the service, by how it is run and split.
     pub(super) fn capabilities(&self) -> Vec<ActionKind> {
         match &self.spec.route {
-            RouteSpec::Rollout { .. } | RouteSpec::Rolling => vec![],
-            _ => vec![ActionKind::SetWeight],
+            RouteSpec::Rollout { .. } => super::argo::CAPABILITIES.to_vec(),
+            RouteSpec::Rolling => DEPLOYMENT_VERBS.to_vec(),
+            _ => [&[ActionKind::SetWeight], &DEPLOYMENT_VERBS[..]].concat(),
         }
     }
 
     /// What tells how traffic is split, and proves that the server is alive: the object that is read over and over.
     pub(super) fn beat(&self) -> (Box<dyn Mechanism>, Action) {
         let zero = Action::SetWeight { canary: Percent::ZERO };
+        if let RouteSpec::Rollout { name } = &self.spec.route {
+            return (super::argo::beat(self, name), zero);
+        }
         match self.splitter() {
             Some(mechanism) => (mechanism, zero),
             None => {
@@ -148,8 +164,14 @@ impl Core {
     /// The mechanism of an action. Some have to read more than the one object.
     pub(super) fn mechanism<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Box<dyn Mechanism>, Problem>> {
         async move {
+            if let RouteSpec::Rollout { name } = &self.spec.route {
+                return super::argo::mechanism(self, name, action).await;
+            }
             match action {
                 Action::SetWeight { .. } => Ok(self.shifter().await?.unwrap_or_else(|| self.beat().0)),
+                action if deployment::is_verb(action) && !matches!(self.spec.route, RouteSpec::Rollout { .. }) => {
+                    Ok(Box::new(Deployed::for_action(self, action).await?) as Box<dyn Mechanism>)
+                }
                 other => {
                     let why = format!("{} cannot be done on this service yet", other.kind().word());
                     Err(Problem::from(Failure::NotSent { why }))
@@ -211,7 +233,7 @@ pub(super) fn stamp(object: &Value) -> Result<Option<WriteStamp>, String> {
     }
 }
 
-fn managers<'a>(object: &'a Value, part: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+pub(super) fn managers<'a>(object: &'a Value, part: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     fields.into_iter().flatten().filter_map(move |entry| {
         let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get(part).is_some());

@@ -95,7 +95,8 @@ impl Mechanism for Switch {
                         Err(Doubt::Unknown(why) | Doubt::Empty(why)) => route.trouble = route.trouble.or(Some(why)),
                     }
                     warnings.extend(self.short(track));
-                    warnings.push("all or nothing, at once; connections that are kept open stay on the old side until they close".to_owned());
+                    warnings
+                        .push("all or nothing, at once; connections that are kept open stay on the old side until they close".to_owned());
                 }
             }
             Ok(None) => {}
@@ -132,9 +133,9 @@ impl Switch {
         match self.of(track) {
             None => Ok(()),
             Some(Err(why)) => Err(Doubt::Unknown(format!("what {target} would pick is not known: {why}"))),
-            Some(Ok(Count { ready: 0, all })) => {
-                Err(Doubt::Empty(format!("the selector {target} picks no ready pod ({all} exist): switching would leave the service empty")))
-            }
+            Some(Ok(Count { ready: 0, all })) => Err(Doubt::Empty(format!(
+                "the selector {target} picks no ready pod ({all} exist): switching would leave the service empty"
+            ))),
             Some(Ok(_)) => Ok(()),
         }
     }

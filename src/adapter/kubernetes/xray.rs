@@ -139,7 +139,15 @@ async fn follow(
             let version = core.version(group, versions);
             let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
             let path = format!("{prefix}/namespaces/{}/{part}", core.spec.namespace);
-            let kind = Kind { part, path, labels: None, fields: None, page: super::feed::PAGE, limit: super::link::PAGE_LIMIT };
+            let kind = Kind {
+                part,
+                path,
+                labels: None,
+                fields: None,
+                page: super::feed::PAGE,
+                limit: super::link::PAGE_LIMIT,
+                as_metadata: false,
+            };
             let mut feed = Feed::new(Arc::clone(&core.link), kind, inner.clone());
             let mut follower = Writes { board: board.clone(), part, listing: BTreeMap::new() };
             tokio::select! {
@@ -193,9 +201,7 @@ async fn tell(core: &Core, outlet: &Outlet, book: &SharedBook, board: &SharedBoa
         if open_questions {
             continue;
         }
-        let again = async {
-            if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await }
-        };
+        let again = async { if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await } };
         tokio::select! {
             () = board.changed.notified() => {}
             () = counted.notified() => {}

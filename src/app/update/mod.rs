@@ -4,6 +4,7 @@ mod back_out;
 mod bell;
 mod ground;
 mod keys;
+mod logs;
 mod observe;
 mod prompts;
 mod run;
@@ -14,7 +15,10 @@ mod script_tests;
 mod side;
 
 use super::alerts::{self, AlertBoard};
+use super::card::{self, Capacity};
+use super::counts::{self, Counts};
 use super::effect::Effect;
+use super::landing::Learnt;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, tour, verdict, wanted};
@@ -24,6 +28,7 @@ use crate::runbook::io::{Input, Level};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub(crate) use logs::{SPLIT_FROM, reason as log_reason};
 pub use run::{Driver, first_draft};
 pub use script::{Request, ScriptEnd};
 pub(in crate::app) use side::Side;
@@ -66,6 +71,10 @@ impl Model {
             picture: Picture::default(),
             panels: BTreeMap::new(),
             observed: Observed::default(),
+            logs: super::logs::Logs::default(),
+            counts: Counts::default(),
+            learnt: Learnt::default(),
+            capacity: Capacity::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -177,6 +186,7 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
         }
         Msg::Answered { ticket, result } => {
             wanted::answered(model, stamp, *ticket, result.clone());
+            card::watch(model, stamp);
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
@@ -211,8 +221,23 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.driver.seat_reason.clone_from(reason);
             vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
         }
+        Msg::Learnt { runs } => {
+            model.learnt = card::learn(runs);
+            Vec::new()
+        }
         Msg::JournalRead => {
             model.journal_read = true;
+            Vec::new()
+        }
+        Msg::Logs(updates) => {
+            logs::told(model, stamp, updates);
+            Vec::new()
+        }
+        Msg::Exported(result) => {
+            match result {
+                Ok(file) => model.say(Level::Info, &format!("exported to {file}")),
+                Err(why) => model.say(Level::Warning, &format!("not exported: {why}")),
+            }
             Vec::new()
         }
         Msg::Copied(result) => {
@@ -228,9 +253,11 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
+    effects.extend(counts::poll(model, stamp));
     effects.extend(alerts::poll(model, stamp));
     alerts::look(model);
     effects.extend(side::due(model, stamp));
+    effects.extend(logs::follow(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);
@@ -259,6 +286,8 @@ pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
     let armed = keys::disarms_at(model);
+    let counts = counts::due(model, &model.now);
     let alerts = model.alerts.as_ref().and_then(AlertBoard::deadline);
-    Deadlines { boot: panels.chain(share).chain(armed).chain(alerts).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+    let polls = panels.chain(share).chain(counts).chain(alerts);
+    Deadlines { boot: polls.chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

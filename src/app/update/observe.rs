@@ -1,5 +1,6 @@
 //! What the platform tells.
 
+use super::super::card;
 use super::super::effect::Effect;
 use super::super::model::Model;
 use super::super::targets::Target;
@@ -28,10 +29,17 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.instances.replace(all.clone());
                 model.picture.listed = true;
             }
+            PlatformUpdate::SomeInstances(some) => {
+                for instance in some {
+                    model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
+                    model.picture.instances.put(instance.clone());
+                }
+            }
             PlatformUpdate::Instance(instance) => {
                 model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
                 let before = model.picture.instances.put(instance.clone());
                 tell(model, before.as_ref(), instance);
+                card::warmed(model, before.as_ref(), instance, stamp.wall);
             }
             PlatformUpdate::InstanceGone { uid } => {
                 model.picture.instances.remove(uid);
@@ -48,6 +56,8 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.events.push_front(event.clone());
                 model.picture.events.truncate(EVENTS);
             }
+            PlatformUpdate::Around(update) => model.picture.around.apply(update),
+            PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone()),
             PlatformUpdate::Alive { at, skew } => {
                 let source = &mut model.platform;
                 source.newest = source.newest.max(Some(*at));

@@ -100,7 +100,8 @@ fn ready(model: &Model) -> bool {
     let platform_known = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read);
     let seen = &model.observed;
     let traffic_known = seen.outstanding.is_none() || seen.share.is_some() || seen.trouble.is_some();
-    metrics_known && platform_known && traffic_known
+    let alerts_known = model.alerts.as_ref().is_none_or(|board| board.read.is_some() || board.source.failures > 0);
+    metrics_known && platform_known && traffic_known && alerts_known
 }
 
 /// Goes on with the act, as far as the facts allow.

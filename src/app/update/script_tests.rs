@@ -34,6 +34,7 @@ fn spec() -> ServiceSpec {
         requests: "requests".into(),
         alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
         with: vec![],
     }
 }

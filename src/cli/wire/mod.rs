@@ -189,7 +189,18 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
     }
     let (service, platform) = (spec.name.clone(), kubernetes.clone());
     let alerts = alertmanager.clone().map(|alerts| alerts as Arc<dyn Alerts>);
-    let ports = Ports { service, platform, targets, metrics: prometheus.clone(), alerts, journal, clock, acts };
+    let ports = Ports {
+        service,
+        platform,
+        targets,
+        metrics: prometheus.clone(),
+        alerts,
+        journal,
+        logs: Some(kubernetes.clone()),
+        exports: Some(state_dir(Some(config))?.join("exports")),
+        clock,
+        acts,
+    };
     Ok(Wired { spec, options, ports, kubernetes, prometheus, alertmanager })
 }
 

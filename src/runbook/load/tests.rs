@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 const MESH: &str = include_str!("../../../assets/playbooks/kubernetes-canary-mesh.yaml");
 const BLUE_GREEN: &str = include_str!("../../../assets/playbooks/kubernetes-blue-green.yaml");
+const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling.yaml");
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
 const EVERY_MISTAKE: &str = include_str!("../../../tests/fixtures/runbooks/every-mistake.yaml");
 
@@ -37,6 +38,17 @@ fn the_blue_green_playbook_switches_once_and_back() {
     for step in runbook.steps.iter().chain(&runbook.rollback.steps) {
         assert!(step.title.chars().count() <= 44, "{} does not fit the screen", step.title);
     }
+}
+
+#[test]
+fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
+    assert_eq!(lint("kubernetes-rolling.yaml", ROLLING, &Context::default()), []);
+    let runbook = loaded(ROLLING, &[]);
+    let image = runbook.step(&"new-image".into()).unwrap();
+    assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
+    let back: Vec<String> =
+        runbook.guards.iter().filter(|g| g.then == crate::runbook::GuardThen::Rollback).map(|g| g.id.to_string()).collect();
+    assert_eq!(back, ["errors-critical", "slow-critical", "health"], "what is critical goes back, what warns does not");
 }
 
 #[test]

@@ -96,15 +96,22 @@ impl Walk<'_> {
     }
 
     fn target(&mut self, node: &Node) -> Option<Target> {
-        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "with"], &["lock"])?;
+        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "with", "harm"], &["lock"])?;
         let platform = self.required(&fields, "platform", "`target`", "prod-eu").and_then(|n| self.line(n, "`platform`"));
         let service = self.required(&fields, "service", "`target`", "checkout").and_then(|n| self.line(n, "`service`"));
         let environment = self.required(&fields, "environment", "`target`", "production").and_then(|n| self.line(n, "`environment`"));
         let context = self.context;
         self.configured(fields.value("platform"), platform.as_deref(), "platform", context.platforms.as_deref());
         self.configured(fields.value("service"), service.as_deref(), "service", context.services.as_deref());
+        let harm_budget = fields.value("harm").and_then(|n| self.harm(n));
         let with = fields.value("with").map_or_else(Vec::new, |node| self.with(node));
-        Some(Target { platform: platform?, service: service?, environment: environment?, with })
+        Some(Target { platform: platform?, service: service?, environment: environment?, with, harm_budget })
+    }
+
+    /// `harm: { budget: 500 }`: excess errors of this release that hold its run.
+    fn harm(&mut self, node: &Node) -> Option<u32> {
+        let fields = self.fields(node, "`harm`", &["budget"], &[])?;
+        self.required(&fields, "budget", "`harm`", "500").and_then(|n| self.integer(n, "`budget`", 1_000_000_000))
     }
 
     /// Other services that are released together with the target, by their names in the configuration.

@@ -52,6 +52,8 @@ pub(crate) struct Pod {
     pub(crate) stopping: bool,
     pub(crate) restarts: u32,
     pub(crate) labels: Arc<BTreeMap<String, String>>,
+    /// Tag of its first container's image.
+    pub(crate) tag: Arc<str>,
     pub(crate) needs: Needs,
     /// Index of its Node.
     pub(crate) node: Option<usize>,
@@ -77,6 +79,7 @@ impl Pod {
             stopping: false,
             restarts: 0,
             labels: Arc::new(labels.clone()),
+            tag: text(&value["spec"]["containers"][0]["image"]).rsplit(':').next().unwrap_or_default().into(),
             needs: Needs::of(&value["spec"]),
             node: None,
             address: None,
@@ -92,10 +95,18 @@ impl Pod {
         self.labels.get("version").map_or("", String::as_str)
     }
 
+    /// What others see of it: address, readiness, whether it goes, and its labels.
+    fn reachable(&self) -> Reachable {
+        (self.address.clone(), self.ready.is_some(), self.stopping, Arc::clone(&self.labels))
+    }
+
     fn counts(&self) -> (u32, u32) {
         (u32::from(!self.stopping), u32::from(!self.stopping && self.ready.is_some()))
     }
 }
+
+/// Address, ready, stopping, labels.
+type Reachable = (Option<Arc<str>>, bool, bool, Arc<BTreeMap<String, String>>);
 
 /// What owns a ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,13 +172,17 @@ impl Cluster {
     pub(crate) fn change_pod(&mut self, at: &Key, change: impl FnOnce(&mut Pod)) {
         let Some(pod) = self.pods.get_mut(at) else { return };
         let (active, ready) = pod.counts();
+        let before = pod.reachable();
         change(pod);
         let after = pod.counts();
+        let moved = pod.reachable() != before;
         if let Some(set) = pod.set.as_ref().and_then(|uid| self.sets.get_mut(uid)) {
             set.active = set.active - active + after.0;
             set.ready = set.ready - ready + after.1;
         }
-        self.pod_changed(at);
+        if moved {
+            self.pod_changed(at);
+        }
     }
 
     /// Forgets a Pod that is gone.
@@ -232,6 +247,12 @@ impl Cluster {
             .collect();
         pods.sort();
         pods
+    }
+
+    /// Serving Pods of the versions, by their image's tag, that `wanted` takes.
+    pub(crate) fn serving_by(&self, namespace: &str, wanted: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u32)> {
+        let ours = self.pods.iter().filter(|(at, pod)| &*at.0 == namespace && pod.ready.is_some() && !pod.stopping && wanted(&pod.tag));
+        ours.map(|(at, pod)| (Arc::clone(&at.1), pod.restarts)).collect()
     }
 }
 

@@ -10,6 +10,7 @@
 //! * `http`, `params`, `encode`: the API around it
 
 mod aggregate;
+mod ask;
 mod binary;
 mod encode;
 mod eval;
@@ -29,6 +30,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ask::values;
 pub use http::api;
 pub(crate) use http::api_with;
 pub(crate) use query::Query;
