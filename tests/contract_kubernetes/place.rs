@@ -57,7 +57,7 @@ pub(crate) struct Place {
 }
 
 /// A kubeconfig's client, without repeats.
-async fn client(file: &PathBuf) -> kube::Client {
+pub(crate) async fn client(file: &PathBuf) -> kube::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(file).expect("the kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a usable kubeconfig");
@@ -185,7 +185,9 @@ impl Place {
             self.path("/apis/gateway.networking.k8s.io/v1", "httproutes"),
             self.path("/apis/networking.k8s.io/v1", "ingresses"),
             self.path("/api/v1", "services"),
+            self.path("/apis/autoscaling/v2", "horizontalpodautoscalers"),
             self.path("/apis/apps/v1", "deployments"),
+            self.path("/apis/apps/v1", "replicasets"),
             self.path("/api/v1", "pods"),
         ] {
             let list = self.get(&collection).await;

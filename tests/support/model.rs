@@ -605,7 +605,6 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
-        logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
         counts: counts(),

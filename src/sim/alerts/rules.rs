@@ -66,7 +66,7 @@ impl Rules {
     pub(crate) fn groups(&self, filter: &Filter<'_>) -> Value {
         let wanted = |list: &[&str], name: &str| list.is_empty() || list.contains(&name);
         let rules: Vec<Value> = self
-            .rules
+            .all
             .iter()
             .filter(|rule| !filter.recording && wanted(&filter.names, rule.spec.name))
             .map(|rule| described(rule, filter))
