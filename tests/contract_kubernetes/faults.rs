@@ -211,7 +211,7 @@ async fn long_lists_come_in_pages_the_first_at_once() {
     let rig = Rig::with(&[], |options| options.instances = Some(1200)).await;
     let mut watched = Watched::new(&rig.connect().await);
     let size = |update: &PlatformUpdate| match update {
-        PlatformUpdate::Instances(all) if !all.is_empty() => Some(all.len()),
+        PlatformUpdate::Instances(all) | PlatformUpdate::SomeInstances(all) if !all.is_empty() => Some(all.len()),
         _ => None,
     };
     let (first, whole) = (watched.until("a page", size).await, watched.until("the whole", size).await);
