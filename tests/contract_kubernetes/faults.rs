@@ -113,6 +113,7 @@ fn route(it: &sim::Endpoints) -> RouteSpec {
         },
         TrafficBy::Ingress => RouteSpec::Ingress { name: it.canary.to_owned() },
         TrafficBy::Rolling => RouteSpec::Rolling,
+        TrafficBy::Argo => RouteSpec::Rollout { name: it.service.to_owned() },
         TrafficBy::Selector => {
             RouteSpec::Selector { service: it.service.to_owned(), baseline: version("stable"), canary: version("canary") }
         }
@@ -214,7 +215,11 @@ async fn long_lists_come_in_pages_the_first_at_once() {
         PlatformUpdate::Instances(all) | PlatformUpdate::SomeInstances(all) if !all.is_empty() => Some(all.len()),
         _ => None,
     };
-    let (first, whole) = (watched.until("a page", size).await, watched.until("the whole", size).await);
+    let all = |update: &PlatformUpdate| match update {
+        PlatformUpdate::Instances(all) if !all.is_empty() => Some(all.len()),
+        _ => None,
+    };
+    let (first, whole) = (watched.until("a page", size).await, watched.until("the whole", all).await);
     assert!(first <= 500 && whole > 2 * first.min(400), "{first} and {whole}");
 }
 

@@ -1,81 +1,65 @@
-//! Objects against the published definitions of their resources: structure, types and bounds.
+//! Objects against the published schema of their definition, as far as definitions of custom resources use JSON Schema.
 
 use serde_json::Value;
 
-/// Everything in which an object is not as its definition says; its `apiVersion` and `kind` choose the definition.
-pub(crate) fn violations(definitions: &[Value], object: &Value) -> Vec<String> {
-    let (group, version) = object["apiVersion"].as_str().and_then(|it| it.split_once('/')).expect("a group and a version");
-    let fits = |it: &&Value| it["spec"]["group"] == group && it["spec"]["names"]["kind"] == object["kind"];
-    let definition = definitions.iter().find(fits).expect("a definition of this kind");
-    let served = definition["spec"]["versions"].as_array().unwrap().iter().find(|it| it["name"] == version).expect("this version");
-    let mut found = Vec::new();
-    compare(&served["schema"]["openAPIV3Schema"], object, "", &mut found);
-    found
+/// The schema of a kind.
+pub(crate) struct Schema(Value);
+
+impl Schema {
+    /// Of the first version of a definition.
+    pub(crate) fn of(definition: &Value) -> Self {
+        Self(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
+    }
+
+    /// Panics with every place where the object is not what the schema says.
+    pub(crate) fn check(&self, object: &Value) {
+        let mut wrong = Vec::new();
+        for part in ["spec", "status"] {
+            if !object[part].is_null() {
+                compare(&self.0["properties"][part], &object[part], part, &mut wrong);
+            }
+        }
+        assert!(wrong.is_empty(), "not valid: {wrong:#?}");
+    }
 }
 
-fn compare(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
-    let mut add = |why: String| found.push(format!("{path}: {why}"));
-    let kind = schema["type"].as_str().unwrap_or("any");
-    let right = match kind {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
+fn compare(schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+    let either = schema["x-kubernetes-int-or-string"] == true;
+    let fits = match schema["type"].as_str() {
+        _ if either => value.is_i64() || value.is_u64() || value.is_string(),
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("number") => value.is_number(),
         _ => true,
     };
-    if !right && !(value.is_null() && schema["nullable"] == true) {
-        return add(format!("{value} is not of type {kind}"));
+    if !fits {
+        wrong.push(format!("{at}: {value} is no {}", schema["type"]));
+        return;
     }
     if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
-        add(format!("{value} is none of {allowed:?}"));
+        wrong.push(format!("{at}: {value} is none of {allowed:?}"));
     }
-    if let (Some(number), Some(most)) = (value.as_f64(), schema["maximum"].as_f64())
-        && number > most
-    {
-        add(format!("{number} is above {most}"));
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        compare(&schema["items"], item, &format!("{at}[{index}]"), wrong);
     }
-    if let (Some(number), Some(least)) = (value.as_f64(), schema["minimum"].as_f64())
-        && number < least
-    {
-        add(format!("{number} is below {least}"));
-    }
-    if let (Some(items), Some(most)) = (value.as_array(), schema["maxItems"].as_u64())
-        && items.len() as u64 > most
-    {
-        add(format!("{} items, at most {most}", items.len()));
-    }
-    for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if value.get(key).is_none() {
-            found.push(format!("{path}: {key} is missing"));
+    let Some(map) = value.as_object() else { return };
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !map.contains_key(name) {
+            wrong.push(format!("{at}.{name} is missing"));
         }
     }
-    for (at, item) in value.as_array().into_iter().flatten().enumerate() {
-        compare(&schema["items"], item, &format!("{path}[{at}]"), found);
-    }
-    let Some(properties) = schema["properties"].as_object() else { return };
-    for (key, inner) in value.as_object().into_iter().flatten() {
-        match properties.get(key) {
-            Some(schema) => compare(schema, inner, &format!("{path}.{key}"), found),
-            None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
-            None => found.push(format!("{path}: {key} is not known")),
+    let open = schema["x-kubernetes-preserve-unknown-fields"] == true || schema["properties"].is_null();
+    for (name, item) in map {
+        let (known, more) = (&schema["properties"][name], &schema["additionalProperties"]);
+        if !known.is_null() {
+            compare(known, item, &format!("{at}.{name}"), wrong);
+        } else if more.is_object() {
+            compare(more, item, &format!("{at}.{name}"), wrong);
+        } else if !open {
+            wrong.push(format!("{at}.{name} is not in the schema"));
         }
     }
-}
-
-#[test]
-fn what_breaks_the_definition_is_seen() {
-    let definitions = crate::place::definitions();
-    let mut route = serde_json::json!({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "x"},
-        "spec": {"rules": [{"backendRefs": [{"name": "a", "port": 80, "weight": 25}]}]},
-    });
-    assert_eq!(violations(&definitions, &route), [""; 0]);
-    route["spec"]["rules"][0]["backendRefs"][0]["weight"] = serde_json::json!("25");
-    route["spec"]["rules"][0]["backendRefs"][0]["wieght"] = serde_json::json!(1);
-    assert_eq!(
-        violations(&definitions, &route),
-        [".spec.rules[0].backendRefs[0].weight: \"25\" is not of type integer", ".spec.rules[0].backendRefs[0]: wieght is not known"]
-    );
 }

@@ -3,8 +3,8 @@
 use crate::changes::Watched;
 use crate::faults::Rig;
 use crate::place::to;
-use gonogo::domain::{Failure, Track, Write, WriteKind, Xray, XraySelector};
 use gonogo::domain::{Epoch, OpId, RunId};
+use gonogo::domain::{Failure, Track, Write, WriteKind, Xray, XraySelector};
 use gonogo::port::{Platform as _, PlatformUpdate};
 use gonogo::sim::{Scene, TrafficBy};
 use std::time::Duration;
