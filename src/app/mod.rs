@@ -18,6 +18,7 @@ pub mod model;
 pub mod msg;
 pub mod prompt;
 pub mod rows;
+pub mod single;
 mod split;
 pub mod targets;
 mod tour;

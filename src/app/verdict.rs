@@ -251,11 +251,13 @@ pub(super) fn blocked(model: &Model, now: &Stamp) -> Vec<String> {
             }
         }
     }
-    if !model.verdict.verdict.permits_go() {
+    let question = model.run.as_ref().and_then(|run| run.state.question());
+    let remedy = matches!(&question, Some(Question::Act { action, .. }) if action.is_remedy());
+    if !remedy && !model.verdict.verdict.permits_go() {
         why.extend(model.verdict.reasons.iter().filter(|r| !r.verdict.permits_go()).map(|r| r.text.clone()));
     }
     let agreed = weights(model, now);
-    if agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
+    if !remedy && agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
         why.push("the weights are not known".into());
     }
     if matches!(model.mode, Mode::Observe) && !model.options.read_only {

@@ -244,7 +244,7 @@ impl ScriptedOperator {
 }
 
 /// An answer that lets the step pass.
-fn good_answer(item: &Item) -> String {
+pub(super) fn good_answer(item: &Item) -> String {
     match &item.answer {
         AnswerKind::Done => "done".into(),
         AnswerKind::Text { equals } => equals.clone().unwrap_or_else(|| "demo".into()),

@@ -22,6 +22,8 @@ pub enum PlatformUpdate {
     },
     /// The complete list of instances: replaces all that was known.
     Instances(Vec<Instance>),
+    /// Instances of the first list, which is not complete yet: shown already, to be counted on only when the complete list came.
+    SomeInstances(Vec<Instance>),
     /// An instance, new or changed.
     Instance(Instance),
     /// An instance was deleted.

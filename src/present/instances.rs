@@ -5,7 +5,7 @@ use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
-use crate::app::instances::Instances;
+use crate::app::instances::{Instances, part, place};
 use crate::app::model::{InstanceSort, Selection};
 use crate::domain::text::{clean, span, width};
 use crate::domain::{Instance, InstanceState, Track};
@@ -23,7 +23,8 @@ fn ready(sight: &Sight<'_>) -> String {
     let all = &sight.model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
     if !sight.model.picture.listed {
-        return String::new();
+        // A part of a list is never shown as if it were all.
+        return if all.is_empty() { String::new() } else { format!("{} read so far", all.len()) };
     }
     let mark = if sight.platform().usable() { "" } else { "~" };
     format!("{mark}{}/{} ready", canary.ready + base.ready, canary.total + base.total)
@@ -43,7 +44,7 @@ pub(super) fn one_line(sight: &Sight<'_>) -> Line {
 /// Why there is no row to show; `None` when there are rows. Loading, forbidden and empty are three different sentences.
 fn nothing(sight: &Sight<'_>) -> Option<Line> {
     let model = sight.model;
-    if !model.picture.listed {
+    if !model.picture.listed && model.picture.instances.is_empty() {
         if let Some(why) = &model.platform.trouble {
             return Some(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(" cannot read the instances: {why}")));
         }
@@ -287,7 +288,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let all = &model.picture.instances;
     let (canary, base) = (all.of(Track::Canary), all.of(Track::Baseline));
     let filter = if model.screen.filter.is_empty() { String::new() } else { format!("   filter: {}", model.screen.filter) };
-    let rows = all.rows(model.screen.sort, &model.screen.filter);
+    let rows = all.hits(&model.screen.filter);
     let problems = (canary.problems + base.problems) as usize;
     let trouble = if problems > 0 { format!("   {problems} with a problem") } else { String::new() };
     let title = format!("INSTANCES {}   canary {}  base {}{trouble}{filter}", ready(sight), canary.total, base.total);
@@ -303,16 +304,24 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     }
     let cells = panel.inner_width();
     let room = panel.inner_height().saturating_sub(1);
-    let cursor = cursor(model.selection(), rows.iter().map(|i| &*i.uid), rows.len());
-    let from = window(cursor.place, rows.len(), room);
-    let shown = &rows[from.min(rows.len())..rows.len().min(from + room)];
+    let count = rows.len();
+    let there = model.selection().and_then(|s| s.id.as_deref()).and_then(|id| place(&rows, model.screen.sort, id));
+    let cursor = match there {
+        Some(place) => Cursor { place, gone: false },
+        None => cursor(model.selection(), std::iter::empty(), count),
+    };
+    let from = window(cursor.place, count, room);
+    // Without room for a row the selected one still has its details.
+    let shown = part(rows, model.screen.sort, from, room.max(cursor.place + 1 - from));
+    let selected = shown.get(cursor.place - from).copied();
+    let shown = &shown[..shown.len().min(room)];
     let columns = Columns::of(sight, shown, cells, true);
     let mut lines = vec![columns.header()];
     for (i, instance) in shown.iter().enumerate() {
         let line = columns.row(sight, instance).fit(cells);
         lines.push(if from + i == cursor.place { mark_selected(sight, line, cells) } else { line });
     }
-    if rows.is_empty() {
+    if count == 0 {
         let text = if model.screen.filter.is_empty() {
             "  no instance has a problem; / finds others"
         } else {
@@ -320,7 +329,6 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         };
         lines.push(Line::of(text));
     }
-    let selected = rows.get(cursor.place).copied();
     if sight.port.width < 120 {
         return vec![panel.with(lines), detail(sight, body, selected, cursor.gone)];
     }
@@ -418,7 +426,7 @@ pub(super) fn status(sight: &Sight<'_>) -> String {
     let shown = if model.screen.filter.is_empty() && all <= Instances::ROWS {
         all
     } else {
-        model.picture.instances.rows(model.screen.sort, &model.screen.filter).len()
+        model.picture.instances.hits(&model.screen.filter).len()
     };
     let hidden = all - shown.min(all);
     let hidden = match hidden {

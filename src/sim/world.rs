@@ -455,6 +455,10 @@ impl World {
         self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
             .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
             .to_vec();
+        if self.by == TrafficBy::Rolling {
+            // Nothing labels the versions here.
+            self.cluster.loads.push((shop::NAMESPACE.to_owned(), String::new(), used(stable(now.t))));
+        }
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },
@@ -510,7 +514,7 @@ impl World {
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);

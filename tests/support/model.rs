@@ -605,7 +605,6 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
-        logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
         counts: counts(),
@@ -640,6 +639,7 @@ pub fn baking() -> Model {
             due: secs(0),
             trouble: None,
         },
+        logs: gonogo::app::logs::Logs::default(),
         gates,
         verdict: VerdictView {
             verdict: Verdict::Hold,

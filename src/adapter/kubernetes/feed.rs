@@ -260,11 +260,13 @@ impl Feed {
             // Silence and a cut connection are how watches end; the next one starts where this one stopped.
             let Ok(Some(Ok(frame))) = frame else { return Ok(Ended::Over) };
             let Ok(data) = frame.into_data() else { continue };
+            let known = held.len();
             held.extend_from_slice(&data);
             let mut start = 0;
-            while let Some(length) = held[start..].iter().position(|byte| *byte == b'\n') {
-                let line = &held[start..start + length];
-                start += length + 1;
+            // What was held before has no end of a line in it.
+            for end in data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| known + at) {
+                let line = &held[start..end];
+                start = end + 1;
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }

@@ -178,7 +178,7 @@ impl Link {
         Ok(self.pieces(ask).await?.body)
     }
 
-    /// The same where the answer itself may take long to begin.
+    /// As [`Self::stream`], where the answer itself may take so long to begin.
     pub(super) async fn stream_within(&self, ask: &Ask, patience: Duration) -> Result<Body, Problem> {
         Ok(self.pieces_within(ask, patience).await?.body)
     }

@@ -56,6 +56,7 @@ pub(super) struct Book {
     listing: Vec<Option<Known>>,
     /// Watches whose list is complete.
     whole: HashSet<usize>,
+    /// The complete list was told: until another one is complete, what was told stays.
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
     owners: HashMap<String, (Option<String>, String)>,
@@ -87,9 +88,17 @@ impl Book {
 
     /// Takes note of the Deployment, where one runs both sides. `None`: it does not, and nothing was done.
     pub(super) fn rolls(&mut self, workload: Option<Workload>) -> Option<Vec<PlatformUpdate>> {
+        let sides = self.sides();
         let mut updates = self.rolling.as_mut()?.deployment(workload);
-        updates.extend(self.retrack());
+        if self.sides() != sides {
+            updates.extend(self.retrack());
+        }
         Some(updates)
+    }
+
+    /// What tells the sides apart where one Deployment runs both.
+    fn sides(&self) -> Option<(Option<String>, usize)> {
+        self.rolling.as_ref().map(Rolling::sides)
     }
 
     /// Starts over with another scope, read by so many watches.
@@ -181,25 +190,30 @@ impl Book {
 
     fn page(&mut self, slot: usize, items: &[Pod], first: bool, last: bool) -> Vec<PlatformUpdate> {
         let mut listing = self.listing[slot].take().filter(|_| !first).unwrap_or_default();
+        let mut some = Vec::new();
         for pod in items {
             if let Some(kept) = self.keep(pod) {
+                if !self.told {
+                    some.push(kept.instance.clone());
+                }
                 listing.insert(Arc::clone(&kept.instance.uid), kept);
             }
         }
         if last {
             self.slots[slot] = listing;
-            self.told = true;
             self.whole.insert(slot);
-            if self.whole.len() == self.slots.len() {
-                self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
-            }
+            // Owners may have been told while the list was read.
+            self.retrack();
+        } else {
+            self.listing[slot] = Some(listing);
+        }
+        if last && self.whole.len() == self.slots.len() {
+            self.told = true;
+            self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
             return vec![PlatformUpdate::Instances(self.everything())];
         }
-        // The very first page is shown at once; later lists replace the picture only when they are whole.
-        let early = first && !self.told;
-        let update = early.then(|| PlatformUpdate::Instances(listing.values().map(|kept| kept.instance.clone()).collect()));
-        self.listing[slot] = Some(listing);
-        update.into_iter().collect()
+        // Pages of the very first list are shown at once; later lists replace the picture only when they are whole.
+        if some.is_empty() { vec![] } else { vec![PlatformUpdate::SomeInstances(some)] }
     }
 
     fn changed(&mut self, slot: usize, pod: &Pod) -> Vec<PlatformUpdate> {
@@ -303,13 +317,18 @@ impl Follower<ReplicaSet> for ReplicaSets {
             // Its pods may still be there, and its events: it is forgotten with the next scope.
             Seen::Gone(set) => return book.rolling.as_mut().map(|rolling| rolling.gone(&set.metadata.uid)).unwrap_or_default(),
         };
-        let mut updates = Vec::new();
+        let sides = book.sides();
+        let (mut updates, mut news) = (Vec::new(), false);
         for set in items {
             updates.extend(book.rolling.as_mut().map(|rolling| rolling.saw(&set)).unwrap_or_default());
-            let owner = set.metadata.controller("Deployment").map(str::to_owned);
-            book.owners.insert(set.metadata.uid, (owner, set.metadata.name));
+            let owner = (set.metadata.controller("Deployment").map(str::to_owned), set.metadata.name);
+            // Most of what is told of a ReplicaSet is its counts. Whose it is hardly ever changes, and to look through all instances is dear.
+            news |= book.owners.get(&set.metadata.uid) != Some(&owner);
+            book.owners.insert(set.metadata.uid, owner);
         }
-        updates.extend(book.retrack());
+        if news || book.sides() != sides {
+            updates.extend(book.retrack());
+        }
         updates
     }
 }
@@ -480,14 +499,33 @@ mod tests {
             pod.metadata.uid = uid.to_owned();
             pod
         };
-        let sizes = |updates: &[PlatformUpdate]| -> Vec<usize> {
-            updates.iter().filter_map(|update| if let PlatformUpdate::Instances(all) = update { Some(all.len()) } else { None }).collect()
+        let sizes = |updates: &[PlatformUpdate]| -> Vec<(bool, usize)> {
+            let size = |update: &PlatformUpdate| match update {
+                PlatformUpdate::Instances(all) => Some((true, all.len())),
+                PlatformUpdate::SomeInstances(some) => Some((false, some.len())),
+                _ => None,
+            };
+            updates.iter().filter_map(size).collect()
         };
-        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [1], "the first page is shown at once");
-        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [2]);
+        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [(false, 1)], "a page is shown at once, as a part");
+        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [(true, 2)]);
         assert!(book.page(0, &[named("b")], true, false).is_empty(), "half a second list is not shown");
-        assert_eq!(sizes(&book.page(0, &[], false, true)), [1], "a is gone");
+        assert_eq!(sizes(&book.page(0, &[], false, true)), [(true, 1)], "a is gone");
         assert!(book.changed(0, &named("b")).is_empty(), "nothing new is not told again");
+    }
+
+    #[test]
+    fn one_of_two_watches_is_not_the_whole() {
+        let mut book = Book::new(Arc::new(super::super::tests::spec()));
+        let mut scope = Scope::default();
+        let mut canary = super::super::objects::Deployment::default();
+        canary.metadata.uid = "d".to_owned();
+        canary.spec.selector.match_labels.insert("track".to_owned(), "canary".to_owned());
+        scope.set(Track::Canary, Some(&canary));
+        book.rescope(scope, 2);
+        let one = pod(&json!({"phase": "Running"}));
+        assert!(matches!(book.page(0, &[one], true, true).as_slice(), [PlatformUpdate::SomeInstances(some)] if some.len() == 1));
+        assert!(matches!(book.page(1, &[], true, true).as_slice(), [PlatformUpdate::Instances(all)] if all.len() == 1));
     }
 
     #[test]
@@ -506,7 +544,14 @@ mod tests {
         set.metadata.uid = "rs".to_owned();
         set.metadata.owner_references =
             vec![super::super::objects::Owner { kind: "Deployment".to_owned(), uid: "db".to_owned(), controller: true }];
-        let updates = ReplicaSets { book }.saw(Seen::Changed(set));
+        let mut sets = ReplicaSets { book: Arc::clone(&book) };
+        open(&book).page(0, &[pod(&json!({"phase": "Running"}))], true, false);
+        let updates = sets.saw(Seen::Changed(set));
         assert!(matches!(updates.as_slice(), [PlatformUpdate::Instance(instance)] if instance.track == Track::Baseline));
+        let updates = open(&book).page(0, &[], false, true);
+        assert!(
+            matches!(updates.as_slice(), [PlatformUpdate::Instances(all)] if all[0].track == Track::Baseline),
+            "what was read before the owner was known is told apart too"
+        );
     }
 }

@@ -76,6 +76,11 @@ impl Rolling {
         self.sets.contains_key(set).then(|| if self.newest() == Some(set) { Track::Canary } else { Track::Baseline })
     }
 
+    /// The newest ReplicaSet's uid, and how many are known: while these stay, every instance stays on its side.
+    pub(super) fn sides(&self) -> (Option<String>, usize) {
+        (self.newest().map(str::to_owned), self.sets.len())
+    }
+
     /// Uid of the newest ReplicaSet.
     fn newest(&self) -> Option<&str> {
         let newest = self.sets.iter().max_by_key(|(uid, set)| (set.number, *uid));

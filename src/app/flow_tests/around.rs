@@ -38,7 +38,8 @@ fn an_owner_that_heals_the_route_is_on_the_card_and_in_the_evidence() {
     let mut flow = Flow::ready();
     let owner = Owner { who: "Argo CD app checkout".into(), revision: Some("0123456789abcdef".into()) };
     told(&mut flow, Near::Owned("virtualservice/checkout".into(), Some(owner)));
-    let text = "virtualservice/checkout belongs to Argo CD app checkout: self-heal will undo what is changed here; revert commit 0123456789ab";
+    let text =
+        "virtualservice/checkout belongs to Argo CD app checkout: self-heal will undo what is changed here; revert commit 0123456789ab";
     assert_eq!(card(&flow.model, &flow.at).undone_by, [text]);
     assert_eq!((flow.model.verdict.verdict, reasons(&flow, Verdict::Watch)), (Verdict::Watch, vec![text.to_owned()]));
     told(&mut flow, Near::Owned("virtualservice/checkout".into(), None));

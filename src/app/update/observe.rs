@@ -29,6 +29,12 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.instances.replace(all.clone());
                 model.picture.listed = true;
             }
+            PlatformUpdate::SomeInstances(some) => {
+                for instance in some {
+                    model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
+                    model.picture.instances.put(instance.clone());
+                }
+            }
             PlatformUpdate::Instance(instance) => {
                 model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
                 let before = model.picture.instances.put(instance.clone());

@@ -53,7 +53,7 @@ impl Cluster {
     /// Stores a Pod that has been serving for a long time: the state of the world when it begins.
     pub(crate) fn seat_pod(&mut self, set: &Value, since: &str) {
         let Some((at, pod)) = self.store_pod(set) else { return };
-        let Some(node) = self.store.get(Kind::Pod, &at).and_then(|object| self.place(&object.value()["spec"]).ok()) else {
+        let Ok(node) = self.place(&set["spec"]["template"]["spec"]) else {
             self.adopt(&at, pod);
             return;
         };

@@ -95,10 +95,18 @@ impl Pod {
         self.labels.get("version").map_or("", String::as_str)
     }
 
+    /// What others see of it: address, readiness, whether it goes, and its labels.
+    fn reachable(&self) -> Reachable {
+        (self.address.clone(), self.ready.is_some(), self.stopping, Arc::clone(&self.labels))
+    }
+
     fn counts(&self) -> (u32, u32) {
         (u32::from(!self.stopping), u32::from(!self.stopping && self.ready.is_some()))
     }
 }
+
+/// Address, ready, stopping, labels.
+type Reachable = (Option<Arc<str>>, bool, bool, Arc<BTreeMap<String, String>>);
 
 /// What owns a ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,13 +172,17 @@ impl Cluster {
     pub(crate) fn change_pod(&mut self, at: &Key, change: impl FnOnce(&mut Pod)) {
         let Some(pod) = self.pods.get_mut(at) else { return };
         let (active, ready) = pod.counts();
+        let before = pod.reachable();
         change(pod);
         let after = pod.counts();
+        let moved = pod.reachable() != before;
         if let Some(set) = pod.set.as_ref().and_then(|uid| self.sets.get_mut(uid)) {
             set.active = set.active - active + after.0;
             set.ready = set.ready - ready + after.1;
         }
-        self.pod_changed(at);
+        if moved {
+            self.pod_changed(at);
+        }
     }
 
     /// Forgets a Pod that is gone.

@@ -6,7 +6,7 @@ use super::pods::{Owner, Pod, SetPods};
 use super::resources::Kind;
 use super::store::{Key, key};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long a ReplicaSet waits after a Pod was refused.
@@ -70,17 +70,24 @@ impl Cluster {
 
     /// Stores a Pod that a ReplicaSet wants; `None` when it is gone already.
     pub(crate) fn store_pod(&mut self, set: &Value) -> Option<(Key, Pod)> {
-        let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
+        let (namespace, beginning) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+        let mut name = format!("{beginning}-{}", self.rng.suffix(5));
+        // Among ten thousand the odd name is taken.
+        while self.store.get(Kind::Pod, &key(namespace, &name)).is_some() {
+            name = format!("{beginning}-{}", self.rng.suffix(5));
+        }
         let mut pod = objects::pod(set, &name);
         if self.full_size {
             super::full_size::fill_out(&mut pod);
         }
         let created = self.now.text();
         self.stamp(Kind::Pod, &mut pod, &created);
+        let mut kept = Pod::new(&Arc::from(""), &pod, &BTreeMap::new(), self.now.t);
         let stored = self.store.put(Kind::Pod, pod);
         let at = stored.key.clone();
         let uid: Arc<str> = Arc::from(text(&set["metadata"]["uid"]));
-        let mut pod = Pod::new(&stored.uid, &stored.value(), &stored.labels, self.now.t);
+        (kept.uid, kept.labels) = (Arc::clone(&stored.uid), Arc::new(stored.labels.clone()));
+        let mut pod = kept;
         if let Some(set) = self.sets.get_mut(&uid) {
             set.pods.insert(at.clone());
             set.active += 1;
