@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_deployment_made_anew_replaces_the_old_one() {
         let (scope, _keep) = watch::channel(Scope::default());
-        let (ground, _ground) = watch::channel(Ground::default());
+        let (ground, grounded) = watch::channel(Ground::default());
         let mut follower = Deployments { track: Track::Canary, scope, ground, known: None, book: book() };
         follower.saw(Seen::Changed(deployment("one", &json!({}))));
         let updates = follower.saw(Seen::Changed(deployment("two", &json!({}))));
