@@ -108,7 +108,8 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let mut options = options(args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
-    let script = if options.traffic == sim::TrafficBy::Rolling { sim::Scene::Idle.script() } else { scene.script() };
+    let script =
+        if matches!(options.traffic, sim::TrafficBy::Rolling | sim::TrafficBy::Argo) { sim::Scene::Idle.script() } else { scene.script() };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;

@@ -145,6 +145,7 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
     let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
+    lines.extend(rollout_line(sight).filter(|_| height > lines.len() + 2));
     lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, width));
@@ -157,6 +158,7 @@ fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
     let mut lines = now_lines(sight, width, 2);
+    lines.extend(rollout_line(sight));
     lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, 3));
     lines.push(out_line(sight, width));
@@ -205,6 +207,22 @@ fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
     }
     let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
     parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
+}
+
+/// Where a rollout stands that moves the traffic by itself.
+fn rollout_line(sight: &Sight<'_>) -> Option<Line> {
+    let rollout = sight.model.picture.progressive.rollout.as_ref().filter(|it| !it.is_settled())?;
+    let place = rollout.place().map_or_else(String::new, |place| format!(" {place}"));
+    let standing = super::progressive::standing(sight, rollout);
+    let line = Line::of(" rollout ").then(super::progressive::phase(rollout)).text(format!("{place}: {standing}"));
+    // Our hold stops the run, not the controller.
+    let held = sight.run().is_some_and(|run| run.state.hold.is_some());
+    let moves = !rollout.paused && !rollout.aborted && (rollout.pauses.is_empty() || rollout.pause_ends().is_some());
+    Some(if held && moves {
+        Line::of(" ").word(Role::Bad, "the rollout goes on by itself: it is not paused").text("  ").then(line)
+    } else {
+        line
+    })
 }
 
 /// When the bake ends, or why its clock stands.

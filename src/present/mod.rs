@@ -25,6 +25,7 @@ mod logs;
 mod lost;
 mod metrics;
 mod operation;
+mod progressive;
 mod prompt;
 mod routes;
 mod run;

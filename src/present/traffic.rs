@@ -81,6 +81,12 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         0 => None,
         rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
     };
+    if super::progressive::is_there(sight) && body.height >= 4 {
+        let mut panels = vec![split];
+        panels.extend(others);
+        panels.extend(super::progressive::panels(sight, body));
+        return panels;
+    }
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
     // The plan keeps room for where it stands; routes show what is wrong first.
     let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));

@@ -6,12 +6,14 @@
 #![cfg(all(feature = "shell", feature = "sim"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod argo;
 mod changes;
 mod faults;
 #[path = "../support/left_out.rs"]
 mod left_out;
 mod place;
 mod reads;
+mod schema;
 mod verb_faults;
 mod verbs;
 mod writes;

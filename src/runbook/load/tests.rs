@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const MESH: &str = include_str!("../../../assets/playbooks/kubernetes-canary-mesh.yaml");
+const ARGO: &str = include_str!("../../../assets/playbooks/kubernetes-argo-rollouts.yaml");
 const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling.yaml");
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
 const EVERY_MISTAKE: &str = include_str!("../../../tests/fixtures/runbooks/every-mistake.yaml");
@@ -29,6 +30,7 @@ fn loaded(text: &str, params: &[(&str, &str)]) -> Runbook {
 #[test]
 fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
     assert_eq!(lint("kubernetes-rolling.yaml", ROLLING, &Context::default()), []);
+    assert_eq!(lint("kubernetes-argo-rollouts.yaml", ARGO, &Context::default()), []);
     let runbook = loaded(ROLLING, &[]);
     let image = runbook.step(&"new-image".into()).unwrap();
     assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
