@@ -17,6 +17,9 @@ pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
+    if !sight.model.is_split() && !sight.model.is_rolling() {
+        return Line::of(format!(" {mark}all of it to {}", sight.version(Track::Canary))).fit(cells);
+    }
     let left = format!(" base {} {mark}{} ", sight.version(Track::Baseline), percent(100.0 - share));
     let right = format!(" {mark}{} {} canary", percent(share), sight.version(Track::Canary));
     let room = cells.saturating_sub(width(&left) + width(&right));
