@@ -399,5 +399,4 @@ fn same_parent(about: &Value, parent: &Value) -> bool {
 }
 
 #[cfg(test)]
-#[path = "gateway_tests.rs"]
 pub(super) mod tests;

@@ -229,5 +229,4 @@ fn pairs(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "selector_tests.rs"]
 pub(super) mod tests;
