@@ -5,8 +5,8 @@ use gonogo::app::msg::MetricsAnswer;
 use gonogo::app::{Effect, Envelope, Model, Msg, Options, first_draft, update};
 use gonogo::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use gonogo::domain::{
-    Epoch, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate, ServiceSpec,
-    Stamp, Ticket, Track, TrackSpec,
+    Epoch, HarmSpec, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate,
+    ServiceSpec, Stamp, Ticket, Track, TrackSpec,
 };
 use gonogo::runbook::{Context, load};
 use std::collections::BTreeMap;
@@ -51,7 +51,10 @@ fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 

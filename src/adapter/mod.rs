@@ -1,5 +1,6 @@
 //! The outside systems, one folder each. An adapter satisfies a port and knows no other adapter.
 
+pub mod alertmanager;
 pub mod http;
 pub mod kubernetes;
 pub mod prometheus;

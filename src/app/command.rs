@@ -15,17 +15,31 @@ pub enum View {
     Traffic,
     /// 4
     Metrics,
+    /// 5
+    Alerts,
     /// 6
     Checklist,
     /// 7
     Run,
+    /// 8
+    Logs,
     /// 9
     Timeline,
 }
 
 impl View {
-    /// All views that exist, in the order of their keys. 5 (alerts) and 8 (logs) have their place but nothing to show yet.
-    pub const ALL: [Self; 7] = [Self::Cockpit, Self::Instances, Self::Traffic, Self::Metrics, Self::Checklist, Self::Run, Self::Timeline];
+    /// All views, in the order of their keys.
+    pub const ALL: [Self; 9] = [
+        Self::Cockpit,
+        Self::Instances,
+        Self::Traffic,
+        Self::Metrics,
+        Self::Alerts,
+        Self::Checklist,
+        Self::Run,
+        Self::Logs,
+        Self::Timeline,
+    ];
 
     /// Its key.
     #[must_use]
@@ -35,8 +49,10 @@ impl View {
             Self::Instances => '2',
             Self::Traffic => '3',
             Self::Metrics => '4',
+            Self::Alerts => '5',
             Self::Checklist => '6',
             Self::Run => '7',
+            Self::Logs => '8',
             Self::Timeline => '9',
         }
     }
@@ -49,8 +65,10 @@ impl View {
             Self::Instances => "Instances",
             Self::Traffic => "Traffic",
             Self::Metrics => "Metrics",
+            Self::Alerts => "Alerts",
             Self::Checklist => "Checklist",
             Self::Run => "Runbook",
+            Self::Logs => "Logs",
             Self::Timeline => "Timeline",
         }
     }
@@ -63,8 +81,10 @@ impl View {
             Self::Instances => "Inst",
             Self::Traffic => "Traf",
             Self::Metrics => "Metr",
+            Self::Alerts => "Alert",
             Self::Checklist => "Chk",
             Self::Run => "Run",
+            Self::Logs => "Logs",
             Self::Timeline => "Time",
         }
     }
@@ -129,6 +149,26 @@ pub enum CommandId {
     Memo,
     /// Take the driver's seat of an unattended run.
     Take,
+    /// Silence the selected alert.
+    Silence,
+    /// End the selected silence.
+    EndSilence,
+    /// Show silences in place of alerts.
+    Silences,
+    /// Print the address behind what is selected.
+    Link,
+    /// The logs of the selected instance; among logs the level.
+    Logs,
+    /// Logs of one side or of one instance.
+    LogSource,
+    /// Follow the newest line.
+    Follow,
+    /// Break long lines.
+    Wrap,
+    /// The next pattern that only the canary's logs have.
+    NewPattern,
+    /// Write what is shown into a file.
+    Export,
 }
 
 /// One line of the registry.
@@ -160,12 +200,16 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Done, "done", "answer an item, decide a failure", Danger::L1, &[Key::char('D')]),
     spec(CommandId::Take, "take", "take the driver's seat", Danger::L1, &[Key::char('T')]),
     spec(CommandId::Memo, "memo", "write a note into the record", Danger::L1, &[Key::char('M')]),
+    spec(CommandId::Silence, "silence", "silence the selected alert", Danger::L1, &[Key::char('K')]),
+    spec(CommandId::EndSilence, "silence.end", "end the selected silence", Danger::L1, &[Key::char('X')]),
     spec(CommandId::Show(View::Cockpit), "view.cockpit", "the cockpit", Danger::L0, &[Key::char('1')]),
     spec(CommandId::Show(View::Instances), "view.instances", "instances", Danger::L0, &[Key::char('2')]),
     spec(CommandId::Show(View::Traffic), "view.traffic", "traffic", Danger::L0, &[Key::char('3')]),
     spec(CommandId::Show(View::Metrics), "view.metrics", "metrics", Danger::L0, &[Key::char('4')]),
+    spec(CommandId::Show(View::Alerts), "view.alerts", "alerts", Danger::L0, &[Key::char('5')]),
     spec(CommandId::Show(View::Checklist), "view.checklist", "checklist", Danger::L0, &[Key::char('6')]),
     spec(CommandId::Show(View::Run), "view.run", "runbook", Danger::L0, &[Key::char('7')]),
+    spec(CommandId::Show(View::Logs), "view.logs", "logs", Danger::L0, &[Key::char('8')]),
     spec(CommandId::Show(View::Timeline), "view.timeline", "timeline", Danger::L0, &[Key::char('9')]),
     spec(CommandId::LastView, "view.last", "the view before", Danger::L0, &[Key::char('-')]),
     spec(CommandId::Down, "move.down", "next row", Danger::L0, &[Key::plain(KeyCode::Down), Key::char('j')]),
@@ -178,8 +222,16 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Back, "back", "one level back", Danger::L0, &[Key::plain(KeyCode::Esc)]),
     spec(CommandId::Filter, "filter", "filter rows", Danger::L0, &[Key::char('/')]),
     spec(CommandId::Sort, "sort", "sort another way", Danger::L0, &[Key::char('s')]),
+    spec(CommandId::Logs, "logs", "logs; there: level", Danger::L0, &[Key::char('l')]),
+    spec(CommandId::LogSource, "logs.source", "side or instance", Danger::L0, &[Key::char('i')]),
+    spec(CommandId::Follow, "follow", "follow the newest", Danger::L0, &[Key::char('f')]),
+    spec(CommandId::Wrap, "wrap", "break long lines", Danger::L0, &[Key::char('w')]),
+    spec(CommandId::NewPattern, "match.next", "next new pattern", Danger::L0, &[Key::char('n')]),
+    spec(CommandId::Export, "export", "export to a file", Danger::L0, &[Key::char('e')]),
     spec(CommandId::Help, "help", "keys and words", Danger::L0, &[Key::char('?'), Key::plain(KeyCode::F(1))]),
     spec(CommandId::Refresh, "refresh", "ask all sources now", Danger::L0, &[Key::char('r')]),
+    spec(CommandId::Silences, "silences", "silences or alerts", Danger::L0, &[Key::char('v')]),
+    spec(CommandId::Link, "link", "print the address", Danger::L0, &[Key::char('o')]),
     spec(CommandId::Copy, "copy", "copy the selected", Danger::L0, &[Key::char('y')]),
     spec(CommandId::Source, "source", "query or exact call", Danger::L0, &[Key::char('u')]),
     spec(CommandId::TimeZone, "time.toggle", "UTC or local time", Danger::L0, &[Key::char('z')]),

@@ -1,5 +1,7 @@
 //! What the core asks of the outside. Plain data: it can be printed, compared and counted, and holds nothing alive.
 
+use crate::domain::alert::AlertAct;
+use crate::domain::log::LogSelection;
 use crate::domain::record::Draft;
 use crate::domain::{Action, Epoch, RunId, Ticket, Write};
 use chrono::{DateTime, Utc};
@@ -67,6 +69,36 @@ pub enum Effect {
         /// Over which time.
         span: Span,
     },
+    /// Ask the alerts source what fires and what is silenced.
+    ReadAlerts {
+        /// Comes back with the answer.
+        ticket: Ticket,
+    },
+    /// Ask the metrics backend for its alerting rules.
+    ReadRules {
+        /// Comes back with the answer.
+        ticket: Ticket,
+    },
+    /// Act on the alerts source, once.
+    SendSide {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// What.
+        act: AlertAct,
+        /// The stamp of the operation.
+        stamp: String,
+        /// `seq` of the durable intent behind it.
+        intent: u64,
+    },
+    /// Find out by reading what became of an act on the alerts source.
+    FindSide {
+        /// Comes back with the answer.
+        ticket: Ticket,
+        /// What was sent.
+        act: AlertAct,
+        /// The stamp of the operation.
+        stamp: String,
+    },
     /// Start a run: a free id, the seat, the first entries.
     StartRun {
         /// The `run.started` draft.
@@ -81,6 +113,18 @@ pub enum Effect {
     },
     /// Give the seat up.
     Leave,
+    /// Follow the lines of these instances, and of no others.
+    FollowLogs {
+        /// Which.
+        selection: LogSelection,
+    },
+    /// Write a text into a file of the state folder.
+    Export {
+        /// Name of the file, without a folder.
+        name: String,
+        /// What.
+        text: String,
+    },
     /// Ask every source again now.
     Refresh,
     /// Ring.

@@ -2,7 +2,7 @@
 
 use super::model::{Baseline, Gate, GateOrigin, Model};
 use super::wanted::baseline_query;
-use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Series, Stamp, Threshold, Workload};
+use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Series, Stamp, Threshold, Track, Workload};
 use crate::judge;
 use crate::runbook::StepKind;
 use chrono::{DateTime, Utc};
@@ -35,18 +35,27 @@ fn promql(model: &Model, threshold: &Threshold, hold: Duration, not_before: Opti
 }
 
 fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Finding {
+    let own = condition.on.as_ref().is_none_or(|on| *on == model.spec.name);
+    let (spec, picture, health) = match condition.on.as_deref().and_then(|on| model.target(on)) {
+        Some(target) if !own => (&target.spec, &target.picture, &target.platform),
+        None if !own => return Finding::without_value(Outcome::Error, "this cockpit is not connected to that service"),
+        _ => (&model.spec, &model.picture, &model.platform),
+    };
     let started = model.run.as_ref().map(|r| r.state.started);
     // Who drives a run from its middle on did not see its beginning: an instance cannot have had more restarts then than all together.
     let most = model.run.as_ref().map_or(u32::MAX, |r| r.state.restarts_at_start);
     let before = |instance: &Instance| match started {
         Some(started) if instance.created >= started => 0,
-        _ => model.picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
+        _ => picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
     };
-    let workloads: Vec<Workload> = model.picture.workloads.values().cloned().collect();
+    let workloads: Vec<Workload> = picture.workloads.values().cloned().collect();
     // Only instances that restarted can have restarted too often.
-    let restarted = model.picture.instances.notable();
-    let mut finding = judge::platform(condition, &workloads, restarted, before, model.platform.freshness(now.wall));
-    finding.at = model.platform.newest;
+    let restarted = picture.instances.notable();
+    // Where one object runs both versions, the older side ends with every rollout: what is asked of all is asked of the newest.
+    let newest = PlatformCondition { track: condition.track.or(Some(Track::Canary)), ..condition.clone() };
+    let condition = if spec.route.object().is_some() { condition } else { &newest };
+    let mut finding = judge::platform(condition, &workloads, restarted, before, health.freshness(now.wall));
+    finding.at = health.newest;
     finding
 }
 
@@ -93,7 +102,7 @@ pub(super) fn same_question(a: &Probe, b: &Probe) -> bool {
 
 /// A canary without traffic has no figures, and that is no news. A guard has a say from its first step to its last.
 fn counts(model: &Model, origin: GateOrigin, probe: &Probe, finding: &Finding) -> bool {
-    let idle = model.configured().is_some_and(|share| share <= 0.0);
+    let idle = model.share_now().is_some_and(|share| share <= 0.0);
     if finding.outcome == Outcome::NoData && idle && matches!(probe, Probe::Promql(_)) {
         return false;
     }

@@ -2,6 +2,7 @@
 
 use super::model::InstanceSort;
 use crate::domain::{Instance, InstanceState, Track};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -122,25 +123,61 @@ impl Instances {
     /// Above this many rows the table shows counts and the rows with a problem.
     pub const ROWS: usize = 200;
 
-    /// Rows of the table: sorted, filtered; above [`Self::ROWS`] without a filter only rows with a problem.
+    /// Rows of the table in no order: filtered; above [`Self::ROWS`] without a filter only rows with a problem.
+    #[must_use]
+    pub fn hits(&self, filter: &str) -> Vec<&Instance> {
+        let filter = Filter::new(filter);
+        if filter.words.is_empty() {
+            let many = self.by_uid.len() > Self::ROWS;
+            return if many { self.notable().filter(|i| i.is_problem()).collect() } else { self.iter().collect() };
+        }
+        self.iter().filter(|i| filter.takes(i)).collect()
+    }
+
+    /// All rows of the table, sorted.
     #[must_use]
     pub fn rows(&self, sort: InstanceSort, filter: &str) -> Vec<&Instance> {
-        let many = self.by_uid.len() > Self::ROWS && filter.is_empty();
-        let mut rows: Vec<&Instance> = if many {
-            self.notable().filter(|i| i.is_problem()).collect()
-        } else {
-            self.by_uid.values().filter(|i| filter.is_empty() || matches(i, filter)).collect()
-        };
-        match sort {
-            InstanceSort::Group => {
-                rows.sort_by(|a, b| (a.track, !a.is_problem(), a.created, &a.name).cmp(&(b.track, !b.is_problem(), b.created, &b.name)));
-            }
-            InstanceSort::Restarts => rows.sort_by(|a, b| b.restarts.cmp(&a.restarts).then_with(|| a.name.cmp(&b.name))),
-            InstanceSort::Age => rows.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name))),
-            InstanceSort::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
-        }
+        let mut rows = self.hits(filter);
+        rows.sort_unstable_by(|a, b| order(sort, a, b));
         rows
     }
+}
+
+/// The rows from a place on that have room, sorted among themselves; of ten thousand rows only those are sorted that are seen.
+#[must_use]
+pub fn part(mut rows: Vec<&Instance>, sort: InstanceSort, from: usize, room: usize) -> Vec<&Instance> {
+    let compare = |a: &&Instance, b: &&Instance| order(sort, a, b);
+    if from >= rows.len() {
+        return Vec::new();
+    }
+    if from > 0 {
+        rows.select_nth_unstable_by(from, compare);
+        rows.drain(..from);
+    }
+    if room < rows.len() {
+        rows.select_nth_unstable_by(room, compare);
+        rows.truncate(room);
+    }
+    rows.sort_unstable_by(compare);
+    rows
+}
+
+/// The place that a row has among the sorted ones; `None` if it is not there.
+#[must_use]
+pub fn place(rows: &[&Instance], sort: InstanceSort, uid: &str) -> Option<usize> {
+    let row = rows.iter().find(|row| *row.uid == *uid)?;
+    Some(rows.iter().filter(|other| order(sort, other, row) == Ordering::Less).count())
+}
+
+/// Total: no two rows are equal.
+fn order(sort: InstanceSort, a: &Instance, b: &Instance) -> Ordering {
+    let first = match sort {
+        InstanceSort::Group => (a.track, !a.is_problem(), a.created).cmp(&(b.track, !b.is_problem(), b.created)),
+        InstanceSort::Restarts => b.restarts.cmp(&a.restarts),
+        InstanceSort::Age => b.created.cmp(&a.created),
+        InstanceSort::Name => Ordering::Equal,
+    };
+    first.then_with(|| a.name.cmp(&b.name)).then_with(|| a.uid.cmp(&b.uid))
 }
 
 fn is_notable(instance: &Instance) -> bool {
@@ -148,17 +185,36 @@ fn is_notable(instance: &Instance) -> bool {
 }
 
 /// `text` anywhere in a row; `!text` nowhere; several words must all match.
-fn matches(instance: &Instance, filter: &str) -> bool {
-    filter.split_whitespace().all(|word| {
-        let (negated, word) = word.strip_prefix('!').map_or((false, word), |w| (true, w));
-        let word = word.to_lowercase();
-        let hit = [&*instance.name, &*instance.version, instance.track.word(), instance.state.word()]
-            .into_iter()
-            .chain(instance.reason.as_deref())
-            .chain(instance.node.as_deref())
-            .any(|field| field.to_lowercase().contains(&word));
-        hit != negated
-    })
+struct Filter {
+    /// In lower case, and whether the word must be absent.
+    words: Vec<(String, bool)>,
+}
+
+impl Filter {
+    fn new(text: &str) -> Self {
+        let word = |word: &str| word.strip_prefix('!').map_or((word.to_lowercase(), false), |rest| (rest.to_lowercase(), true));
+        Self { words: text.split_whitespace().map(word).collect() }
+    }
+
+    fn takes(&self, instance: &Instance) -> bool {
+        self.words.iter().all(|(word, absent)| {
+            let hit = [&*instance.name, &*instance.version, instance.track.word(), instance.state.word()]
+                .into_iter()
+                .chain(instance.reason.as_deref())
+                .chain(instance.node.as_deref())
+                .any(|field| holds(field, word));
+            hit != *absent
+        })
+    }
+}
+
+/// Whether a text holds a word of lower case, whatever its own case. Most of what platforms call things is of lower case already.
+fn holds(text: &str, word: &str) -> bool {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        text.contains(word)
+    } else {
+        text.to_lowercase().contains(word)
+    }
 }
 
 #[cfg(test)]
@@ -216,5 +272,36 @@ mod tests {
         assert_eq!(all.rows(InstanceSort::Group, "").len(), 1);
         assert_eq!(all.rows(InstanceSort::Group, "pod-00").len(), 10);
         assert_eq!(all.rows(InstanceSort::Group, "!ready").len(), 1);
+    }
+
+    #[test]
+    fn a_part_is_what_sorting_all_would_show_there() {
+        let mut all = Instances::default();
+        for i in 0..50_u32 {
+            let state = if i % 7 == 0 { InstanceState::Failing } else { InstanceState::Ready };
+            let track = if i % 3 == 0 { Track::Canary } else { Track::Baseline };
+            all.put(instance(&format!("{:02}", i * 17 % 50), track, state, i % 5));
+        }
+        for sort in [InstanceSort::Group, InstanceSort::Restarts, InstanceSort::Age, InstanceSort::Name] {
+            let rows = all.rows(sort, "pod");
+            for (from, room) in [(0, 10), (7, 20), (45, 10), (49, 1), (50, 5), (0, 100), (3, 0)] {
+                let seen: Vec<_> = rows.iter().skip(from).take(room).map(|row| &row.uid).collect();
+                let part = part(all.hits("pod"), sort, from, room);
+                assert_eq!(part.iter().map(|row| &row.uid).collect::<Vec<_>>(), seen, "{sort:?} {from} {room}");
+            }
+            for (at, row) in rows.iter().enumerate() {
+                assert_eq!(place(&all.hits("pod"), sort, &row.uid), Some(at));
+            }
+        }
+        assert_eq!(place(&all.hits("pod"), InstanceSort::Name, "gone"), None);
+    }
+
+    #[test]
+    fn a_filter_minds_no_case() {
+        let mut one = instance("a", Track::Canary, InstanceState::Failing, 0);
+        one.reason = Some("CrashLoopBackOff Übel".into());
+        for (filter, takes) in [("crashloop", true), ("CRASH übel", true), ("POD-A !ready", true), ("!crash", false), ("", true)] {
+            assert_eq!(Filter::new(filter).takes(&one), takes, "{filter}");
+        }
     }
 }

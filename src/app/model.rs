@@ -1,14 +1,20 @@
 //! Everything the screens show, and nothing they could work out themselves.
 
+use super::alerts::AlertBoard;
+use super::card::Capacity;
 use super::command::View;
+use super::counts::Counts;
 use super::effect::Span;
 use super::instances::Instances;
+use super::landing::Learnt;
+use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
+use crate::domain::around::Around;
 use crate::domain::record::Entry;
 use crate::domain::{
     Finding, Labels, ObservedShare, Percent, PlatformEvent, Probe, Route, Series, ServiceSpec, SourceHealth, Stamp, Ticket, Tickets,
-    Verdict, Workload,
+    Verdict, Workload, Xray,
 };
 use crate::runbook::io::Level;
 use crate::runbook::state::RunState;
@@ -72,12 +78,18 @@ pub struct Picture {
     pub route: Option<Route>,
     /// The route was read at least once: without a route there is no such object.
     pub route_read: bool,
+    /// Where the route leads; `None` until it was worked out.
+    pub xray: Option<Xray>,
     /// Newest first, bounded.
     pub events: VecDeque<PlatformEvent>,
     /// Restarts that an instance had when it was first seen: older ones are not this release's.
     pub first_restarts: BTreeMap<Arc<str>, u32>,
     /// Difference of the server's clock to ours.
     pub skew: Option<chrono::TimeDelta>,
+    /// What stands around the workload.
+    pub around: Around,
+    /// Progressive delivery.
+    pub progressive: crate::domain::ProgressivePicture,
 }
 
 /// One expression of the metrics backend, asked once however many gates show it.
@@ -354,16 +366,30 @@ pub struct Model {
     pub mode: Mode,
     /// Boot clock of the last key: idle cockpits disarm.
     pub last_key: Duration,
+    /// Other services that are shown beside it, in the order of the configuration.
+    pub targets: Vec<super::targets::Target>,
+    /// Another service that what is said now is about.
+    pub about: Option<String>,
     /// The platform connection.
     pub platform: SourceHealth,
     /// The metrics connection.
     pub metrics: SourceHealth,
+    /// The alerts connection and what it told; `None`: the service has none.
+    pub alerts: Option<AlertBoard>,
     /// What the platform shows.
     pub picture: Picture,
     /// Expressions, by text.
     pub panels: BTreeMap<String, Panel>,
     /// Observed shares.
     pub observed: Observed,
+    /// What instances write.
+    pub logs: Logs,
+    /// Requests and errors of the release.
+    pub counts: Counts,
+    /// What earlier runs of the service taught.
+    pub learnt: Learnt,
+    /// What instances were seen to carry.
+    pub capacity: Capacity,
     /// Gates on screen, in their order.
     pub gates: Vec<Gate>,
     /// The verdict.
@@ -397,9 +423,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// The share that is intended: what the run asked for last, else what is configured.
+    /// The share that is intended: what a rollout's own steps ask for where it moves the traffic by itself, else what the run asked
+    /// for last, else what is configured.
     #[must_use]
     pub fn intended(&self) -> Option<Percent> {
+        if let Some(rollout) = &self.picture.progressive.rollout {
+            return rollout.asked();
+        }
         if let Some(weight) = self.run.as_ref().filter(|r| !r.state.phase.is_final()).and_then(|r| r.state.intended) {
             return Some(weight);
         }

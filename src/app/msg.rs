@@ -1,9 +1,11 @@
 //! What happened, in one total order.
 
+use super::alerts::AlertsTold;
 use super::key::Key;
 use super::update::Request;
+use crate::domain::alert::{AlertRule, Silence};
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Accepted, ActionPlan, Epoch, Failure, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
+use crate::domain::{Accepted, ActionPlan, Epoch, Failure, LogUpdate, PlatformUpdate, RunId, Series, Stamp, Subject, Ticket};
 use crate::runbook::io::{AppendRefusal, Command};
 use chrono::{DateTime, Utc};
 
@@ -42,6 +44,13 @@ pub enum Msg {
     Woke {
         /// For people: `asleep 14m02s`.
         what: String,
+    },
+    /// The platform of another service changed; coalesced.
+    TargetPlatform {
+        /// Name of the service.
+        target: String,
+        /// In order.
+        updates: Vec<PlatformUpdate>,
     },
     /// The platform changed; coalesced.
     Platform(Vec<PlatformUpdate>),
@@ -119,6 +128,34 @@ pub enum Msg {
         /// The answer.
         result: Result<Accepted, Failure>,
     },
+    /// The alerts source answered.
+    AlertsRead {
+        /// Of the request.
+        ticket: Ticket,
+        /// What it told.
+        result: Result<AlertsTold, Failure>,
+    },
+    /// The metrics backend told its alerting rules.
+    RulesRead {
+        /// Of the request.
+        ticket: Ticket,
+        /// The rules.
+        result: Result<Vec<AlertRule>, Failure>,
+    },
+    /// An act on the alerts source was answered, or not.
+    SideSent {
+        /// Of the request.
+        ticket: Ticket,
+        /// The id of what was made, if anything was.
+        result: Result<Option<String>, Failure>,
+    },
+    /// The alerts source was read to find out what became of an act.
+    SideFound {
+        /// Of the request.
+        ticket: Ticket,
+        /// The silence as it is now; `None`: there is none.
+        result: Result<Option<Silence>, Failure>,
+    },
     /// A new epoch was taken.
     EpochAdvanced {
         /// Of the request.
@@ -158,8 +195,17 @@ pub enum Msg {
         /// Why, where somebody else drives: it goes into the record.
         reason: Option<String>,
     },
+    /// The record of earlier runs of this service, newest first; of each only what [`super::card::learn`] looks at.
+    Learnt {
+        /// Entries by run.
+        runs: Vec<Vec<Entry>>,
+    },
     /// The journal was looked into for the first time: what it has of this service was told.
     JournalRead,
+    /// What instances wrote; coalesced and bounded.
+    Logs(Vec<LogUpdate>),
+    /// A text was written into this file, or why not.
+    Exported(Result<String, String>),
     /// Text was put on the clipboard, or could not be.
     Copied(Result<String, String>),
 }

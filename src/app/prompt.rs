@@ -1,6 +1,7 @@
 //! Prompts: what is asked, what was typed, and what can never confirm.
 
 use super::key::{Key, KeyCode};
+use crate::domain::alert::{Matcher, Silence};
 use crate::domain::{Danger, RunId, StepId};
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::Choice;
@@ -87,6 +88,29 @@ pub enum Ask {
         /// How it stands.
         lines: Vec<String>,
     },
+    /// Silence an alert.
+    Silence {
+        /// The alert.
+        name: String,
+        /// What the silence is about.
+        matchers: Vec<Matcher>,
+        /// For how long, in minutes.
+        minutes: u32,
+        /// Why.
+        comment: String,
+    },
+    /// Say why it is silenced; goes back to the question.
+    SilenceComment {
+        /// The question.
+        back: Box<Ask>,
+    },
+    /// End a silence.
+    EndSilence {
+        /// As it was seen.
+        silence: Box<Silence>,
+        /// Alerts that will notify again.
+        covers: Vec<String>,
+    },
     /// Leave while driving.
     Quit,
     /// Write a note.
@@ -164,7 +188,7 @@ impl Prompt {
     /// Whether a text area takes the keys: memo, reason, free answers. They can never confirm an act.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        matches!(self.ask, Ask::Memo | Ask::Reason { .. } | Ask::Item { .. })
+        matches!(self.ask, Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. })
     }
 
     /// Whether it asks for a typed consequence.
@@ -203,7 +227,13 @@ impl Prompt {
         }
         match &self.ask {
             Ask::Promote | Ask::BackOut => self.typed_key(key, mono, last),
-            Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => Reaction::Stay,
+            Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => Reaction::Stay,
+            Ask::Silence { .. } => match key.printable() {
+                Some('y') => Reaction::Yes,
+                Some('n') => Reaction::Cancel,
+                Some(c @ ('3' | '1' | '2' | 'c')) => Reaction::Pick(c),
+                _ => Reaction::Stay,
+            },
             Ask::Blocked { .. } => match key.code {
                 KeyCode::Enter | KeyCode::Char('n' | 'q') => Reaction::Cancel,
                 _ => Reaction::Stay,
@@ -213,11 +243,13 @@ impl Prompt {
                 Some(c) => Reaction::Pick(c),
                 None => Reaction::Stay,
             },
-            Ask::Arm | Ask::Unhold | Ask::Gate { .. } | Ask::Start { .. } | Ask::Resume { .. } | Ask::Quit => match key.printable() {
-                Some('y') => Reaction::Yes,
-                Some('n') => Reaction::Cancel,
-                _ => Reaction::Stay,
-            },
+            Ask::Arm | Ask::Unhold | Ask::Gate { .. } | Ask::Start { .. } | Ask::Resume { .. } | Ask::EndSilence { .. } | Ask::Quit => {
+                match key.printable() {
+                    Some('y') => Reaction::Yes,
+                    Some('n') => Reaction::Cancel,
+                    _ => Reaction::Stay,
+                }
+            }
         }
     }
 

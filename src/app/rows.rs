@@ -13,11 +13,12 @@ use crate::runbook::story::{StoryLine, story};
 #[must_use]
 pub fn row_ids(model: &Model) -> Vec<String> {
     match model.screen.view {
-        View::Cockpit | View::Traffic => Vec::new(),
+        View::Cockpit | View::Traffic | View::Logs => Vec::new(),
         View::Instances => {
             model.picture.instances.rows(model.screen.sort, &model.screen.filter).into_iter().map(|i| i.uid.to_string()).collect()
         }
         View::Metrics => model.gates.iter().map(|g| g.key.clone()).collect(),
+        View::Alerts => model.alerts.as_ref().map(super::alerts::row_ids).unwrap_or_default(),
         View::Checklist => items(model).into_iter().map(|(step, item)| format!("{step}/{item}")).collect(),
         View::Run => {
             let Some(run) = &model.run else { return Vec::new() };
@@ -32,7 +33,7 @@ pub fn row_ids(model: &Model) -> Vec<String> {
 pub fn told(model: &Model) -> Vec<StoryLine> {
     let Some(run) = &model.run else { return Vec::new() };
     let filter = model.screen.filter.to_lowercase();
-    let mut lines = story(&run.entries);
+    let mut lines = with_alerts(model, story(&run.entries));
     lines.retain(|line| {
         let text = format!("{} {} {}", line.who, line.kind.word(), line.text).to_lowercase();
         filter.split_whitespace().all(|word| match word.strip_prefix('!') {
@@ -41,6 +42,19 @@ pub fn told(model: &Model) -> Vec<StoryLine> {
         })
     });
     lines.reverse();
+    lines
+}
+
+/// A story with the beginnings and ends of alerts in their places.
+#[must_use]
+pub fn with_alerts(model: &Model, mut lines: Vec<StoryLine>) -> Vec<StoryLine> {
+    let (Some(board), Some(run)) = (&model.alerts, &model.run) else { return lines };
+    let from = lines.first().map_or(run.state.started, |first| first.at);
+    let told: Vec<StoryLine> = board.log.iter().filter(|line| line.at >= from).cloned().collect();
+    if !told.is_empty() {
+        lines.extend(told);
+        lines.sort_by_key(|line| line.at);
+    }
     lines
 }
 

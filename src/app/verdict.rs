@@ -2,10 +2,13 @@
 
 use super::model::{Incident, Mode, Model, Reason, Seat, VerdictView};
 use super::wanted::{current_share, settle_time};
+use super::{counts, landing};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
-use crate::domain::{Freshness, Outcome, Stamp, Verdict};
+use crate::domain::{Freshness, Outcome, RolloutStatus, Stamp, Verdict};
+use crate::judge::{self, Landing};
+use crate::runbook::engine::HARM_GUARD;
 use crate::runbook::io::Permit;
 use crate::runbook::state::{GuardState, OpStage, Phase, Question, RunState, StepPhase};
 use crate::runbook::{Guard, GuardThen, StepKind};
@@ -16,11 +19,16 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     if !model.platform.freshness(now.wall).usable() {
         return Agreement::Unknown;
     }
+    // Nothing is intended and nothing is configured, so nothing can differ.
+    if !model.is_split() {
+        return if model.picture.listed { Agreement::Agreed } else { Agreement::Unknown };
+    }
     let state = model.run.as_ref().map(|r| &r.state);
     let under_way = state
         .and_then(|s| s.operation.as_ref())
         .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
-    let shifted = state.and_then(|s| s.shifted_at);
+    // A rollout shifts by itself, with and without a run.
+    let shifted = state.and_then(|s| s.shifted_at).max(model.picture.progressive.shifted);
     let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
     // A window that reaches back before the shift counts the old traffic too.
     let share = current_share(model, now.wall).filter(|share| {
@@ -37,6 +45,9 @@ const SCRAPE_SLACK: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let mut reasons = Vec::new();
     sources(model, now, &mut reasons);
+    if model.platform.freshness(now.wall).usable() {
+        reasons.extend(super::failing::reasons(model));
+    }
     for gate in model.gates.iter().filter(|g| g.counts) {
         let verdict = gate.verdict();
         if verdict != Verdict::Go {
@@ -53,7 +64,16 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
             reasons.push(Reason { verdict, text });
         }
     }
+    reasons.extend(super::alerts::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    if let Some(text) = super::update::log_reason(model, now) {
+        reasons.push(Reason { verdict: Verdict::Watch, text });
+    }
     routing(model, now, &mut reasons);
+    cost(model, now, &mut reasons);
+    let remarks = around(model).into_iter().filter(|remark| remark.verdict > Verdict::Go);
+    reasons.extend(remarks.map(|remark| Reason { verdict: remark.verdict, text: remark.text }));
+    reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    super::progressive::reasons(&model.picture.progressive, &mut reasons);
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
@@ -82,6 +102,8 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
+    let found = model.picture.xray.iter().flat_map(judge::xray);
+    reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
     }
@@ -101,6 +123,48 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Agreement::Unknown => return,
     };
     reasons.push(Reason { verdict, text });
+}
+
+/// What stands around the workload, judged for the release on screen, worst first.
+#[must_use]
+pub fn around(model: &Model) -> Vec<judge::Remark> {
+    let state = model.run.as_ref().map(|r| &r.state);
+    let object = model.spec.route.object();
+    let workloads: Vec<_> = model.picture.workloads.values().cloned().collect();
+    let moves = workloads.iter().any(|w| w.rollout != RolloutStatus::Complete && w.desired > 0);
+    let release = judge::Release {
+        route: object.as_deref(),
+        since: state.map(|s| s.started),
+        serves: model.configured().is_some_and(|share| share > 0.0),
+        moves,
+    };
+    judge::around(&model.picture.around, &workloads, release)
+}
+
+/// What the release costs, and whether its last act landed.
+fn cost(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
+    let Some(run) = model.run.as_ref().filter(|r| !r.state.phase.is_final()) else { return };
+    if let Some(act) = landing::followed(model)
+        && let Landing::Missing { why, .. } = landing::look(model, &act, now)
+    {
+        reasons.push(Reason { verdict: Verdict::Watch, text: format!("not landed: {why}") });
+    }
+    let Some(budget) = counts::budget(model).filter(|_| run.state.exposed_at.is_some()) else { return };
+    let held = harm_holds(&run.state);
+    match counts::harm(model, now.wall) {
+        // A person who released that hold has decided about it.
+        Ok(excess) if judge::spends(excess, budget, 1) => {
+            let verdict = if held || run.state.harm_spent == 0 { Verdict::NoGo } else { Verdict::Watch };
+            reasons.push(Reason { verdict, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Ok(excess) if excess.count > f64::from(budget) * 0.9 => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm {:.0} errors of {budget}", excess.count) });
+        }
+        Err(why) if model.spec.harm.errors.is_some() && counts::is_overdue(model, now) => {
+            reasons.push(Reason { verdict: Verdict::Watch, text: format!("harm not known: {why}") });
+        }
+        _ => {}
+    }
 }
 
 fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
@@ -189,11 +253,13 @@ pub(super) fn blocked(model: &Model, now: &Stamp) -> Vec<String> {
             }
         }
     }
-    if !model.verdict.verdict.permits_go() {
+    let question = model.run.as_ref().and_then(|run| run.state.question());
+    let remedy = matches!(&question, Some(Question::Act { action, .. }) if action.is_remedy());
+    if !remedy && !model.verdict.verdict.permits_go() {
         why.extend(model.verdict.reasons.iter().filter(|r| !r.verdict.permits_go()).map(|r| r.text.clone()));
     }
     let agreed = weights(model, now);
-    if agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
+    if !remedy && agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
         why.push("the weights are not known".into());
     }
     if matches!(model.mode, Mode::Observe) && !model.options.read_only {
@@ -210,6 +276,14 @@ pub(super) fn permit(model: &Model, now: &Stamp) -> Permit {
     for source in [&model.platform, &model.metrics] {
         let old = source.newest.map_or_else(|| "never".into(), |at| span(age(now.wall, at)));
         parts.push(format!("{} {} {old}", source.short, source.freshness(now.wall).word()));
+    }
+    if let Some(board) = &model.alerts {
+        let counts = board.counts();
+        let word = board.freshness(now.wall).word();
+        parts.push(format!(
+            "{} {word}: {} firing, {} pending, {} silenced",
+            board.source.source, counts.firing, counts.pending, counts.silenced
+        ));
     }
     if let Some(percent) = current_share(model, now.wall).and_then(|s| s.percent()) {
         parts.push(format!("seen {percent:.1}%"));
@@ -237,6 +311,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
             let began = state.rollback_began.as_ref().map_or(state.started, |(at, ..)| *at);
             (state.end_reason.clone().unwrap_or_else(|| "the way back could not be finished".into()), began)
         }
+        None if harm_holds(state) => state.hold.as_ref().map(|h| (h.reason.clone(), h.since))?,
         None => return None,
     };
     let countdown = guard.and_then(|i| state.guards[i].countdown).map(|at| {
@@ -247,7 +322,7 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         return None;
     }
     let at = state.hold.as_ref().map_or(since, |h| h.since);
-    let weight = model.configured().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
+    let weight = model.share_now().map_or_else(|| "?".into(), |w| format!("{w:.0}%"));
     let holder = state.hold.as_ref().and_then(|h| h.guard.as_deref());
     let state_text = match (state.phase, countdown, holder) {
         (Phase::RollingBack, ..) => "BACKING OUT".to_owned(),
@@ -257,6 +332,11 @@ pub(super) fn incident(model: &Model, now: &Stamp) -> Option<Incident> {
         (_, None, None) => format!("HELD at {weight} {}", at.format("%H:%M:%SZ")),
     };
     Some(Incident { what, state: state_text, since, at_weight: state.intended, countdown })
+}
+
+/// The budget of excess errors holds the run.
+fn harm_holds(state: &RunState) -> bool {
+    state.hold.as_ref().is_some_and(|h| h.guard.as_deref() == Some(HARM_GUARD))
 }
 
 /// The guard that the incident is about: the one that counts down, the one that holds, or one that is still bad since it tripped.

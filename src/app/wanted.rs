@@ -85,8 +85,9 @@ fn share_window(model: &Model, stamp: &Stamp) -> Option<Duration> {
     let least = interval * 2;
     let longest = SHARE_WINDOW.max(least);
     let Some(shifted) = model.run.as_ref().and_then(|r| r.state.shifted_at) else { return Some(longest) };
-    // Samples from before the shift still carry the old split: start one scrape after it.
-    let since = crate::domain::time::age(stamp.wall, shifted).saturating_sub(Duration::from_secs(2));
+    // The window ends at the newest sample: where it began a scrape too early it would begin too early at every scrape.
+    let lag = model.metrics.newest.map_or(interval, |at| crate::domain::time::age(stamp.wall, at)).min(interval);
+    let since = crate::domain::time::age(stamp.wall, shifted).saturating_sub(lag);
     let whole = interval.as_millis().max(1);
     let usable = Duration::from_millis(u64::try_from(since.as_millis() / whole * whole).unwrap_or(u64::MAX));
     (usable >= least).then(|| usable.min(longest))
@@ -112,6 +113,11 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
     for gate in &model.spec.gates {
         want(&gate.threshold, Duration::ZERO);
     }
+    if model.charts
+        && let Some(chart) = super::alerts::chart_of(model)
+    {
+        wanted.extend(std::iter::once(chart.query).chain(chart.baseline).map(|query| (query, Model::CHART)));
+    }
     for panel in model.panels.values_mut() {
         panel.wanted = false;
     }
@@ -135,6 +141,9 @@ fn mark_wanted(model: &mut Model, stamp: &Stamp) {
 
 /// An answer of the metrics backend. `false`: nobody waits for it (any more).
 pub(super) fn answered(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Result<MetricsAnswer, Failure>) -> bool {
+    if super::counts::answered(model, stamp, ticket, &result) {
+        return true;
+    }
     let interval = model.spec.scrape_interval.max(LEAST_PERIOD);
     if let Some((_, window)) = model.observed.outstanding.filter(|(t, _)| *t == ticket) {
         model.observed.outstanding = None;
@@ -175,7 +184,7 @@ fn next_wait(model: &Model, interval: Duration, stamp: &Stamp) -> Duration {
     }
 }
 
-fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnswer, Failure>) {
+pub(super) fn source_answered(model: &mut Model, stamp: &Stamp, result: &Result<MetricsAnswer, Failure>) {
     let source = &mut model.metrics;
     match result {
         Ok(answer) => {

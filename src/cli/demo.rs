@@ -35,6 +35,9 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
             Some(at.to_utc())
         }
     };
+    let traffic = sim::TrafficBy::from_str(&args.traffic).map_err(usage)?;
+    // What the other scenes show has a mesh in it.
+    let default_scene = if traffic == sim::TrafficBy::Mesh { default_scene } else { "idle" };
     Ok(sim::Options {
         platform: sim::Platform::from_str(&args.platform).map_err(usage)?,
         scene: sim::Scene::from_str(args.scene.as_deref().unwrap_or(default_scene)).map_err(usage)?,
@@ -48,6 +51,7 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         instances: args.instances,
         churn: args.churn,
         prelude,
+        traffic,
     })
 }
 
@@ -104,6 +108,8 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let mut options = options(args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
+    let script =
+        if matches!(options.traffic, sim::TrafficBy::Rolling | sim::TrafficBy::Argo) { sim::Scene::Idle.script() } else { scene.script() };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;
@@ -115,7 +121,6 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let watched = clock.clone();
     let journal = wire::demo_journal(&config, handle.clock(), full, Arc::new(move || !watched.is_live())).await?;
     // Nothing looks on before the run begins: that part of history is only simulated.
-    let script = scene.script();
     let opening = clock.boot_at(script.start.map_or(TimeDelta::zero(), |at| at - TimeDelta::seconds(30)) - TimeDelta::seconds(30));
     handle.advance_to(opening).await;
     // Without a run there is nothing to fly: a cockpit that opened before t = 0 would find its first answers outdated at once.
@@ -240,7 +245,7 @@ impl ScriptedOperator {
 }
 
 /// An answer that lets the step pass.
-fn good_answer(item: &Item) -> String {
+pub(super) fn good_answer(item: &Item) -> String {
     match &item.answer {
         AnswerKind::Done => "done".into(),
         AnswerKind::Text { equals } => equals.clone().unwrap_or_else(|| "demo".into()),

@@ -6,7 +6,7 @@ use super::wire::{self, Wired};
 use crate::config::Config;
 use crate::domain::text::span;
 use crate::domain::{Clock, Failure, Preflight};
-use crate::port::{Platform as _, Right};
+use crate::port::{Alerts as _, Platform as _, Right};
 use serde::Serialize;
 use std::io::IsTerminal as _;
 
@@ -86,9 +86,6 @@ fn terminal(report: &mut Report) {
 
 async fn configured(global: &Global, config: &Config, report: &mut Report) {
     report.add("config", Mark::Ok, format!("{} valid, {} services", config.path.display(), config.services.len()));
-    if !config.alerts.is_empty() {
-        report.add("config", Mark::Warn, "[[alerts]] is checked, but this version does not read alerts yet");
-    }
     let clock = match wire::clock(config).await {
         Ok(clock) => clock,
         Err(failed) => return report.bad("clock", failed.exit, failed.message),
@@ -144,6 +141,36 @@ async fn connected(wired: &Wired, report: &mut Report) {
         Err(failure) => unreachable(report, "route", &failure),
     }
     metrics(wired, report).await;
+    alerts(wired, report).await;
+}
+
+async fn alerts(wired: &Wired, report: &mut Report) {
+    let Some(alertmanager) = &wired.alertmanager else {
+        return report.add("alerts", Mark::Warn, "the service names no alerts connection: alerts are not watched");
+    };
+    match alertmanager.version().await {
+        Ok(version) => report.add("alerts", Mark::Ok, format!("Alertmanager {version}")),
+        Err(failure) => return unreachable(report, "alerts", &failure),
+    }
+    match alertmanager.snapshot().await {
+        Ok(told) => {
+            skew(report, told.skew, wired.ports.clock.as_ref());
+            report.add("alerts", Mark::Ok, format!("{} alerts, {} silences", told.alerts.len(), told.silences.len()));
+        }
+        Err(failure) => unreachable(report, "alerts", &failure),
+    }
+    match wired.ports.metrics.alert_rules().await {
+        Ok(rules) if rules.is_empty() => {
+            report.add("alerts", Mark::Warn, "the metrics backend tells no alerting rules: pending alerts are not seen");
+        }
+        Ok(rules) => {
+            report.add("alerts", Mark::Ok, format!("{} alerting rules", rules.len()));
+            for rule in rules.iter().filter(|r| r.trouble.is_some()) {
+                report.add("alerts", Mark::Warn, format!("rule {} fails: {}", rule.name, rule.trouble.as_deref().unwrap_or_default()));
+            }
+        }
+        Err(failure) => report.add("alerts", Mark::Warn, format!("rules cannot be read, pending alerts are not seen: {failure}")),
+    }
 }
 
 async fn metrics(wired: &Wired, report: &mut Report) {

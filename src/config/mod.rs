@@ -74,6 +74,8 @@ pub struct Selected<'a> {
     pub platform: &'a PlatformConnection,
     /// Its metrics connection.
     pub metrics: &'a MetricsConnection,
+    /// Its alerts connection.
+    pub alerts: Option<&'a AlertsConnection>,
 }
 
 /// No service, or not one alone.
@@ -120,7 +122,8 @@ impl Config {
         let metrics = self.metrics.iter().find(|m| m.name == spec.metrics.0);
         // `parse` lets no service through whose connections are not there.
         let (platform, metrics) = platform.zip(metrics).ok_or_else(|| NoService::None { path: self.path.clone() })?;
-        Ok(Selected { spec, platform, metrics })
+        let alerts = spec.alerts.as_ref().and_then(|wanted| self.alerts.iter().find(|a| a.name == wanted.source.0));
+        Ok(Selected { spec, platform, metrics, alerts })
     }
 }
 

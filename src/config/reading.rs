@@ -177,6 +177,23 @@ impl<'s, 't> Table<'s, 't> {
         None
     }
 
+    /// A list of texts; empty when absent.
+    pub(super) fn texts(&self, key: &'static str) -> Vec<Text> {
+        let Some(value) = self.get(key) else { return vec![] };
+        let DeValue::Array(items) = value.get_ref() else {
+            self.source.report("type", value.span(), format!("`{key}` is a list of texts"), None);
+            return vec![];
+        };
+        let mut texts = vec![];
+        for item in items {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(Text { value: text.to_string(), span: item.span() }),
+                _ => self.source.report("type", item.span(), format!("an entry of `{key}` is a text"), None),
+            }
+        }
+        texts
+    }
+
     pub(super) fn required_text(&self, key: &'static str) -> Option<Text> {
         let text = self.text(key);
         if text.is_none() {

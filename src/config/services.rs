@@ -3,7 +3,7 @@
 use super::connections::{AlertsConnection, MetricsConnection, Named, PlatformConnection};
 use super::reading::{Source, Table, Text};
 use crate::domain::promql::{QueryFacts, inspect};
-use crate::domain::{Labels, Op, RouteSpec, ServiceGate, ServiceSpec, Threshold, TrackSpec, Unit};
+use crate::domain::{AlertsSpec, HarmSpec, Labels, Op, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, Threshold, TrackSpec, Unit};
 use toml::de::DeValue;
 
 /// The words for comparisons.
@@ -20,20 +20,47 @@ pub(super) fn read(
 ) -> Vec<ServiceSpec> {
     let mut names: Vec<String> = vec![];
     let mut services = vec![];
+    let mut with = vec![];
     for table in top.tables("service", "[[service]]") {
-        if let Some(alerts_name) = table.text("alerts") {
-            alerts.find(&table, &alerts_name);
-        }
+        let watched = table.text("alerts").and_then(|name| alerts.find(&table, &name));
         if let Some(name) = table.required_name("name") {
             if names.contains(&name.value) {
                 table.source().report("duplicate-name", name.span, format!("a second [[service]] is named {:?}", name.value), None);
             }
             names.push(name.value);
         }
-        services.extend(service(&table, platforms, metrics));
+        let others = table.texts("with");
+        let alerts = watched.map(|c| AlertsSpec { source: c.name.as_str().into(), matchers: c.matchers.clone() });
+        if let Some(service) = service(&table, platforms, metrics) {
+            with.push((services.len(), table.source(), others));
+            services.push(ServiceSpec { alerts, ..service });
+        }
         table.finish();
     }
+    together(&mut services, with);
     services
+}
+
+/// Names of other services become what their locks belong to.
+fn together(services: &mut [ServiceSpec], with: Vec<(usize, &Source<'_>, Vec<Text>)>) {
+    let keys: Vec<ServiceKey> = services.iter().map(ServiceSpec::key).collect();
+    for (at, source, names) in with {
+        for name in names {
+            match keys.iter().position(|key| key.service == name.value) {
+                Some(own) if own == at => {
+                    source.report("with", name.span, format!("{:?} is this service itself", name.value), None);
+                }
+                Some(other) if services[at].with.contains(&keys[other]) => {
+                    source.report("with", name.span, format!("{:?} is named twice", name.value), None);
+                }
+                Some(other) => services[at].with.push(keys[other].clone()),
+                None => {
+                    let help = super::reading::did_you_mean(&name.value, keys.iter().map(|key| key.service.as_str()));
+                    source.report("unknown-name", name.span, format!("no [[service]] is named {:?}", name.value), help.as_deref());
+                }
+            }
+        }
+    }
 }
 
 /// Reads every part before giving up on one, so that all that is wrong is reported.
@@ -61,6 +88,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         Some(table) => track(table, one, rollout.as_deref().or(canary.as_ref().map(|canary| canary.deployment.as_str()))),
     };
     let requests = requests(table);
+    let harm = harm(table);
     let gates = gates(table);
     let (baseline, canary) = (baseline?, canary?);
     let overlap = |a: &TrackSpec, b: &TrackSpec| !a.labels.is_empty() && a.labels.iter().all(|(k, v)| b.labels.get(k) == Some(v));
@@ -85,11 +113,14 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         protection: platform.protection,
         metrics: connection.name.as_str().into(),
         scrape_interval: connection.scrape_interval,
+        alerts: None,
         baseline,
         canary,
         route: route?,
         requests: requests?,
         gates,
+        harm,
+        with: vec![],
     })
 }
 
@@ -195,20 +226,45 @@ fn virtual_service(table: Table<'_, '_>) -> Option<RouteSpec> {
     })
 }
 
-/// The query of requests by version. It must be about a window, or the share of an older shift would be counted.
+/// The query of requests by version.
 fn requests(table: &Table<'_, '_>) -> Option<String> {
     let Some(text) = table.long_text("requests") else {
         table.missing("requests");
         return None;
     };
+    windowed(table, "requests", text, "write increase(http_requests_total{…}[${window}])")
+}
+
+/// A query that is asked over a window. It must be about it, or what was before an older shift would be counted.
+fn windowed(table: &Table<'_, '_>, key: &str, text: Text, help: &'static str) -> Option<String> {
     if !text.value.contains(WINDOW) {
-        let message = format!("`requests` does not say over which window: {WINDOW} is missing");
-        let help = "write increase(http_requests_total{…}[${window}])";
+        let message = format!("`{key}` does not say over which window: {WINDOW} is missing");
         table.source().report("window", text.span, message, Some(help));
         return None;
     }
     checked_query(table.source(), &text)?;
     Some(text.value)
+}
+
+/// `errors` and `[service.harm]`: what harm is counted by, and how much of it is accepted.
+fn harm(service: &Table<'_, '_>) -> HarmSpec {
+    let errors = service
+        .long_text("errors")
+        .and_then(|text| windowed(service, "errors", text, "write increase(http_requests_total{…,code=~\"5..\"}[${window}])"));
+    let Some(table) = service.table("harm", "[service.harm]") else { return HarmSpec { errors, budget: None } };
+    let budget = table.integer("budget").and_then(|(value, span)| {
+        let budget = u32::try_from(value).ok();
+        if budget.is_none() {
+            table.source().report("type", span, "`budget` is a number of failed requests".into(), Some("write 500"));
+        }
+        budget
+    });
+    if budget.is_some() && service.get("errors").is_none() {
+        let help = Some("add `errors`, a query like `requests` that counts failed ones");
+        table.source().report("harm", table.span(), "a budget of harm needs a count of errors".into(), help);
+    }
+    table.finish();
+    HarmSpec { errors, budget }
 }
 
 /// Parses a query and reports what is wrong at its place.

@@ -118,6 +118,9 @@ pub struct Threshold {
 /// A condition on what the platform shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlatformCondition {
+    /// The service it is about; the run's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
     /// Which side; both when absent.
     pub track: Option<Track>,
     /// All instances asked for are ready.
@@ -211,6 +214,9 @@ pub struct Finding {
     pub bad: Duration,
     /// One line of why, for people; cleaned.
     pub why: String,
+    /// It is bad and will not become good by itself: waiting for it is no use.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl Finding {
@@ -226,6 +232,7 @@ impl Finding {
             held: Duration::ZERO,
             bad: Duration::ZERO,
             why: text::clean_bounded(why, 200),
+            lasting: false,
         }
     }
 

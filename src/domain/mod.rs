@@ -1,6 +1,8 @@
 //! The vocabulary. Names nothing else of ours and nothing of the outside world.
 
 pub mod action;
+pub mod alert;
+pub mod around;
 pub mod backoff;
 pub mod canonical;
 pub mod criterion;
@@ -9,8 +11,10 @@ pub mod decimal;
 pub mod diagnostic;
 pub mod failure;
 pub mod ids;
+pub mod log;
 pub mod millis;
 pub mod observed;
+pub mod progressive;
 pub mod promql;
 pub mod record;
 pub mod series;
@@ -22,20 +26,24 @@ pub mod traffic;
 pub mod update;
 pub mod verdict;
 pub mod workload;
+pub mod xray;
 
-pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind};
+pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind, version_of};
 pub use criterion::{Finding, Op, Outcome, PlatformCondition, Probe, Threshold, Unit};
 pub use danger::{Confirm, Danger, Protection};
 pub use diagnostic::{Diagnostic, Severity};
 pub use failure::{Failure, Refusal};
 pub use ids::{Epoch, OpId, RunId, SourceId, StepId, Ticket, Tickets};
+pub use log::{LogLevel, LogLine, LogSelection, LogSource, LogUpdate};
 pub use observed::{Freshness, Observed, SourceHealth};
+pub use progressive::{Progressive, ProgressivePicture, ProgressiveUpdate};
 pub use promql::{QueryError, QueryFacts};
 pub use series::{Labels, Sample, Series};
-pub use service::{RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
+pub use service::{AlertsSpec, HarmSpec, RouteSpec, ServiceGate, ServiceKey, ServiceSpec, TrackSpec};
 pub use subject::{Relied, Subject};
 pub use time::{Clock, Stamp};
 pub use traffic::{Agreement, ObservedShare, Percent, Route, WriteStamp};
 pub use update::PlatformUpdate;
 pub use verdict::Verdict;
 pub use workload::{Instance, InstanceState, PlatformEvent, RolloutStatus, Track, Workload};
+pub use xray::{Xray, XrayDestination, XrayInstances, XrayRule, XraySelector};

@@ -1,6 +1,6 @@
 //! What a PromQL query says about itself, without asking a server.
 
-use super::criterion::Unit;
+use super::criterion::{Op, Unit};
 use promql_parser::parser::{self, AggregateExpr, BinaryExpr, Expr, MatrixSelector, VectorSelector};
 use std::time::Duration;
 
@@ -72,6 +72,27 @@ pub fn inspect(query: &str) -> Result<QueryFacts, QueryError> {
     facts.quantile = matches!(outermost, Expr::Call(c) if c.func.name == "histogram_quantile");
     visit(&expr, Duration::ZERO, &mut facts);
     Ok(facts)
+}
+
+/// A query that compares an expression with a number, taken apart: the expression, the comparison, the number. `None` for any other.
+#[must_use]
+pub fn comparison(query: &str) -> Option<(String, Op, f64)> {
+    inspect(query).ok()?;
+    let expr = parser::parse(query).ok()?;
+    let Expr::Binary(binary) = without_parens(&expr) else { return None };
+    let op = match binary.op.to_string().as_str() {
+        ">" => Op::Greater,
+        ">=" => Op::GreaterOrEqual,
+        "<" => Op::Less,
+        "<=" => Op::LessOrEqual,
+        "==" => Op::Equal,
+        "!=" => Op::NotEqual,
+        _ => return None,
+    };
+    match without_parens(&binary.rhs) {
+        Expr::NumberLiteral(number) if number.val.is_finite() => Some((binary.lhs.to_string(), op, number.val)),
+        _ => None,
+    }
 }
 
 fn without_parens(expr: &Expr) -> &Expr {
@@ -183,6 +204,17 @@ mod tests {
 
     fn secs(s: u64) -> Duration {
         Duration::from_secs(s)
+    }
+
+    #[test]
+    fn a_comparison_with_a_number_is_taken_apart_and_nothing_else_is() {
+        let (query, op, limit) = comparison("histogram_quantile(0.99, sum by (le) (rate(x_bucket[2m]))) > 0.4").unwrap();
+        assert_eq!((op, limit.to_bits()), (Op::Greater, 0.4_f64.to_bits()));
+        assert!(inspect(&query).is_ok() && !query.contains('>'), "{query}");
+        assert_eq!(comparison("(up == 0)").map(|(q, op, _)| (q, op)), Some(("up".into(), Op::Equal)));
+        for query in ["up", "a > b", "a + 1", "a > 1 and b > 2", "("] {
+            assert_eq!(comparison(query), None, "{query}");
+        }
     }
 
     fn texts(query: &str) -> Vec<String> {

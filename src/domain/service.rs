@@ -125,6 +125,24 @@ pub struct ServiceGate {
     pub threshold: Threshold,
 }
 
+/// Where alerts about the service come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertsSpec {
+    /// Name of the alerts connection.
+    pub source: SourceId,
+    /// Labels that an alert carries when it is about the service; empty: told from the service's name, namespace and instances.
+    pub matchers: Labels,
+}
+
+/// How the harm of a release is counted, and how much of it is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HarmSpec {
+    /// Failed requests by version over `${window}`, in the same form as [`ServiceSpec::requests`]. Without it nothing is known of errors.
+    pub errors: Option<String>,
+    /// Excess errors of one release that hold its run when they are certain.
+    pub budget: Option<u32>,
+}
+
 /// Everything the cockpit knows about the service before it connects.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
@@ -144,6 +162,9 @@ pub struct ServiceSpec {
     pub metrics: SourceId,
     /// Its scrape interval.
     pub scrape_interval: Duration,
+    /// Where its alerts come from; `None`: nobody watches them here.
+    #[serde(default)]
+    pub alerts: Option<AlertsSpec>,
     /// The old version.
     pub baseline: TrackSpec,
     /// The new version.
@@ -154,6 +175,10 @@ pub struct ServiceSpec {
     pub requests: String,
     /// The service's own gates.
     pub gates: Vec<ServiceGate>,
+    /// Errors by version, and their budget.
+    pub harm: HarmSpec,
+    /// Other services of the configuration that are shown beside it and may be released together with it.
+    pub with: Vec<ServiceKey>,
 }
 
 impl ServiceSpec {
@@ -166,7 +191,13 @@ impl ServiceSpec {
     /// The query of observed requests over one window.
     #[must_use]
     pub fn requests_over(&self, window: Duration) -> String {
-        self.requests.replace("${window}", &format!("{}s", window.as_secs()))
+        over(&self.requests, window)
+    }
+
+    /// The query of failed requests over one window, where there is one.
+    #[must_use]
+    pub fn errors_over(&self, window: Duration) -> Option<String> {
+        self.harm.errors.as_deref().map(|query| over(query, window))
     }
 
     /// The mark of row 1: word and bracket shape, so that it survives the loss of colour.
@@ -179,4 +210,8 @@ impl ServiceSpec {
             Protection::Private => "(dev)".to_owned(),
         }
     }
+}
+
+fn over(query: &str, window: Duration) -> String {
+    query.replace("${window}", &format!("{}s", window.as_secs()))
 }

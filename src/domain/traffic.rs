@@ -87,17 +87,20 @@ impl Route {
         self.canary + self.baseline + self.others
     }
 
-    /// Whether the configured share is exactly this percentage, within what the sum can express.
+    /// Whether the configured share is exactly this percentage.
     #[must_use]
     pub fn is_at(&self, weight: Percent) -> bool {
-        self.others == 0 && self.sum() > 0 && self.canary == self.relative(weight)
+        self.others == 0 && self.sum() > 0 && u64::from(self.canary) * 100 == u64::from(self.sum()) * u64::from(weight.get())
     }
 
-    /// The relative canary weight that stands for `weight` when the sum that is there is kept (100 when there is none).
+    /// The relative weights of canary and baseline that stand for `weight`. The sum that is there is kept; where there is none, or
+    /// where it cannot express the share exactly (a sum of 2 knows no 25 %), it becomes 100.
     #[must_use]
-    pub fn relative(&self, weight: Percent) -> u32 {
-        let sum = if self.sum() == 0 { 100 } else { self.sum() };
-        (sum * u32::from(weight.get()) + 50) / 100
+    pub fn split(&self, weight: Percent) -> (u32, u32) {
+        let (sum, weight) = (u64::from(self.canary) + u64::from(self.baseline), u64::from(weight.get()));
+        let sum = if sum == 0 || sum * weight % 100 != 0 { 100 } else { sum };
+        let canary = sum * weight / 100;
+        (u32::try_from(canary).unwrap_or(u32::MAX), u32::try_from(sum - canary).unwrap_or(u32::MAX))
     }
 }
 
@@ -210,9 +213,17 @@ mod tests {
 
     #[test]
     fn the_sum_that_was_there_is_kept() {
-        assert_eq!(route(1, 3).relative(Percent::new(50).unwrap()), 2);
-        assert_eq!(route(0, 0).relative(Percent::new(25).unwrap()), 25);
-        assert_eq!(route(25, 75).relative(Percent::FULL), 100);
+        assert_eq!(route(1, 3).split(Percent::new(50).unwrap()), (2, 2));
+        assert_eq!(route(0, 0).split(Percent::new(25).unwrap()), (25, 75));
+        assert_eq!(route(25, 75).split(Percent::FULL), (100, 0));
+    }
+
+    #[test]
+    fn a_sum_that_cannot_express_a_share_never_stands_for_it() {
+        let quarter = Percent::new(25).unwrap();
+        assert_eq!(route(1, 1).split(quarter), (25, 75));
+        assert!(!route(1, 1).is_at(quarter) && route(1, 1).is_at(Percent::new(50).unwrap()));
+        assert!(route(250_000, 750_000).is_at(quarter));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What a platform tells, as it changes.
 
+use super::around::AroundUpdate;
 use super::failure::Failure;
+use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +22,8 @@ pub enum PlatformUpdate {
     },
     /// The complete list of instances: replaces all that was known.
     Instances(Vec<Instance>),
+    /// Instances of the first list, which is not complete yet: shown already, to be counted on only when the complete list came.
+    SomeInstances(Vec<Instance>),
     /// An instance, new or changed.
     Instance(Instance),
     /// An instance was deleted.
@@ -28,8 +33,14 @@ pub enum PlatformUpdate {
     },
     /// The route as configured; `None` when there is no such object (any more).
     Route(Option<Route>),
+    /// Where the route leads, down to the instances.
+    Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Something around the workload.
+    Around(AroundUpdate),
+    /// Progressive delivery: a rollout, its analyses, who else moves traffic.
+    Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.
     Alive {
         /// When.

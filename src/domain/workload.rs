@@ -93,7 +93,9 @@ impl Workload {
     /// * `failed`: the platform gave up on it, in its words.
     #[must_use]
     pub fn status_of(&self, replicas: u32, failed: Option<&str>) -> RolloutStatus {
-        let waiting = |why: String| RolloutStatus::Waiting { why };
+        // A pause is no part of that order, but without it nobody would see why nothing moves.
+        let pause = if self.paused { "paused until it is resumed: " } else { "" };
+        let waiting = |why: String| RolloutStatus::Waiting { why: format!("{pause}{why}") };
         if !self.observed_latest {
             waiting("the platform has not taken up the latest change".to_owned())
         } else if let Some(why) = failed {

@@ -1,7 +1,7 @@
 //! What the platform shows against what is asked of it.
 
 use crate::domain::time::age;
-use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Track, Workload, text};
+use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, RolloutStatus, Track, Workload, text};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use std::time::Duration;
 ///
 /// `restarts_at_start` gives the restarts an instance had when the run began, 0 for one that came later. Nothing passes on nothing:
 /// a side without a workload, or one that is asked to run no instance, is no data. The platform tells only how it is now: for how long it
-/// has been bad comes from [`remember_bad`].
+/// has been bad comes from [`remember_bad`]. All are ready when the rollout is complete by the platform's own algorithm; once the platform gave
+/// up on it, waiting is no use and the finding is lasting.
 #[must_use]
 pub fn platform<'a>(
     condition: &PlatformCondition,
@@ -28,6 +29,7 @@ pub fn platform<'a>(
     let asked = |track: Track| condition.track.is_none_or(|wanted| wanted == track);
     let mut ready = (0, 0);
     let mut bad = Vec::new();
+    let mut given_up = false;
     for track in Track::ALL.into_iter().filter(|track| asked(*track)) {
         let of_track: Vec<&Workload> = workloads.iter().filter(|w| w.track == track).collect();
         let desired: u32 = of_track.iter().map(|w| w.desired).sum();
@@ -37,12 +39,14 @@ pub fn platform<'a>(
         }
         let now: u32 = of_track.iter().map(|w| w.ready).sum();
         ready = (ready.0 + now, ready.1 + desired);
+        given_up |= condition.ready_all && of_track.iter().any(|w| matches!(w.rollout, RolloutStatus::Failed { .. }));
         bad.extend(short(condition, track, &of_track, now, desired));
     }
     if let Some(most) = condition.restarts_max {
         bad.extend(restarted(instances.into_iter().filter(|i| asked(i.track)), most, restarts_at_start));
     }
-    let shown = format!("{}/{} ready", ready.0, ready.1);
+    let rollout = if given_up { ", rollout failed" } else { "" };
+    let shown = format!("{}/{} ready{rollout}", ready.0, ready.1);
     let outcome = if bad.is_empty() { Outcome::Pass } else { Outcome::Fail };
     let why = if bad.is_empty() { shown.clone() } else { bad.join("; ") };
     Finding {
@@ -54,6 +58,7 @@ pub fn platform<'a>(
         held: Duration::ZERO,
         bad: Duration::ZERO,
         why: text::clean_bounded(&why, 200),
+        lasting: !bad.is_empty() && given_up,
     }
 }
 
@@ -76,19 +81,19 @@ pub fn remember_bad(mut finding: Finding, since: Option<DateTime<Utc>>, at: Date
 fn short(condition: &PlatformCondition, track: Track, workloads: &[&Workload], ready: u32, desired: u32) -> Vec<String> {
     let mut missing = Vec::new();
     if condition.ready_all {
-        if let Some(unseen) = workloads.iter().find(|w| !w.observed_latest) {
-            missing.push(format!("{track}: the platform has not taken up the latest change of {}", unseen.object));
-        } else if let Some(w) = workloads.iter().find(|w| w.updated < w.desired) {
-            missing.push(format!("{track}: {} of {} instances run version {}", w.updated, w.desired, w.version));
-        } else if ready < desired {
-            missing.push(format!("{track}: {ready} of {desired} ready"));
-        }
+        let open = workloads.iter().find_map(|w| match &w.rollout {
+            RolloutStatus::Failed { why } | RolloutStatus::Waiting { why } => Some(format!("{track}: {}: {why}", w.object)),
+            RolloutStatus::Complete => None,
+        });
+        missing.extend(open.or_else(|| (ready < desired).then(|| format!("{track}: {ready} of {desired} ready"))));
     }
     if let Some(least) = condition.min_replicas.filter(|least| ready < *least) {
         missing.push(format!("{track}: {ready} ready, at least {least} are needed"));
     }
     if !missing.is_empty() {
-        missing.extend(workloads.iter().filter_map(|w| w.trouble.clone()));
+        let told = |trouble: &String| missing.iter().any(|why| why.contains(trouble.as_str()));
+        let trouble: Vec<String> = workloads.iter().filter_map(|w| w.trouble.clone()).filter(|trouble| !told(trouble)).collect();
+        missing.extend(trouble);
     }
     missing
 }
@@ -121,8 +126,13 @@ mod tests {
             observed_latest: true,
             paused: false,
             trouble: None,
-            rollout: crate::domain::RolloutStatus::Complete,
+            rollout: RolloutStatus::Complete,
         }
+    }
+
+    fn judged(mut workload: Workload) -> Workload {
+        workload.rollout = workload.status_of(workload.updated, None);
+        workload
     }
 
     fn instance(name: &str, restarts: u32) -> Instance {
@@ -141,7 +151,7 @@ mod tests {
     }
 
     fn condition() -> PlatformCondition {
-        PlatformCondition { track: Some(Track::Canary), ready_all: true, min_replicas: Some(2), restarts_max: Some(1) }
+        PlatformCondition { on: None, track: Some(Track::Canary), ready_all: true, min_replicas: Some(2), restarts_max: Some(1) }
     }
 
     fn judge(condition: &PlatformCondition, workloads: &[Workload], instances: &[Instance]) -> (Outcome, String) {
@@ -155,17 +165,23 @@ mod tests {
         let change = |f: fn(&mut Workload)| {
             let mut w = workload(Track::Canary, 3, 3);
             f(&mut w);
-            w
+            judged(w)
         };
         for (workloads, restarts, outcome, why) in [
             (vec![canary.clone(), baseline.clone()], 1, Outcome::Pass, "3/3 ready"),
             (vec![workload(Track::Canary, 1, 3)], 0, Outcome::Fail, "canary: 1 of 3 ready; canary: 1 ready, at least 2 are needed"),
-            (vec![change(|w| w.updated = 2)], 0, Outcome::Fail, "canary: 2 of 3 instances run version v2"),
+            (vec![change(|w| w.updated = 2)], 0, Outcome::Fail, "canary: deployment/checkout-canary: 2 of 3 instances run version v2"),
+            (
+                vec![change(|w| (w.updated, w.paused) = (2, true))],
+                0,
+                Outcome::Fail,
+                "canary: deployment/checkout-canary: paused until it is resumed: 2 of 3 instances run version v2",
+            ),
             (
                 vec![change(|w| w.observed_latest = false)],
                 0,
                 Outcome::Fail,
-                "canary: the platform has not taken up the latest change of deployment/checkout-canary",
+                "canary: deployment/checkout-canary: the platform has not taken up the latest change",
             ),
             (vec![canary.clone()], 2, Outcome::Fail, "new restarted 2 times, at most 1 are allowed"),
             (vec![baseline.clone()], 0, Outcome::NoData, "canary: no workload is known"),
@@ -173,8 +189,20 @@ mod tests {
         ] {
             assert_eq!(judge(&condition(), &workloads, &[instance("old", 4), instance("new", restarts)]), (outcome, why.into()));
         }
-        let both = PlatformCondition { track: None, min_replicas: None, ..condition() };
+        let both = PlatformCondition { on: None, track: None, min_replicas: None, ..condition() };
         assert_eq!(judge(&both, &[canary, baseline], &[]), (Outcome::Fail, "baseline: 1 of 9 ready".into()));
+    }
+
+    #[test]
+    fn a_rollout_that_the_platform_gave_up_is_bad_for_good() {
+        let mut stuck = workload(Track::Canary, 2, 3);
+        stuck.trouble = Some("ProgressDeadlineExceeded: timed out".into());
+        stuck.rollout = stuck.status_of(4, stuck.trouble.as_deref());
+        let found = platform(&condition(), &[stuck.clone()], [], |_| 0, Freshness::Live);
+        assert!(found.lasting && found.outcome == Outcome::Fail, "{found:?}");
+        assert_eq!(found.why.matches("timed out").count(), 1, "said once: {}", found.why);
+        let counted = PlatformCondition { ready_all: false, ..condition() };
+        assert!(!platform(&counted, &[stuck], [], |_| 0, Freshness::Live).lasting, "two are ready, and that was all that was asked");
     }
 
     #[test]

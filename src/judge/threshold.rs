@@ -63,6 +63,7 @@ pub fn threshold(criterion: &Threshold, answer: &[Series], window: &Window) -> F
         held: Duration::ZERO,
         bad: bad_since(criterion, answer).map_or(Duration::ZERO, |span| span.length()),
         why: String::new(),
+        lasting: false,
     };
     let (outcome, why) = match blind(last.at, last.value, series.step, window) {
         Some(found) => found,

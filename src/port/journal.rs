@@ -152,7 +152,19 @@ pub trait Journal: Send + Sync {
     fn new_run_id(&self, service: ServiceKey, day: DateTime<Utc>) -> BoxFuture<'_, Result<RunId, JournalError>>;
 
     /// Takes the driver's seat: epoch + 1. Refused while somebody else holds a live lease, unless `take_over`.
-    fn acquire(&self, service: ServiceKey, run: RunId, stamp: Stamp, take_over: bool) -> BoxFuture<'_, Result<Lease, LeaseError>>;
+    fn acquire(&self, service: ServiceKey, run: RunId, stamp: Stamp, take_over: bool) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        self.acquire_above(service, run, stamp, take_over, Epoch(0))
+    }
+
+    /// [`Journal::acquire`] with an epoch of at least `floor`: who drives several services at once drives them all under one epoch.
+    fn acquire_above(
+        &self,
+        service: ServiceKey,
+        run: RunId,
+        stamp: Stamp,
+        take_over: bool,
+        floor: Epoch,
+    ) -> BoxFuture<'_, Result<Lease, LeaseError>>;
 
     /// Keeps the seat.
     fn renew(&self, lease: &Lease, stamp: Stamp) -> BoxFuture<'_, Result<(), LeaseError>>;

@@ -1,5 +1,6 @@
 //! The metrics backend.
 
+use crate::domain::alert::AlertRule;
 use crate::domain::{Failure, Labels, Sample, Series, SourceId};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -41,4 +42,9 @@ pub trait Metrics: Send + Sync {
         end: DateTime<Utc>,
         step: Duration,
     ) -> BoxFuture<'_, Result<Answer<Vec<Series>>, Failure>>;
+
+    /// Its alerting rules with the alerts that are pending, bounded and cleaned. A backend that evaluates no rules has none.
+    fn alert_rules(&self) -> BoxFuture<'_, Result<Vec<AlertRule>, Failure>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }

@@ -4,10 +4,10 @@ use super::chart::Chart;
 use super::frame::{Area, Panel, Tier};
 use super::line::{Line, Role};
 use super::sight::Sight;
-use super::{events, gates, instances, operation, run, traffic};
+use super::{alerts, card, events, gates, harm, instances, operation, run, targets, traffic};
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
-use crate::domain::{Action, Op, Probe, Track, Verdict};
+use crate::domain::{Action, Op, Probe, Verdict};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::{Phase, StepPhase};
 
@@ -16,6 +16,10 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let wide = sight.tier >= Tier::Medium;
     let mut panels = Vec::new();
     panels.push(split(sight, body.take_top(if wide { 3 } else { 2 })));
+    let others = targets::rows(sight, false);
+    if others > 0 && body.height > others + 8 {
+        panels.push(targets::panel(sight, body.take_top(others)));
+    }
     match sight.tier {
         Tier::Large => large(sight, body, &mut panels),
         Tier::Medium => medium(sight, body, &mut panels),
@@ -29,17 +33,20 @@ fn rows(count: usize) -> u16 {
 }
 
 fn small(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let room = usize::from(body.height).saturating_sub(1 + 4 + 5).max(1);
-    let count = sight.model.gates.len().clamp(1, room);
+    let room = usize::from(body.height).saturating_sub(1 + 5 + 5).max(1);
+    let count = gate_rows(sight).clamp(1, room);
     panels.push(gate_table(sight, body.take_top(rows(count) + 1)));
-    panels.push(now(sight, body.take_top(4)));
+    panels.push(now(sight, body.take_top(4 + u16::from(harm::shows(sight)))));
     let (left, right) = body.split_left(38);
     panels.push(instances::summary(sight, left).close());
-    panels.push(events::panel(sight, right, "EVENTS").close());
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right).close(),
+        None => events::panel(sight, right, "EVENTS").close(),
+    });
 }
 
 fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let count = sight.model.gates.len().clamp(5, 8);
+    let count = gate_rows(sight).clamp(5, 9);
     let top = body.take_top(rows(count) + 1);
     let (left, right) = top.split_left(top.width * 61 / 100);
     panels.push(gate_table(sight, left));
@@ -49,14 +56,17 @@ fn medium(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, (rest / 2).max(4))));
     let (left, right) = middle.split_left(middle.width * 61 / 100);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 
 fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
-    let gate_rows = sight.model.gates.len().clamp(2, 10);
+    let gate_rows = gate_rows(sight).clamp(2, 11);
     let steps = sight.run().map_or(0, |r| r.state.steps.len() + r.state.rollback_plan.len());
-    let top_rows = (gate_rows + 1 + 12).max(steps.min(20) + 9).min(usize::from(body.height) * 6 / 10);
+    let top_rows = (gate_rows + 1 + 12).max(steps.min(20) + 15).min(usize::from(body.height) * 6 / 10);
     let top = body.take_top(rows(top_rows));
     let width = top.width * 61 / 100;
     let (mut left, right) = top.split_left(width);
@@ -67,7 +77,10 @@ fn large(sight: &Sight<'_>, mut body: Area, panels: &mut Vec<Panel>) {
     let middle = body.take_top(rows(wanted.clamp(4, usize::from(body.height).saturating_sub(7).max(4))));
     let (left, right) = middle.split_left(middle.width / 2);
     panels.push(instances::table_panel(sight, left));
-    panels.push(events::platform_panel(sight, right));
+    panels.push(match &sight.model.alerts {
+        Some(board) => alerts::summary(sight, board, right),
+        None => events::platform_panel(sight, right),
+    });
     panels.push(events::panel(sight, body, "LAST EVENTS").close());
 }
 
@@ -85,8 +98,16 @@ pub(super) fn split(sight: &Sight<'_>, area: Area) -> Panel {
 
 fn gate_table(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(gates::TITLE), sight.freshness(gates::source(sight)));
-    let lines = gates::table(sight, panel.inner_width(), panel.inner_height(), None);
+    let cells = panel.inner_width();
+    let logs = super::logs::gate_line(sight, cells);
+    let mut lines = gates::table(sight, cells, panel.inner_height().saturating_sub(usize::from(logs.is_some())), None);
+    lines.extend(logs);
     panel.with(lines)
+}
+
+/// A row for each gate, and one for the logs when they ask for a look.
+fn gate_rows(sight: &Sight<'_>) -> usize {
+    sight.model.gates.len() + usize::from(super::logs::gate_line(sight, 80).is_some())
 }
 
 fn chart_of_closest(sight: &Sight<'_>, area: Area) -> Panel {
@@ -124,8 +145,11 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
     let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
+    lines.extend(rollout_line(sight).filter(|_| height > lines.len() + 2));
+    lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
-    lines.push(out_line(sight, narrow));
+    lines.push(out_line(sight, width));
+    lines.extend(card_lines(sight, width, height.saturating_sub(lines.len())));
     lines.truncate(height.max(1));
     panel.with(lines.into_iter().map(|l| l.fit(width)).collect())
 }
@@ -134,8 +158,11 @@ fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
     let mut lines = now_lines(sight, width, 2);
+    lines.extend(rollout_line(sight));
+    lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, 3));
-    lines.push(out_line(sight, true));
+    lines.push(out_line(sight, width));
+    lines.extend(card_lines(sight, width, 6));
     lines.push(Line::default());
     let room = panel.inner_height().saturating_sub(lines.len());
     lines.extend(run::step_list(sight, width, room, None));
@@ -180,6 +207,22 @@ fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
     }
     let parts = super::line::wrap(&line.plain(), width.saturating_sub(1), 2);
     parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
+}
+
+/// Where a rollout stands that moves the traffic by itself.
+fn rollout_line(sight: &Sight<'_>) -> Option<Line> {
+    let rollout = sight.model.picture.progressive.rollout.as_ref().filter(|it| !it.is_settled())?;
+    let place = rollout.place().map_or_else(String::new, |place| format!(" {place}"));
+    let standing = super::progressive::standing(sight, rollout);
+    let line = Line::of(" rollout ").then(super::progressive::phase(rollout)).text(format!("{place}: {standing}"));
+    // Our hold stops the run, not the controller.
+    let held = sight.run().is_some_and(|run| run.state.hold.is_some());
+    let moves = !rollout.paused && !rollout.aborted && (rollout.pauses.is_empty() || rollout.pause_ends().is_some());
+    Some(if held && moves {
+        Line::of(" ").word(Role::Bad, "the rollout goes on by itself: it is not paused").text("  ").then(line)
+    } else {
+        line
+    })
 }
 
 /// When the bake ends, or why its clock stands.
@@ -272,7 +315,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {
             StepKind::Do(action) => {
-                let from = sight.model.configured().map_or_else(|| "?".into(), super::sight::percent);
+                let from = sight.model.share_now().map_or_else(|| "?".into(), super::sight::percent);
                 match action {
                     Action::SetWeight { canary } => format!("{} decision {from} -> {canary}%", i + 1),
                     other => format!("{} decision {other}", i + 1),
@@ -299,7 +342,8 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
     lines
 }
 
-fn out_line(sight: &Sight<'_>, narrow: bool) -> Line {
+fn out_line(sight: &Sight<'_>, cells: usize) -> Line {
+    let narrow = cells < 60;
     let head = Line::of(" out   ").word(Role::HintKey, "B");
     if sight.is_lost() {
         return head.text(format!("  OFF: it cannot be sent. {} print-undo", sight.command()));
@@ -318,10 +362,13 @@ fn out_line(sight: &Sight<'_>, narrow: bool) -> Line {
         None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text("  canary -> 0%, as a run of its own"),
         _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
         _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
-        _ if narrow => head.text("  canary -> 0%, always available"),
-        _ => {
-            let ready = sight.model.picture.instances.of(Track::Baseline);
-            head.text(format!("  canary -> 0%, baseline {}/{} ready   always available", ready.ready, ready.total))
-        }
+        _ => card::line(sight, head, cells),
     }
+}
+
+/// What stands behind the line of the way out, while there is a way out to speak of.
+fn card_lines(sight: &Sight<'_>, cells: usize, room: usize) -> Vec<Line> {
+    let phase = sight.run().map(|r| r.state.phase);
+    let matters = sight.has_canary_traffic() && !sight.is_lost() && phase != Some(Phase::RollingBack);
+    if matters { card::behind(sight, cells, room) } else { Vec::new() }
 }

@@ -16,7 +16,7 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
     let weights = Line::of(" ").then(sight.weights()).text(" ");
     let weights = if weights.width() + 10 <= cells {
         let room = (cells - weights.width()).min(22);
-        let share = model.configured().unwrap_or_default() / 100.0;
+        let share = model.share_now().unwrap_or_default() / 100.0;
         weights.text(" ").then(sight.glyphs.weight(share, room.saturating_sub(1)))
     } else {
         weights
@@ -27,6 +27,7 @@ pub(super) fn cockpit(sight: &Sight<'_>, area: Area) -> Panel {
     if !blocked.is_empty() {
         tail.push(Line::of(format!(" P off: {}", blocked.join("; "))));
     }
+    tail.extend(super::logs::gate_line(sight, cells));
     tail.push(super::instances::one_line(sight));
     let room = rows.saturating_sub(lines.len() + tail.len()).max(1);
     let mut worst: Vec<usize> = (0..model.gates.len()).collect();
@@ -64,7 +65,7 @@ fn now_line(sight: &Sight<'_>, cells: usize) -> Line {
 pub(super) fn tiny(sight: &Sight<'_>) -> Vec<Row> {
     let (width, height) = (usize::from(sight.port.width), sight.port.height);
     let model = sight.model;
-    let weight = model.configured().map_or_else(|| "?".into(), super::sight::percent);
+    let weight = model.share_now().map_or_else(|| "?".into(), super::sight::percent);
     let row = |y: u16, fill: Role, line: Line| Row { y, fill, line: line.pad(width) };
     if height < 3 || width < 20 {
         let old = model.metrics.newest.map_or_else(|| "?".into(), |at| span(sight.age(at)));

@@ -4,6 +4,7 @@ use super::frame::{Area, Panel};
 use super::line::{Line, Role, pad};
 use super::sight::Sight;
 use super::timeline;
+use crate::app::rows::with_alerts;
 use crate::runbook::story::latest;
 
 /// The newest lines of the run's story; without a run what the platform said.
@@ -16,7 +17,7 @@ pub(super) fn panel(sight: &Sight<'_>, area: Area, title: &str) -> Panel {
     let room = panel.inner_height().saturating_sub(1);
     let cells = panel.inner_width();
     let wide = cells > 90;
-    let story = latest(&run.entries, room.max(1));
+    let story = with_alerts(sight.model, latest(&run.entries, room.max(1)));
     let lines = story.iter().rev().take(room.max(1)).map(|told| {
         let t = if wide { sight.t(told.at).map_or_else(String::new, |t| pad(&t, 9)) } else { String::new() };
         let who = pad(timeline::who(told), if wide { 8 } else { 5 });

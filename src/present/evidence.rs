@@ -3,6 +3,7 @@
 use super::gates;
 use super::line::{Line, Role, pad, wrap};
 use super::sight::Sight;
+use crate::app::card::{Card, card};
 use crate::app::prompt::Prompt;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, DiffLine, Percent, Preflight, SourceHealth, Track, Verdict};
@@ -48,6 +49,9 @@ pub(super) fn promote(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<L
     lines.extend(proposal.plan.warnings.iter().flat_map(|warning| field("mind", warning, cells)));
     lines.extend(field("gates", &gates::summary(sight), cells));
     lines.push(Line::of(format!(" {} ", pad("weights", 11))).then(sight.weights_and_agreement()));
+    if let Some(harm) = super::harm::ahead(sight, action) {
+        lines.extend(field("harm", &harm, cells));
+    }
     if let Some(bake) = sight.baking() {
         lines.extend(field("bake", &format!("{} of {}", clock(bake.done()), clock(bake.total)), cells));
     }
@@ -67,8 +71,13 @@ pub(super) fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<
     }
     let model = sight.model;
     let base = model.picture.instances.of(Track::Baseline);
-    let text = format!("100% to base {} ({}/{} ready)", sight.version(Track::Baseline), base.ready, base.total);
+    let card = card(model, sight.now);
+    let text = format!("100% to base {} ({})", card.target, card.capacity());
     let mut lines = field("traffic", &text, cells);
+    lines.extend(field("takes", &card.takes(), cells));
+    for why in &card.undone_by {
+        lines.extend(field("mind", why, cells).into_iter().map(|l| Line::default().word(Role::Watch, l.plain())));
+    }
     if base.ready == 0 {
         lines.push(
             Line::of(" ")
@@ -89,7 +98,7 @@ pub(super) fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<
     }
     lines.extend(plan(sight, proposal, cells));
     lines.push(Line::of(" NOT undone by this"));
-    for text in not_undone(sight) {
+    for text in not_undone(sight, &card) {
         lines.extend(
             wrap(&text, cells.saturating_sub(8), 2)
                 .into_iter()
@@ -100,14 +109,9 @@ pub(super) fn back_out(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<
     lines
 }
 
-fn not_undone(sight: &Sight<'_>) -> Vec<String> {
+fn not_undone(sight: &Sight<'_>, card: &Card) -> Vec<String> {
     let canary = sight.model.picture.instances.of(Track::Canary);
-    let mut list = Vec::new();
-    if let Some(run) = sight.run() {
-        let irreversible =
-            run.state.in_force.iter().filter_map(|id| run.state.runbook.step(id)).filter(|s| matches!(s.undo, Undo::Irreversible));
-        list.extend(irreversible.map(|s| format!("{} cannot be taken back", s.title)));
-    }
+    let mut list = card.not_restored.clone();
     list.push(format!("what {} already wrote stays", sight.version(Track::Canary)));
     list.push(format!("the canary's {} instances keep running, without traffic", canary.total));
     list

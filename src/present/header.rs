@@ -154,7 +154,7 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
         let since = newest.map_or_else(|| clock(sight.waited()), |at| clock(sight.age(at)));
         return Line::default().badge(Role::Stale, format!("**NO DATA {since}**"));
     }
-    let mut line = Line::default();
+    let mut line = alerts_source(sight);
     for (state, source) in states.iter().filter(|(f, _)| !f.usable()) {
         let old = source.newest.map_or_else(|| span(sight.waited()), |at| span(sight.age(at)));
         line = if Sight::is_loading(source) {
@@ -184,6 +184,17 @@ fn sources(sight: &Sight<'_>, bad_only: bool, narrow: bool) -> Line {
     trim(line)
 }
 
+/// The alerts source stands here only when it cannot be relied on.
+fn alerts_source(sight: &Sight<'_>) -> Line {
+    let Some(source) = sight.model.alerts.as_ref().map(|b| &b.source) else { return Line::default() };
+    let state = source.freshness(sight.now.wall);
+    if state.usable() || Sight::is_loading(source) {
+        return Line::default();
+    }
+    let old = source.newest.map_or_else(|| span(sight.waited()), |at| span(sight.age(at)));
+    Line::default().badge(Role::Stale, format!("**{} {} {old}**", state.word(), source.short)).text(" ")
+}
+
 fn word(line: Line, state: Freshness) -> Line {
     match state {
         Freshness::Live => line.word(Role::Ok, "LIVE"),
@@ -205,7 +216,12 @@ pub(super) fn views(sight: &Sight<'_>) -> Line {
         let mut line = Line::default();
         for view in View::ALL {
             let is_active = view == sight.model.screen.view;
-            let label = if active_only && !is_active { view.digit().to_string() } else { format!("{} {}", view.digit(), name(view)) };
+            let mark = if view == View::Alerts { super::alerts::mark(sight) } else { String::new() };
+            let label = if active_only && !is_active {
+                format!("{}{mark}", view.digit())
+            } else {
+                format!("{} {}{mark}", view.digit(), name(view))
+            };
             line = if is_active { line.word(Role::Focus, format!("[{label}]")) } else { line.text(format!(" {label} ")) };
         }
         line

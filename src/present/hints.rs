@@ -44,7 +44,8 @@ pub(super) fn hints(sight: &Sight<'_>) -> Line {
         return Line::of(" Esc or ? closes").pad(cells);
     }
     if model.screen.filtering {
-        return Line::of(" type to filter   !word leaves out   Enter keeps   Esc clears").pad(cells);
+        let more = if model.screen.view == View::Logs { "   /expression/" } else { "" };
+        return Line::of(format!(" type to filter   !word leaves out{more}   Enter keeps   Esc clears")).pad(cells);
     }
     render_hints(&all_hints(sight), cells)
 }
@@ -90,7 +91,11 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Cockpit => {}
         View::Traffic => list.push(hint("u", "queries")),
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
-        View::Instances => list = front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("s", "sort")]),
+        View::Instances => {
+            list =
+                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")])
+        }
+        View::Alerts => list = front(list, alert_hints(sight)),
         View::Checklist => {
             let answer = decision(sight).map(|what| act("D", what, Danger::L1));
             list.retain(|h| h.key != "D");
@@ -102,6 +107,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
                 .chain([hint("j/k", "step"), hint("u", "exact call"), act("M", "memo", Danger::L1)])
                 .collect();
         }
+        View::Logs => list = front(list, log_hints(sight)),
         View::Timeline => {
             list = front(list, vec![hint("/", "filter"), hint("j/k", "move"), hint("Enter", "details"), act("M", "memo", Danger::L1)]);
         }
@@ -110,6 +116,38 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         list.push(hint("r", "refresh"));
     }
     list.extend([hint("z", "UTC/local"), hint("y", "copy"), hint("q", "quit")]);
+    list
+}
+
+/// Silencing is offered where it can be asked for.
+fn alert_hints(sight: &Sight<'_>) -> Vec<Hint> {
+    let mut list = vec![hint("j/k", "move")];
+    let Some(board) = &sight.model.alerts else { return list };
+    if sight.can_write() {
+        list.push(if board.show_silences || crate::app::alerts::selected_silence(sight.model).is_some() {
+            act("X", "end silence", Danger::L1)
+        } else {
+            act("K", "silence", Danger::L1)
+        });
+    }
+    list.extend([hint("v", if board.show_silences { "alerts" } else { "silences" }), hint("o", "link")]);
+    list
+}
+
+/// What can be done with lines.
+fn log_hints(sight: &Sight<'_>) -> Vec<Hint> {
+    let logs = &sight.model.logs;
+    let roomy = sight.tier >= Tier::Medium;
+    let follow = if logs.cursor.is_some() || !roomy { "follow" } else { "follow ON" };
+    let source = if roomy { "instance" } else { "side" };
+    let mut list = vec![hint("/", "filter"), hint("l", "level"), hint("i", source), hint("f", follow), hint("w", "wrap")];
+    if !logs.new.is_empty() {
+        list.insert(0, hint("n", "next new"));
+    }
+    if sight.port.width >= crate::app::update::SPLIT_FROM {
+        list.push(hint("s", if logs.split { "mixed" } else { "side by side" }));
+    }
+    list.push(hint("e", "export"));
     list
 }
 
@@ -219,7 +257,14 @@ fn feedback(sight: &Sight<'_>, last_message: Option<DateTime<Utc>>) -> Option<Li
     };
     Some(match (&act.seen, act.not_observed) {
         (_, true) => line.text("  ").word(Role::Bad, "NOT OBSERVED").text(": traffic does not follow"),
-        (Some((share, after)), _) => line.text(format!("  seen {share} after {}", words(*after))),
+        (Some((share, after)), _) => {
+            let line = line.text(format!("  seen {share} after {}", words(*after)));
+            let landed = sight.run().and_then(|r| r.state.landing.as_ref()?.took);
+            match landed {
+                Some(took) => line.text(format!("  landed in {}", super::harm::seconds(took))),
+                None => line,
+            }
+        }
         (None, _) => line.text("  waiting to see it in the traffic"),
     })
 }

@@ -2,6 +2,10 @@
 //!
 //! What is shown depends on the room there is, so rectangles are part of the view data; colours, attributes and cells are not.
 
+mod alert_detail;
+mod alerts;
+mod around;
+mod card;
 mod chart;
 mod checklist;
 mod cockpit;
@@ -11,19 +15,25 @@ mod evidence;
 mod frame;
 mod gates;
 mod glyph;
+mod harm;
 mod header;
 mod help;
 mod hints;
 mod instances;
 mod line;
+mod logs;
 mod lost;
 mod metrics;
 mod operation;
+mod progressive;
 mod prompt;
+mod routes;
 mod run;
 mod sight;
+mod silence;
 mod status;
 mod step;
+mod targets;
 mod timeline;
 mod traffic;
 
@@ -98,8 +108,10 @@ fn body_panels(sight: &Sight<'_>, body: Area) -> Vec<Panel> {
         View::Instances => instances::panels(sight, body),
         View::Traffic => traffic::panels(sight, body),
         View::Metrics => metrics::panels(sight, body),
+        View::Alerts => alerts::panels(sight, body),
         View::Checklist => checklist::panels(sight, body),
         View::Run => run::panels(sight, body),
+        View::Logs => logs::panels(sight, body),
         View::Timeline => timeline::panels(sight, body),
     }
 }
@@ -114,8 +126,10 @@ fn view_status(sight: &Sight<'_>) -> Option<String> {
         View::Instances => Some(instances::status(sight)),
         View::Traffic => Some("want, set and seen must agree within 2 points".into()),
         View::Metrics => Some(metrics::status(sight)),
+        View::Alerts => alerts::status(sight),
         View::Checklist => checklist::status(sight),
         View::Run => run::status(sight),
+        View::Logs => Some(logs::status(sight)),
         View::Timeline => timeline::status(sight),
     }
 }

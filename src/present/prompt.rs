@@ -99,7 +99,7 @@ fn arrange(content: Content, room: usize, narrow: bool) -> Vec<Line> {
 
 fn title(sight: &Sight<'_>, prompt: &Prompt) -> Line {
     let arrow = sight.glyphs.arrow();
-    let now = sight.model.configured().map_or_else(|| "?".into(), percent);
+    let now = sight.model.share_now().map_or_else(|| "?".into(), percent);
     let text = match (&prompt.ask, prompt.proposal.as_ref().map(|p| &p.plan.action)) {
         (Ask::Promote | Ask::BackOut, Some(action)) if !matches!(action, Action::SetWeight { .. }) => wanted(&prompt.ask, action),
         (ask, action) => asked(ask, action, &now, arrow),
@@ -144,6 +144,9 @@ fn asked(ask: &Ask, action: Option<&Action>, now: &str, arrow: &str) -> String {
         Ask::Start { title, .. } => format!("START  {title}"),
         Ask::Resume { run, .. } => format!("TAKE THE SEAT OF {run}"),
         Ask::Quit => "LEAVE WHILE DRIVING".into(),
+        Ask::Silence { name, .. } => format!("SILENCE {name}"),
+        Ask::SilenceComment { .. } => "WHY IS IT SILENCED?".into(),
+        Ask::EndSilence { .. } => "END A SILENCE".into(),
         Ask::Memo => "MEMO".into(),
     }
 }
@@ -152,7 +155,9 @@ fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
         Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => (text_lines(prompt, cells), text_field(prompt, cells)),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => {
+            (text_lines(prompt, cells), text_field(prompt, cells))
+        }
         _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
     };
     let spec = &sight.model.spec;
@@ -253,8 +258,10 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Start { lines, .. } | Ask::Resume { lines, .. } => {
             lines.iter().flat_map(|l| wrap(l, cells.saturating_sub(2), 3)).map(|l| Line::of(format!(" {l}"))).collect()
         }
+        Ask::Silence { matchers, minutes, comment, .. } => super::silence::create(sight, matchers, *minutes, comment, cells),
+        Ask::EndSilence { silence, covers } => super::silence::end(sight, silence, covers, cells),
         Ask::Quit => {
-            let now = model.configured().map_or_else(|| "its last setting".into(), percent);
+            let now = model.share_now().map_or_else(|| "its last setting".into(), percent);
             let run = sight.run().map_or_else(String::new, |r| format!(" resume {}", r.state.run));
             let mut lines = field("traffic", &format!("stays at {now}; the run holds, unattended"), cells);
             lines.extend(field("go on with", &format!("{}{run}", sight.command()), cells));
@@ -293,6 +300,8 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Start { .. } => "start",
         Ask::Resume { .. } => "take the seat",
         Ask::Quit => "leave",
+        Ask::Silence { .. } => "silence",
+        Ask::EndSilence { .. } => "end it",
         _ => "",
     };
     match (&prompt.ask, guard(sight, prompt)) {
@@ -318,6 +327,7 @@ fn text_lines(prompt: &Prompt, cells: usize) -> Vec<Line> {
             lines
         }
         Ask::Reason { .. } => vec![Line::of(" the reason is written into the record")],
+        Ask::SilenceComment { .. } => vec![Line::of(" it stands in the silence's comment, and in the record")],
         _ => vec![Line::of(" written into the record, with your name and the time")],
     }
 }
@@ -354,7 +364,8 @@ pub(super) fn hints(prompt: &Prompt) -> String {
             let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
             format!("{what}   Esc cancels   Tab shows the exact call")
         }
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } => "Enter sends   Esc cancels".into(),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => "Enter sends   Esc cancels".into(),
+        Ask::Silence { .. } => "y silences   3 1 2 how long   c why   n or Esc no".into(),
         Ask::Blocked { .. } => "Esc closes".into(),
         Ask::Failed { .. } | Ask::Unclear { .. } => "press the letter of a choice   n or Esc decides later".into(),
         _ => "y yes   n or Esc no   every other key is ignored".into(),

@@ -182,6 +182,9 @@ impl<'a> Sight<'a> {
 
     /// `want 25% set 25% seen 24.6%`.
     pub(super) fn weights(&self) -> Line {
+        if !self.model.is_split() {
+            return self.follows();
+        }
         let differs = self.agreement() == Agreement::ConfiguredDiffers;
         let set = format!("set {}", self.set());
         let line = Line::of(format!("want {} ", self.want()));
@@ -190,8 +193,22 @@ impl<'a> Sight<'a> {
         line.text(" ").word(role, format!("seen {}", self.seen()))
     }
 
+    /// `traffic follows the instances: 3 of 12 are new`.
+    pub(super) fn follows(&self) -> Line {
+        let line = Line::of("traffic follows the instances");
+        let mark = if self.platform().usable() { "" } else { "~" };
+        match self.model.ready_instances() {
+            Some((new, all)) if self.model.is_rolling() => line.text(format!(": {mark}{new} of {all} are new")),
+            Some((_, all)) => line.text(format!(": {mark}{all} of one version")),
+            None => line,
+        }
+    }
+
     /// The weights, and whether they agree.
     pub(super) fn weights_and_agreement(&self) -> Line {
+        if !self.model.is_split() {
+            return self.weights();
+        }
         let words = self.agreement_words();
         if words.is_empty() { self.weights() } else { self.weights().text("  ").then(words) }
     }
@@ -238,10 +255,17 @@ impl<'a> Sight<'a> {
 
     /// `CANARY 25%`, `PRE-LAUNCH`, `BACKING OUT 25%`.
     pub(super) fn stage(&self) -> String {
-        let weight = self.model.configured().map_or_else(|| "?".into(), percent);
+        let weight = self.model.share_now().map_or_else(|| "?".into(), percent);
         let weight = if self.is_lost() { "?".into() } else { weight };
-        let Some(run) = self.run() else { return format!("IDLE canary {weight}") };
+        let Some(run) = self.run() else {
+            return if self.model.is_split() { format!("IDLE canary {weight}") } else { format!("IDLE {}", self.version(Track::Canary)) };
+        };
         match run.state.phase {
+            Phase::Running if !self.model.is_split() => match (run.state.in_force.is_empty(), self.model.is_rolling()) {
+                (_, true) => format!("ROLLING {weight}"),
+                (true, false) => "PRE-LAUNCH".into(),
+                (false, false) => "ROLLED OUT".into(),
+            },
             Phase::Running if run.state.intended.is_none() && self.model.configured().is_none_or(|s| s == 0.0) => "PRE-LAUNCH".into(),
             Phase::Running => format!("CANARY {weight}"),
             Phase::RollingBack => format!("BACKING OUT {weight}"),
@@ -312,7 +336,7 @@ impl<'a> Sight<'a> {
 
     /// Whether there is traffic to take from the canary, as far as is known.
     pub(super) fn has_canary_traffic(&self) -> bool {
-        self.model.configured().is_none_or(|share| share > 0.0)
+        self.model.share_now().is_none_or(|share| share > 0.0)
     }
 
     /// Whether a back-out can be sent: with or without a run.

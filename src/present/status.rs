@@ -16,12 +16,12 @@ const PORT: Viewport = Viewport { width: 80, height: 24, ascii: true };
 /// The terminal's title: `#PROD# checkout 25% HOLD`.
 #[must_use]
 pub fn title(model: &Model) -> String {
-    let weight = model.configured().map_or_else(|| "?".into(), percent);
+    let weight = model.share_now().map_or_else(|| "?".into(), percent);
     let text = format!("{} {} {weight} {}", model.spec.mark(), model.spec.name, model.verdict.verdict);
     crate::domain::text::clean_bounded(&text, 80)
 }
 
-/// Eight lines for people.
+/// Nine lines for people.
 #[must_use]
 pub fn status_lines(model: &Model, now: &Stamp) -> Vec<String> {
     let sight = Sight::new(model, now, PORT);
@@ -51,10 +51,48 @@ pub fn status_lines(model: &Model, now: &Stamp) -> Vec<String> {
         line("run", run),
         line("gates", gates::summary(&sight)),
         line("instances", format!("{}  {}", ready(Track::Canary), ready(Track::Baseline))),
-        line("data", format!("{}   {}", source(&model.platform), source(&model.metrics))),
+        line("alerts", alert_words(&sight)),
+        line("data", sources(model).into_iter().map(source).collect::<Vec<_>>().join("   ")),
         line("next", next_words(&sight)),
     ];
     lines.into_iter().map(|l| crate::domain::text::clean(&l).trim_end().to_owned()).collect()
+}
+
+/// `1 firing  1 pending  1 silenced`; that nothing fires is said only when that is known.
+fn alert_words(sight: &Sight<'_>) -> String {
+    let Some(board) = &sight.model.alerts else { return "not watched: the service names no alerts connection".into() };
+    let counts = board.counts();
+    if !board.freshness(sight.now.wall).usable() {
+        return format!("unknown: {}", board.freshness(sight.now.wall).word());
+    }
+    let names: Vec<&str> = board.sightings.iter().filter(|s| s.says > crate::domain::Verdict::Go).map(|s| s.alert.name()).collect();
+    let names = if names.is_empty() { String::new() } else { format!("  {}", names.join(" ")) };
+    format!("{} firing  {} pending  {} silenced{names}", counts.firing, counts.pending, counts.silenced)
+}
+
+/// Every source of data.
+fn sources(model: &Model) -> Vec<&SourceHealth> {
+    [&model.platform, &model.metrics].into_iter().chain(model.alerts.as_ref().map(|b| &b.source)).collect()
+}
+
+/// Alerts of the service and those aside; null without a connection.
+fn alerts(sight: &Sight<'_>) -> Value {
+    let Some(board) = &sight.model.alerts else { return Value::Null };
+    let one = |s: &crate::app::alerts::Sighting| {
+        json!({
+            "name": s.alert.name(),
+            "state": s.alert.state,
+            "severity": s.alert.severity(),
+            "group": s.group(),
+            "since": rfc(s.began),
+            "before_run": s.since == crate::judge::Since::Before,
+            "verdict": s.says.word(),
+            "summary": s.alert.summary(),
+            "labels": s.alert.labels,
+            "silenced_by": s.alert.silenced_by,
+        })
+    };
+    board.sightings.iter().map(one).collect()
 }
 
 fn run_words(sight: &Sight<'_>, run: &RunView) -> String {
@@ -116,7 +154,12 @@ pub fn status_json(model: &Model, now: &Stamp) -> Value {
         "agreement": sight.agreement(),
         "tracks": tracks(&sight),
         "gates": gate_list(&sight),
-        "sources": {"platform": source(&sight, &model.platform), "metrics": source(&sight, &model.metrics)},
+        "sources": {
+            "platform": source(&sight, &model.platform),
+            "metrics": source(&sight, &model.metrics),
+            "alerts": model.alerts.as_ref().map(|b| source(&sight, &b.source)),
+        },
+        "alerts": alerts(&sight),
         "run": run(&sight),
         "next": {"what": next_what(&sight), "blocked": sight.blocked()},
     })

@@ -68,11 +68,23 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     }
     let mut panels = vec![panel.with(lines)];
     if detail_rows > 0
-        && let Some((told, entry)) = rows.get(at.place).and_then(|t| Some((t, run.entries.iter().find(|e| e.seq == t.seq)?)))
+        && let Some(told) = rows.get(at.place)
     {
-        panels.push(detail(sight, told, entry, body));
+        panels.push(match run.entries.iter().find(|e| e.seq == told.seq) {
+            Some(entry) => detail(sight, told, entry, body),
+            None => unrecorded(sight, told, body),
+        });
     }
     panels
+}
+
+/// What a source told and no entry of the journal holds.
+fn unrecorded(sight: &Sight<'_>, told: &StoryLine, area: Area) -> Panel {
+    let panel = Panel::new(area, Line::of(format!("DETAIL {}", sight.time(told.at).trim_end())), Line::default()).close();
+    let cells = panel.inner_width();
+    let mut lines = vec![Line::of(format!(" who        {}, seen by this cockpit; not in the journal", told.who))];
+    lines.extend(field("what", &told.text, cells.saturating_sub(13)));
+    panel.with(lines.into_iter().map(|l| l.fit(cells)).collect())
 }
 
 fn detail(sight: &Sight<'_>, told: &StoryLine, entry: &Entry, area: Area) -> Panel {

@@ -6,14 +6,14 @@ use super::line::{Line, Role, pad};
 use super::sight::{Sight, percent, short_span};
 use crate::app::model::Model;
 use crate::domain::text::{span, width};
-use crate::domain::{Series, Track, Unit};
+use crate::domain::{Route, Series, Track, Unit};
 use crate::runbook::plan::StepKind;
 use crate::runbook::state::StepPhase;
 use std::time::Duration;
 
 /// `base v2.41.3 75% [░░░░░░████] 25% v2.42.0 canary`.
 pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
-    let Some(share) = sight.model.configured() else {
+    let Some(share) = sight.model.share_now() else {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
@@ -40,6 +40,15 @@ fn no_route(sight: &Sight<'_>) -> String {
     }
 }
 
+/// The object with its rule, in the object's own words: `virtualservice/checkout http[primary]`.
+fn place(route: &Route) -> String {
+    match route.object.split_once('/').map(|(kind, _)| kind) {
+        Some("virtualservice") => format!("{} http[{}]", route.object, route.rule),
+        Some("httproute") => format!("{} rule[{}]", route.object, route.rule),
+        _ => format!("{} {}", route.object, route.rule),
+    }
+}
+
 /// Where the three weights come from, in one line.
 pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
     let model = sight.model;
@@ -55,7 +64,7 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
         }
         (None, _) => model.observed.trouble.as_ref().map_or_else(String::new, |t| format!("; observed: {t}")),
     };
-    let line = Line::of(format!("source: {} http[{}] weights{seen}", route.object, route.rule));
+    let line = Line::of(format!("source: {} weights{seen}", place(route)));
     match &route.trouble {
         Some(trouble) => line.text("   ").mark(Role::Bad, "!").text(format!(" {trouble}")),
         None => line,
@@ -66,11 +75,29 @@ pub(super) fn sources_line(sight: &Sight<'_>) -> Line {
 pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let split_rows = u16::try_from(weight_lines(sight).len() + 2).unwrap_or(8);
     let split = split_panel(sight, body.take_top(split_rows.min(body.height)));
+    let routes = super::routes::lines(sight, usize::from(body.width.saturating_sub(2)));
+    let route_rows = u16::try_from(routes.len()).map_or(0, |rows| if rows == 0 { 0 } else { (rows + 1).min(12) });
+    let others = match super::targets::rows(sight, true) {
+        0 => None,
+        rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
+    };
+    if super::progressive::is_there(sight) && body.height >= 4 {
+        let mut panels = vec![split];
+        panels.extend(others);
+        panels.extend(super::progressive::panels(sight, body));
+        return panels;
+    }
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
-    let has_chart = body.height >= plan_rows + 7;
-    let plan_area = body.take_top(if has_chart { plan_rows } else { body.height });
+    // The plan keeps room for where it stands; routes show what is wrong first.
+    let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
+    let has_chart = body.height >= plan_rows + route_rows + 7;
+    // The last block has a border below.
+    let route_rows =
+        if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
+    let plan_area = body.take_top(if has_chart { plan_rows } else { body.height - route_rows });
+    let route_area = body.take_top(route_rows);
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));
-    if body.height < 4 {
+    if body.height < 4 && route_rows == 0 {
         plan.area.height += body.height;
         plan = plan.close();
     }
@@ -80,7 +107,18 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let here = lines.iter().position(|l| l.plain().contains("YOU ARE HERE")).unwrap_or(0);
     let from = super::instances::window(here, lines.len(), room);
     plan.lines = lines.into_iter().skip(from).take(room).map(|l| l.fit(cells)).collect();
-    let mut panels = vec![split, plan];
+    let mut panels = vec![split];
+    panels.extend(others);
+    panels.push(plan);
+    if route_rows > 0 {
+        let mut panel = Panel::new(route_area, super::routes::title(sight), sight.freshness(&sight.model.platform));
+        if body.height < 4 {
+            panel.area.height += body.height;
+            panel = panel.close();
+        }
+        let (cells, room) = (panel.inner_width(), panel.inner_height());
+        panels.push(panel.with(routes.into_iter().take(room).map(|line| line.fit(cells)).collect()));
+    }
     if body.height >= 4 {
         panels.push(history(sight, body).close());
     }
@@ -100,6 +138,18 @@ fn split_panel(sight: &Sight<'_>, area: Area) -> Panel {
 fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
     let model = sight.model;
     let mut lines = Vec::new();
+    if !model.is_split() {
+        lines.push(Line::of(format!(" want: {:<6} nothing splits traffic here: it follows the instances that are ready", "-")));
+        lines.push(Line::of(format!(" set:  {:<6} each ready instance gets about the same", "-")));
+        let (seen, of) = match (model.share_now(), model.ready_instances()) {
+            (Some(share), Some((new, all))) => {
+                (percent(share), format!("{new} of {all} ready instances run {}", sight.version(Track::Canary)))
+            }
+            _ => ("?".to_owned(), "the instances are not known".to_owned()),
+        };
+        lines.push(Line::of(format!(" seen: {seen:<6} {of}")));
+        return lines;
+    }
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
             Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),
@@ -116,7 +166,7 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
             (None, None) => "never written by gonogo".into(),
         };
         let sum = if route.sum() == 100 { String::new() } else { format!(" (weights {} of {})", route.canary, route.sum()) };
-        lines.push(Line::of(format!(" set:  {:<6} {writer}; {} http[{}]{sum}", sight.set(), route.object, route.rule)));
+        lines.push(Line::of(format!(" set:  {:<6} {writer}; {}{sum}", sight.set(), place(route))));
         if route.others > 0 {
             lines.push(Line::of(" ").mark(Role::Bad, sight.glyphs.bad()).text(format!(
                 " {} of {} go to other destinations of this rule",

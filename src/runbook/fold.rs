@@ -3,7 +3,9 @@
 use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
-use super::state::{Bake, FoldError, GuardState, Hold, ItemAnswer, OpStage, Operation, Phase, RunState, StepPhase, StepState};
+use super::state::{
+    Bake, FoldError, GuardState, Hold, ItemAnswer, LandingState, OpStage, Operation, Phase, RunState, StepPhase, StepState,
+};
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Failure, Percent, StepId};
@@ -62,8 +64,12 @@ impl RunState {
             operation: None,
             in_force: Vec::new(),
             intended: None,
+            intended_on: BTreeMap::new(),
             shifted_at: None,
             landed: None,
+            exposed_at: None,
+            landing: None,
+            harm_spent: 0,
             auto_back_out,
             restarts_at_start: restarts,
             configured_at_start: configured,
@@ -166,6 +172,15 @@ impl RunState {
             Event::HoldEnded {} => self.hold = None,
             Event::RollbackBegan { why, automatic } => self.turn_back(why, automatic, entry.time.store),
             Event::TrafficObserved { agreed, shown } => self.landed = Some((agreed, shown)),
+            Event::LandingProved { ref op, took_ms, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: Some(Duration::from_millis(took_ms)), text });
+            }
+            Event::LandingMissing { ref op, .. } => {
+                let text = super::story::landing(&event).unwrap_or_default();
+                self.landing = Some(LandingState { op: op.clone(), took: None, text });
+            }
+            Event::HarmExceeded { .. } => self.harm_spent += 1,
             _ => {}
         }
     }
@@ -300,7 +315,7 @@ impl RunState {
         self.put_in_force(id);
         let adopted = self.operation.as_ref().is_some_and(|op| op.step == *id && op.stage == OpStage::Verified);
         if !adopted {
-            self.intended = action.weight().or(self.intended);
+            self.intend(id, action.weight());
         }
         self.doubtful = self.doubtful.take().filter(|op| op.step != *id);
         if let Some(op) = self.operation.as_mut().filter(|op| op.step == *id && op.stage != OpStage::Verified) {
@@ -379,9 +394,11 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = weight.or(self.intended);
-                    self.shifted_at = Some(at);
-                    self.landed = None;
+                    let exposed = found.action.raises_traffic().then(|| found.intent_at.unwrap_or(at));
+                    let step = found.step.clone();
+                    self.intend(&step, weight);
+                    self.shifted(&step, at);
+                    self.exposed(&step, exposed);
                 }
             }
             Event::ActionAdopted { op, weight, .. } => {
@@ -391,9 +408,13 @@ impl RunState {
                 if let Some(found) = self.operation.as_mut().filter(|o| o.op == op) {
                     found.stage = OpStage::Verified;
                     found.verified_at = Some(at);
-                    self.intended = weight.or(self.intended.filter(|_| found.action.weight().is_none()));
-                    self.shifted_at = Some(at);
-                    self.landed = None;
+                    let exposed = Some(found.intent_at.unwrap_or(at));
+                    let (step, about_weight) = (found.step.clone(), found.action.weight().is_some());
+                    if weight.is_some() || about_weight {
+                        self.set_intended(&step, weight);
+                    }
+                    self.shifted(&step, at);
+                    self.exposed(&step, exposed);
                 }
             }
             _ => {}
@@ -428,9 +449,9 @@ impl RunState {
         // Only what can never arrive any more is left behind here.
         self.doubtful = None;
         intent.put_in_force = self.put_in_force(&step);
-        self.intents.insert(step, attempt);
-        self.intended_before = self.intended;
-        self.intended = action.weight().or(self.intended);
+        self.intents.insert(step.clone(), attempt);
+        self.intended_before = self.intended_by(&step);
+        self.intend(&step, action.weight());
         self.operation = Some(intent);
     }
 
@@ -479,6 +500,53 @@ impl RunState {
         if put {
             self.in_force.retain(|s| *s != step);
         }
-        self.intended = self.intended_before;
+        self.set_intended(&step, self.intended_before);
+    }
+
+    /// The service that a step acts on, where that is not the run's own.
+    fn elsewhere(&self, step: &StepId) -> Option<String> {
+        self.plan_step(step).and_then(|step| step.target.clone()).filter(|on| *on != self.runbook.target.service)
+    }
+
+    fn intended_by(&self, step: &StepId) -> Option<Percent> {
+        match self.elsewhere(step) {
+            Some(on) => self.intended_on.get(&on).copied(),
+            None => self.intended,
+        }
+    }
+
+    fn set_intended(&mut self, step: &StepId, weight: Option<Percent>) {
+        match (self.elsewhere(step), weight) {
+            (None, weight) => self.intended = weight,
+            (Some(on), Some(weight)) => {
+                self.intended_on.insert(on, weight);
+            }
+            (Some(on), None) => {
+                self.intended_on.remove(&on);
+            }
+        }
+    }
+
+    /// What a step asked for; an act that is not about weights leaves them as they were.
+    fn intend(&mut self, step: &StepId, weight: Option<Percent>) {
+        if weight.is_some() {
+            self.set_intended(step, weight);
+        }
+    }
+
+    /// The run's own service was changed: what was observed before does not speak of it.
+    fn shifted(&mut self, step: &StepId, at: DateTime<Utc>) {
+        if self.elsewhere(step).is_none() {
+            self.shifted_at = Some(at);
+            self.landed = None;
+            self.landing = None;
+        }
+    }
+
+    /// Requests reach the new version of the run's own service, the first time since then.
+    fn exposed(&mut self, step: &StepId, since: Option<DateTime<Utc>>) {
+        if self.elsewhere(step).is_none() {
+            self.exposed_at = self.exposed_at.or(since);
+        }
     }
 }

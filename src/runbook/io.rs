@@ -1,6 +1,7 @@
 //! What goes into the engine and what comes out of it. Plain data.
 
 use super::plan::Choice;
+use super::record::{Event, ExcessRecord};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Accepted, Action, ActionPlan, Confirm, Epoch, Failure, Finding, OpId, StepId, Subject, Ticket, Verdict, Write};
 use chrono::{DateTime, Utc};
@@ -86,6 +87,18 @@ pub enum Input {
         agreed: bool,
         /// For people.
         shown: String,
+    },
+    /// It is decided how the last act landed: [`Event::LandingProved`] or [`Event::LandingMissing`].
+    LandingFound {
+        /// The fact.
+        event: Box<Event>,
+    },
+    /// The release certainly cost more requests than its budget.
+    HarmFound {
+        /// So many.
+        excess: ExcessRecord,
+        /// The budget.
+        budget: u32,
     },
     /// The machine slept, or the wall clock jumped.
     ClockJumped {

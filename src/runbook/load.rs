@@ -5,7 +5,7 @@ use super::parse::draft::{ConditionDraft, Draft, Given, KindDraft, RollbackDraft
 use super::parse::report::Report;
 use super::parse::{self, Values};
 use super::plan::{Check, Condition, Manual, Rollback, Runbook, Step, StepKind, Undo};
-use crate::domain::{Action, Confirm, Diagnostic, canonical};
+use crate::domain::{Action, Confirm, Diagnostic, Probe, ServiceKey, canonical};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Context {
     pub platforms: Option<Vec<String>>,
     /// Names of the configured services, where they are to be checked.
     pub services: Option<Vec<String>>,
+    /// Services that may be released together with this one.
+    pub with: Vec<ServiceKey>,
     /// What sends everything back on the service, by how it splits its traffic.
     pub way_back: Option<Action>,
 }
@@ -27,7 +29,7 @@ pub struct Context {
 impl Default for Context {
     /// The strictest reading: production, of an unknown configuration.
     fn default() -> Self {
-        Self { protected: true, scrape_interval: None, platforms: None, services: None, way_back: None }
+        Self { protected: true, scrape_interval: None, platforms: None, services: None, with: vec![], way_back: None }
     }
 }
 
@@ -92,6 +94,7 @@ fn rollback(draft: Option<RollbackDraft>, context: &Context) -> Option<Rollback>
 /// `usual`: what a change asks for when the file does not say.
 fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
     let acts = draft.action().is_some();
+    let target = draft.on.as_ref().map(|on| on.value.clone());
     let undo = draft.undo.value().map_or(Undo::None, |undo| undo.value.clone());
     let confirm = match (&draft.confirm, &undo) {
         // What cannot be taken back is never asked lightly.
@@ -105,7 +108,13 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
             StepKind::Manual(Manual { mode: mode?, items: items.into_iter().map(|item| item.value).collect() })
         }
         KindDraft::Check { all, conditions } => {
-            StepKind::Check(Check { all, conditions: conditions.into_iter().map(condition).collect::<Option<_>>()? })
+            let mut conditions = conditions.into_iter().map(condition).collect::<Option<Vec<_>>>()?;
+            for condition in &mut conditions {
+                if let Probe::Platform(asked) = &mut condition.probe {
+                    asked.on.clone_from(&target);
+                }
+            }
+            StepKind::Check(Check { all, conditions })
         }
         KindDraft::Do(action) => StepKind::Do(action?.value),
         KindDraft::Wait(duration) => StepKind::Wait { duration: duration?.value },
@@ -118,7 +127,7 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
         doc: draft.doc,
         when: draft.when.value().map(|when| when.value.when.clone()),
         timeout: draft.timeout.value().map(|timeout| timeout.value),
-        target: None,
+        target,
         confirm,
         undo,
         on_failure: draft.on_failure,

@@ -12,6 +12,7 @@ pub mod plan;
 mod question;
 pub mod record;
 pub mod rules;
+pub mod side;
 pub mod state;
 pub mod story;
 mod template;

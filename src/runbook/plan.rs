@@ -1,6 +1,6 @@
 //! A runbook, fully resolved: parameters bound, defaults filled in. What a run pins by hash when it starts.
 
-use crate::domain::{Action, Confirm, Probe, StepId, decimal, millis};
+use crate::domain::{Action, Confirm, Probe, ServiceKey, StepId, decimal, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +39,12 @@ pub struct Target {
     pub service: String,
     /// Environment, as text for people and for the prompt.
     pub environment: String,
+    /// Excess errors of this release that hold its run when they are certain; the service's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_budget: Option<u32>,
+    /// Other services that are released with it, each under a lock of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<ServiceKey>,
 }
 
 /// The way back. Empty steps: the undo actions of done and unknown steps, backwards.

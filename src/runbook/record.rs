@@ -3,6 +3,7 @@
 //! Numbers with a fraction are decimal strings and durations whole milliseconds, so that every event has one canonical form.
 
 use super::plan::Choice;
+use crate::domain::alert::AlertAct;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, StepId, Subject};
 use chrono::{DateTime, Utc};
@@ -300,6 +301,44 @@ pub enum Event {
         /// `24.6% of 1240 requests`.
         shown: String,
     },
+    /// After an act traffic is where it should be, and errors are as before the release as far as they are known.
+    #[serde(rename = "landing.proved")]
+    LandingProved {
+        /// The operation.
+        op: OpId,
+        /// It was on the way back.
+        back: bool,
+        /// From its intent to here, in milliseconds.
+        took_ms: u64,
+        /// What was seen, for people.
+        shown: String,
+        /// Why nothing can be said about errors, if so.
+        errors_unknown: Option<String>,
+        /// When the service had more errors than before, where it had.
+        impact: Option<ImpactRecord>,
+    },
+    /// It did not land in its time.
+    #[serde(rename = "landing.missing")]
+    LandingMissing {
+        /// The operation.
+        op: OpId,
+        /// It was on the way back.
+        back: bool,
+        /// From its intent to here, in milliseconds.
+        after_ms: u64,
+        /// What is not as it should be, or not known.
+        why: String,
+        /// What to do now.
+        next: String,
+    },
+    /// The budget of excess errors is certainly spent.
+    #[serde(rename = "harm.exceeded")]
+    HarmExceeded {
+        /// Excess errors so far.
+        excess: ExcessRecord,
+        /// The budget.
+        budget: u32,
+    },
     /// The way back began.
     #[serde(rename = "rollback.began")]
     RollbackBegan {
@@ -341,12 +380,70 @@ pub enum Event {
         /// For people: `asleep 14m02s`.
         what: String,
     },
+    /// The write-ahead intent of an act beside the release: a silence.
+    #[serde(rename = "side.intent")]
+    SideIntent {
+        /// The operation; its stamp is in what it makes.
+        op: OpId,
+        /// What.
+        what: AlertAct,
+    },
+    /// What became of it, as far as is known now.
+    #[serde(rename = "side.outcome")]
+    SideOutcome {
+        /// The operation.
+        op: OpId,
+        /// What.
+        outcome: SideResult,
+    },
     /// A person's note.
     #[serde(rename = "note")]
     Note {
         /// The text, cleaned and bounded.
         text: String,
     },
+}
+
+/// Excess errors with their 95 % interval, whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcessRecord {
+    /// The estimate.
+    pub count: i64,
+    /// Lower end.
+    pub low: i64,
+    /// Upper end.
+    pub high: i64,
+}
+
+/// From when to when a service had more errors than before its release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImpactRecord {
+    /// Beginning.
+    pub from: DateTime<Utc>,
+    /// End.
+    pub until: DateTime<Utc>,
+    /// What it cost; absent where that is not known.
+    pub excess: Option<ExcessRecord>,
+}
+
+impl ImpactRecord {
+    /// `impact 14:02:10-14:06:45, 312 excess errors (+-40)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let from = self.from.format("%H:%M:%S");
+        let until = self.until.format("%H:%M:%SZ");
+        let cost = self.excess.map_or_else(|| "excess errors not known".to_owned(), |e| e.words());
+        format!("impact {from}-{until}, {cost}")
+    }
+}
+
+impl ExcessRecord {
+    /// `312 excess errors (+-40)`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let spread = (self.high - self.low + 1) / 2;
+        format!("{} excess errors (+-{spread})", self.count)
+    }
 }
 
 /// What the lock belongs to, and the environment for people.
@@ -358,6 +455,29 @@ pub struct TargetRecord {
     pub service: String,
     /// Environment.
     pub environment: String,
+}
+
+/// What became of an act beside the release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+pub enum SideResult {
+    /// It is done.
+    Applied {
+        /// Id of what it made.
+        id: Option<String>,
+        /// Found by reading, after the answer was lost.
+        found: bool,
+    },
+    /// It was not done.
+    NotApplied {
+        /// Why.
+        why: String,
+    },
+    /// Nobody knows yet; it is looked for and never sent again.
+    Unknown {
+        /// Why.
+        why: String,
+    },
 }
 
 /// How a send ended.

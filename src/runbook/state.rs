@@ -209,6 +209,17 @@ pub struct Operation {
     pub put_in_force: bool,
 }
 
+/// How an act landed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LandingState {
+    /// The operation.
+    pub op: OpId,
+    /// From its intent to the proof, where there is one.
+    pub took: Option<Duration>,
+    /// One line: what was seen, or what is missing and what to do.
+    pub text: String,
+}
+
 /// The state of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
@@ -250,10 +261,18 @@ pub struct RunState {
     pub in_force: Vec<StepId>,
     /// The share asked for last; `None` until the run asked for one.
     pub intended: Option<Percent>,
+    /// The same for other services that are released in this run, by name.
+    pub intended_on: BTreeMap<String, Percent>,
     /// Store time of the last shift's verification: observed windows begin here.
     pub shifted_at: Option<DateTime<Utc>>,
     /// Result of looking whether traffic followed the last shift.
     pub landed: Option<(bool, String)>,
+    /// Store time of the first act that sent requests to the new version: harm counts from its intent on.
+    pub exposed_at: Option<DateTime<Utc>>,
+    /// How the last act landed, when that is decided.
+    pub landing: Option<LandingState>,
+    /// How often the budget of excess errors was found spent.
+    pub harm_spent: u32,
     /// Confirmed at the start.
     pub auto_back_out: bool,
     /// Restarts of all instances at the start.

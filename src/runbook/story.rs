@@ -2,7 +2,7 @@
 
 use super::pin;
 use super::plan::{Choice, Runbook, StepKind};
-use super::record::{Event, Found, SendOutcome};
+use super::record::{Event, Found, SendOutcome, SideResult};
 use crate::domain::record::Entry;
 use crate::domain::text::{clean_bounded, span};
 use crate::domain::{Action, OpId, Outcome, StepId};
@@ -48,6 +48,8 @@ pub enum StoryKind {
     Trouble,
     /// A note.
     Note,
+    /// An alert began or ended. Told by its source, not by the journal.
+    Alert,
 }
 
 impl StoryKind {
@@ -63,6 +65,7 @@ impl StoryKind {
             Self::Hold => "hold",
             Self::Trouble => "trouble",
             Self::Note => "note",
+            Self::Alert => "alert",
         }
     }
 }
@@ -124,6 +127,7 @@ struct Teller {
     counting: BTreeSet<StepId>,
     good: BTreeSet<(StepId, String)>,
     turned_back: bool,
+    sides: BTreeMap<OpId, String>,
 }
 
 type Told = Option<(StoryKind, String)>;
@@ -140,6 +144,16 @@ impl Teller {
 
     fn title(&self, step: &StepId) -> String {
         self.titles.get(step).filter(|t| !t.is_empty()).map_or_else(|| step.to_string(), Clone::clone)
+    }
+
+    fn tell_side(&self, op: &OpId, outcome: SideResult) -> (StoryKind, String) {
+        let what = self.sides.get(op).map_or("an act beside the release", String::as_str);
+        match outcome {
+            SideResult::Applied { found: false, .. } => (StoryKind::Act, format!("done: {what}")),
+            SideResult::Applied { found: true, .. } => (StoryKind::Act, format!("done, as was found by reading: {what}")),
+            SideResult::NotApplied { why } => (StoryKind::Trouble, format!("not done: {what}: {why}")),
+            SideResult::Unknown { why } => (StoryKind::Trouble, format!("nobody knows yet: {what}: {why}")),
+        }
     }
 
     fn tell(&mut self, event: Event) -> Told {
@@ -176,11 +190,21 @@ impl Teller {
                     if agreed { (StoryKind::Act, "traffic followed") } else { (StoryKind::Trouble, "traffic did not follow") };
                 Some((kind, format!("{what}: {shown}")))
             }
+            Event::LandingProved { .. } => landing(&event).map(|text| (StoryKind::Act, text)),
+            Event::LandingMissing { .. } => landing(&event).map(|text| (StoryKind::Trouble, text)),
+            Event::HarmExceeded { excess, budget } => {
+                Some((StoryKind::Guard, format!("harm: {} spend the budget of {budget}", excess.words())))
+            }
             Event::ModeChanged { armed_until: Some(until) } => {
                 Some((StoryKind::Decision, format!("armed until {}Z", until.format("%H:%M:%S"))))
             }
             Event::ModeChanged { armed_until: None } => Some((StoryKind::Decision, "disarmed".into())),
             Event::ClockJumped { what } => Some((StoryKind::Trouble, format!("the clock jumped: {what}"))),
+            Event::SideIntent { op, what } => {
+                self.sides.insert(op, what.describe());
+                Some((StoryKind::Decision, what.describe()))
+            }
+            Event::SideOutcome { op, outcome } => Some(self.tell_side(&op, outcome)),
             Event::Note { text } => Some((StoryKind::Note, format!("note: {text}"))),
             Event::GuardBreached { guard, shown } => Some((StoryKind::Guard, format!("guard {guard} is bad: {shown}"))),
             Event::GuardCleared { guard } => Some((StoryKind::Guard, format!("guard {guard} is good again"))),
@@ -312,6 +336,20 @@ impl Teller {
             Action::SetWeight { canary } => format!("{verb} {from} -> {canary}%{typed}"),
             other => format!("{other}, was {from}{typed}"),
         }
+    }
+}
+
+/// What became of a landing: `landed in 14.0 s: seen 0.0% of 4120 requests; impact 14:02:10-14:06:45Z, 312 excess errors (+-40)`.
+#[must_use]
+pub fn landing(event: &Event) -> Option<String> {
+    match event {
+        Event::LandingProved { took_ms, shown, errors_unknown, impact, .. } => {
+            let errors = errors_unknown.as_ref().map(|why| format!("; errors not known: {why}")).unwrap_or_default();
+            let impact = impact.as_ref().map(|i| format!("; {}", i.words())).unwrap_or_default();
+            Some(format!("landed in {}: {shown}{errors}{impact}", seconds(*took_ms)))
+        }
+        Event::LandingMissing { after_ms, why, next, .. } => Some(format!("not landed after {}: {why}; {next}", seconds(*after_ms))),
+        _ => None,
     }
 }
 

@@ -100,6 +100,7 @@ pub async fn fly(core: &mut Core, view: View) -> io::Result<Ending> {
     let mut signals = Signals::new()?;
     let (guard, screen) = Guard::take()?;
     let opened = core.now().mono;
+    core.look_at_logs();
     let mut flight = Flight {
         core,
         view,

@@ -3,10 +3,12 @@
 use super::clock::SystemClock;
 use super::executor::{Counted, Executor};
 use super::journal::{Keeper, SeatProof};
+use super::logs::LogDesk;
 use super::mailbox::Mailbox;
+use crate::app::targets::Target;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
-use crate::port::{Journal, Metrics, Platform};
+use crate::port::{Alerts, Journal, Logs, Metrics, Platform};
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +18,22 @@ use tokio::task::JoinSet;
 /// What the core is connected to.
 #[derive(Clone)]
 pub struct Ports {
+    /// Name of the cockpit's own service.
+    pub service: String,
     /// The platform.
     pub platform: Arc<dyn Platform>,
+    /// The platforms of other services that are shown beside it, each scoped to its service.
+    pub targets: Vec<(ServiceSpec, Arc<dyn Platform>)>,
     /// The metrics backend.
     pub metrics: Arc<dyn Metrics>,
+    /// The alerts source, where the service has one.
+    pub alerts: Option<Arc<dyn Alerts>>,
     /// The record.
     pub journal: Arc<dyn Journal>,
+    /// What instances write, where the platform tells.
+    pub logs: Option<Arc<dyn Logs>>,
+    /// Where exports are written.
+    pub exports: Option<std::path::PathBuf>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Without acts nothing is ever sent: read-only and spectator cockpits are wired so.
@@ -47,6 +59,8 @@ pub struct Core {
     seq: u64,
     executor: Executor,
     mailbox: Arc<Mailbox>,
+    /// One for each other service: a flood from one does not delay what another tells.
+    others: Vec<(String, Arc<Mailbox>)>,
     inbox: mpsc::Receiver<Msg>,
     tasks: JoinSet<()>,
 }
@@ -55,6 +69,14 @@ impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("seq", &self.seq).finish_non_exhaustive()
     }
+}
+
+/// Ready with the place of a mailbox in which something waits; never, where there is none.
+async fn filled(others: &[(String, Arc<Mailbox>)]) -> usize {
+    if others.is_empty() {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(others.iter().map(|(_, mailbox)| Box::pin(mailbox.filled()))).await.1
 }
 
 impl Core {
@@ -74,9 +96,23 @@ impl Core {
                 letters.put(update);
             }
         });
-        let executor = Executor::new(ports.clone(), out, journal_in, proof);
-        let model = Model::new(spec, options, ports.clock.now());
-        let mut core = Self { model, clock: ports.clock.clone(), machine: SystemClock::new(), seq: 0, executor, mailbox, inbox, tasks };
+        let mut others = Vec::new();
+        for (spec, platform) in &ports.targets {
+            let mailbox = Arc::new(Mailbox::default());
+            let (letters, mut updates) = (mailbox.clone(), platform.watch());
+            tasks.spawn(async move {
+                while let Some(update) = updates.next().await {
+                    letters.put(update);
+                }
+            });
+            others.push((spec.name.clone(), mailbox));
+        }
+        let desk = LogDesk::new(ports.logs.clone(), out.clone());
+        let executor = Executor::new(ports.clone(), out, journal_in, proof, desk);
+        let mut model = Model::new(spec, options, ports.clock.now());
+        model.targets = ports.targets.iter().map(|(spec, _)| Target::new(spec.clone())).collect();
+        let (clock, machine) = (ports.clock.clone(), SystemClock::new());
+        let mut core = Self { model, clock, machine, seq: 0, executor, mailbox, others, inbox, tasks };
         core.dispatch(Msg::Started);
         core
     }
@@ -84,6 +120,11 @@ impl Core {
     /// History is flown now: nobody looks at charts.
     pub fn begin_history(&mut self) {
         self.model.charts = false;
+    }
+
+    /// Somebody looks at a screen: patterns of the logs are worth their streams.
+    pub(super) fn look_at_logs(&mut self) {
+        self.model.logs.watched = true;
     }
 
     /// The screen begins here: what was said while history was flown is no news, and charts are asked for at once.
@@ -136,6 +177,10 @@ impl Core {
             biased;
             Some(msg) = self.inbox.recv() => msg,
             () = self.mailbox.filled() => Msg::Platform(self.mailbox.take()),
+            place = filled(&self.others) => {
+                let (target, mailbox) = &self.others[place];
+                Msg::TargetPlatform { target: target.clone(), updates: mailbox.take() }
+            }
         }
     }
 
@@ -145,7 +190,13 @@ impl Core {
             return Some(msg);
         }
         let updates = self.mailbox.take();
-        (!updates.is_empty()).then_some(Msg::Platform(updates))
+        if !updates.is_empty() {
+            return Some(Msg::Platform(updates));
+        }
+        self.others.iter().find_map(|(target, mailbox)| {
+            let updates = mailbox.take();
+            (!updates.is_empty()).then(|| Msg::TargetPlatform { target: target.clone(), updates })
+        })
     }
 
     /// Ready when a request was answered or the seat was proved after this call.

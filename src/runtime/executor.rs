@@ -2,10 +2,13 @@
 
 use super::core::Ports;
 use super::journal::{Ask, SeatProof};
+use super::logs::{LogDesk, export};
+use super::side;
 use crate::app::effect::Span;
 use crate::app::msg::MetricsAnswer;
 use crate::app::{Effect, Msg};
 use crate::domain::{Accepted, Failure, Series, Write};
+use crate::port::Platform;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -22,6 +25,7 @@ pub(super) struct Executor {
     queries: Arc<Semaphore>,
     outstanding: Arc<watch::Sender<usize>>,
     tasks: JoinSet<()>,
+    logs: LogDesk,
 }
 
 /// A request to the journal, counted until its answer was handed over.
@@ -48,7 +52,7 @@ impl Drop for Outstanding {
 }
 
 impl Executor {
-    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>) -> Self {
+    pub(super) fn new(ports: Ports, out: mpsc::Sender<Msg>, journal: mpsc::Sender<Counted>, proof: Arc<SeatProof>, logs: LogDesk) -> Self {
         Self {
             ports,
             out,
@@ -57,6 +61,7 @@ impl Executor {
             queries: Arc::new(Semaphore::new(QUERIES)),
             outstanding: Arc::new(watch::Sender::new(0)),
             tasks: JoinSet::new(),
+            logs,
         }
     }
 
@@ -83,13 +88,25 @@ impl Executor {
             Effect::StartRun { first } => self.ask(Ask::Start { first }),
             Effect::TakeSeat { run, take_over } => self.ask(Ask::Take { run, take_over }),
             Effect::Leave => self.ask(Ask::Leave { done: tokio::sync::oneshot::channel().0 }),
-            Effect::Plan { ticket, action, .. } => {
-                let platform = self.ports.platform.clone();
-                self.spawn(async move { Msg::Planned { ticket, result: platform.plan(action).await.map(Box::new) } });
+            Effect::Plan { ticket, target, action } => {
+                let platform = platform(&self.ports, target.as_deref());
+                self.spawn(async move {
+                    let result = match platform {
+                        Ok(platform) => platform.plan(action).await.map(Box::new),
+                        Err(failure) => Err(failure),
+                    };
+                    Msg::Planned { ticket, result }
+                });
             }
-            Effect::Read { ticket, action, .. } => {
-                let platform = self.ports.platform.clone();
-                self.spawn(async move { Msg::SubjectRead { ticket, result: platform.read(&action).await.map(Box::new) } });
+            Effect::Read { ticket, target, action } => {
+                let platform = platform(&self.ports, target.as_deref());
+                self.spawn(async move {
+                    let result = match platform {
+                        Ok(platform) => platform.read(&action).await.map(Box::new),
+                        Err(failure) => Err(failure),
+                    };
+                    Msg::SubjectRead { ticket, result }
+                });
             }
             Effect::Send { ticket, write, .. } => {
                 let (ports, proof) = (self.ports.clone(), self.proof.clone());
@@ -115,6 +132,27 @@ impl Executor {
                     };
                     Msg::Answered { ticket, result }
                 });
+            }
+            Effect::ReadAlerts { ticket } => {
+                let alerts = self.ports.alerts.clone();
+                self.spawn(async move { Msg::AlertsRead { ticket, result: side::read(alerts).await } });
+            }
+            Effect::ReadRules { ticket } => {
+                let metrics = self.ports.metrics.clone();
+                self.spawn(async move { Msg::RulesRead { ticket, result: metrics.alert_rules().await } });
+            }
+            Effect::SendSide { ticket, act, stamp, .. } => {
+                let (ports, proof) = (self.ports.clone(), self.proof.clone());
+                self.spawn(async move { Msg::SideSent { ticket, result: side::send(&ports, &proof, act, stamp).await } });
+            }
+            Effect::FindSide { ticket, act, stamp } => {
+                let alerts = self.ports.alerts.clone();
+                self.spawn(async move { Msg::SideFound { ticket, result: side::find(alerts, act, stamp).await } });
+            }
+            Effect::FollowLogs { selection } => self.logs.follow(selection),
+            Effect::Export { name, text } => {
+                let folder = self.ports.exports.clone();
+                self.spawn(async move { Msg::Exported(export(folder, name, text).await) });
             }
             // Watches tell by themselves; what is polled was made due by the core.
             Effect::Refresh => {}
@@ -166,11 +204,20 @@ impl Executor {
             let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
         }
         self.tasks.abort_all();
+        self.logs.stop();
     }
 }
 
 fn one_slot(labels: crate::domain::Labels, at: chrono::DateTime<chrono::Utc>, value: f64) -> Series {
     Series { labels, start: at, step: Duration::from_secs(1), values: vec![Some(value)] }
+}
+
+/// The platform of a service; the cockpit's own where none is named.
+fn platform(ports: &Ports, target: Option<&str>) -> Result<Arc<dyn Platform>, Failure> {
+    let Some(name) = target.filter(|name| *name != ports.service) else { return Ok(ports.platform.clone()) };
+    let found = ports.targets.iter().find(|(spec, _)| spec.name == name).map(|(_, platform)| platform.clone());
+    let why = || format!("this cockpit is not connected to {name}: list it under `with` of the service {}", ports.service);
+    found.ok_or_else(|| Failure::NotSent { why: why() })
 }
 
 /// The only place from which a write leaves.
@@ -181,9 +228,10 @@ async fn send(ports: &Ports, proof: &SeatProof, write: Write) -> Result<Accepted
     if !proof.holds(ports.clock.now().boot) {
         return Err(Failure::NotSent { why: "the driver's seat could not be renewed for 20 s: nothing is sent any more".into() });
     }
+    let platform = platform(ports, write.target.as_deref())?;
     // Points at which a test ends the process. Nothing in ordinary builds.
     fail::fail_point!("platform::before_send");
-    let answer = ports.platform.send(write).await;
+    let answer = platform.send(write).await;
     fail::fail_point!("platform::after_send");
     answer
 }

@@ -2,8 +2,10 @@
 
 use super::executor::Counted;
 use crate::app::Msg;
+use crate::app::card::TELLING;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Clock, Epoch, RunId, ServiceKey, Ticket};
+use crate::port::journal::RunHead;
 use crate::port::journal::{LEASE_RENEW, LEASE_SELF_FENCE};
 use crate::port::{Append, AppendError, Journal, Lease, LeaseError};
 use crate::runbook::io::AppendRefusal;
@@ -75,7 +77,8 @@ pub(super) struct Keeper {
     run: Option<(RunId, u64)>,
     /// That run has ended: another one may begin elsewhere.
     finished: bool,
-    lease: Option<Lease>,
+    /// The seats of the run: its own service's first, then those of the services that are released with it.
+    leases: Vec<Lease>,
     attended: bool,
 }
 
@@ -87,12 +90,13 @@ impl Keeper {
         out: mpsc::Sender<Msg>,
         proof: Arc<SeatProof>,
     ) -> Self {
-        Self { journal, clock, service, out, proof, run: None, finished: false, lease: None, attended: false }
+        Self { journal, clock, service, out, proof, run: None, finished: false, leases: vec![], attended: false }
     }
 
     /// Serves until the core is gone.
     pub(super) async fn serve(mut self, mut asks: mpsc::Receiver<Counted>) {
         self.find_run().await;
+        self.learn().await;
         self.tell(Msg::JournalRead).await;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -132,6 +136,21 @@ impl Keeper {
         }
     }
 
+    /// How earlier releases of the service went: a few of the newest are enough.
+    async fn learn(&self) {
+        const NEWEST: usize = 10;
+        let mut earlier = Vec::new();
+        let Ok(mut runs) = self.journal.runs(Some(self.service.clone())).await else { return };
+        runs.sort_by_key(|head| std::cmp::Reverse(head.last));
+        for head in runs.into_iter().filter(RunHead::finished).take(NEWEST) {
+            match self.journal.read(head.run.clone(), 0).await {
+                Ok(entries) => earlier.push(entries.into_iter().filter(|e| TELLING.contains(&e.kind.as_str())).collect()),
+                Err(e) => tracing::warn!(%e, run = %head.run, "an earlier run cannot be read"),
+            }
+        }
+        self.tell(Msg::Learnt { runs: earlier }).await;
+    }
+
     async fn follow(&mut self, run: RunId) {
         match self.journal.read(run.clone(), 0).await {
             Ok(entries) => {
@@ -151,27 +170,14 @@ impl Keeper {
         match ask {
             Ask::Append { ticket, run, after, epoch, drafts } => self.append(ticket, run, after, epoch, drafts).await,
             Ask::AdvanceEpoch { ticket, run } => {
-                let stamp = self.clock.now();
-                let result = match self.journal.acquire(self.service.clone(), run, stamp, true).await {
-                    Ok(lease) => {
-                        let epoch = lease.epoch;
-                        self.lease = Some(lease);
-                        self.proof.set(Some(stamp.boot));
-                        Ok(epoch)
-                    }
-                    Err(e) => Err(e.to_string()),
-                };
+                let others: Vec<ServiceKey> = self.leases.iter().skip(1).map(|lease| lease.service.clone()).collect();
+                let result = self.acquire(run, true, &others).await;
                 self.tell(Msg::EpochAdvanced { ticket, result }).await;
             }
             Ask::Start { first } => self.start(first).await,
             Ask::Take { run, take_over } => self.take(run, take_over).await,
             Ask::Leave { done } => {
-                if let Some(lease) = self.lease.take() {
-                    self.proof.set(None);
-                    if let Err(e) = self.journal.release(&lease).await {
-                        tracing::warn!(%e, "the seat could not be released; it runs out by itself");
-                    }
-                }
+                self.release().await;
                 let _ = done.send(());
             }
         }
@@ -218,8 +224,17 @@ impl Keeper {
     }
 
     fn lost(&mut self) {
-        self.lease = None;
+        self.leases.clear();
         self.proof.set(None);
+    }
+
+    async fn release(&mut self) {
+        self.proof.set(None);
+        for lease in std::mem::take(&mut self.leases) {
+            if let Err(e) = self.journal.release(&lease).await {
+                tracing::warn!(%e, "the seat could not be released; it runs out by itself");
+            }
+        }
     }
 
     async fn start(&mut self, first: Draft) {
@@ -242,33 +257,58 @@ impl Keeper {
         }
         let run = self.journal.new_run_id(self.service.clone(), stamp.wall).await.map_err(|e| e.to_string())?;
         // No run of this service is under way: a seat that is still held belongs to one that has ended.
-        let lease = self.acquire(run.clone(), true).await?;
-        let taken = Event::LeaseAcquired { epoch: lease.epoch, taken_from: None }.draft();
+        let epoch = self.acquire(run.clone(), true, &with(&first.body)).await?;
+        let taken = Event::LeaseAcquired { epoch, taken_from: None }.draft();
         let request = Append {
             run: run.clone(),
             after: 0,
-            epoch: Some(lease.epoch),
+            epoch: Some(epoch),
             actor: self.journal.whoami(),
             stamp: self.clock.now(),
             drafts: vec![first, taken],
         };
-        let epoch = lease.epoch;
-        self.lease = Some(lease);
         let entries = self.journal.append(request).await.map_err(|e| e.to_string())?;
         self.shows(run, &entries);
         Ok(Msg::RunOpened { entries, epoch, boot_id: self.clock.boot_id(), resumed: false })
     }
 
-    async fn acquire(&mut self, run: RunId, take_over: bool) -> Result<Lease, String> {
+    /// Takes the seats of the run's own service and of those that are released with it, all under one epoch: what fences one fences
+    /// all. All of them or none. The run's own may be taken over on purpose; another service that somebody drives is left to them.
+    async fn acquire(&mut self, run: RunId, take_over: bool, others: &[ServiceKey]) -> Result<Epoch, String> {
         let stamp = self.clock.now();
-        match self.journal.acquire(self.service.clone(), run, stamp, take_over).await {
-            Ok(lease) => {
-                self.proof.set(Some(stamp.boot));
-                Ok(lease)
-            }
-            Err(e @ LeaseError::Held(_)) => Err(format!("{e}: --take-over REASON takes the seat, gonogo hold and backout work without")),
-            Err(e) => Err(e.to_string()),
+        let mut floor = Epoch(0);
+        for service in others {
+            let last = self.journal.lease(service.clone()).await.map_err(|e| e.to_string())?.map_or(Epoch(0), |lease| lease.epoch);
+            floor = floor.max(last.next());
         }
+        let mut taken: Vec<Lease> = vec![];
+        for service in std::iter::once(&self.service).chain(others) {
+            let own = taken.is_empty();
+            let floor = taken.first().map_or(floor, |first| first.epoch);
+            let acquired = self.journal.acquire_above(service.clone(), run.clone(), stamp, take_over && own, floor).await;
+            let why = match acquired {
+                Ok(lease) if own || lease.epoch == floor => {
+                    taken.push(lease);
+                    continue;
+                }
+                Ok(lease) => {
+                    taken.push(lease);
+                    format!("the seat of {service} moved while it was taken: try again")
+                }
+                Err(e @ LeaseError::Held(_)) if own => {
+                    format!("{e}: --take-over REASON takes the seat, gonogo hold and backout work without")
+                }
+                Err(e @ LeaseError::Held(_)) => format!("{e}: its release has to end before it can be released together with another"),
+                Err(e) => e.to_string(),
+            };
+            self.leases = taken;
+            self.release().await;
+            return Err(why);
+        }
+        let epoch = taken.first().map_or(floor, |first| first.epoch);
+        self.leases = taken;
+        self.proof.set(Some(stamp.boot));
+        Ok(epoch)
     }
 
     async fn take(&mut self, run: RunId, take_over: bool) {
@@ -282,9 +322,9 @@ impl Keeper {
     async fn take_inner(&mut self, run: RunId, take_over: bool) -> Result<Msg, String> {
         let before = self.journal.lease(self.service.clone()).await.map_err(|e| e.to_string())?;
         let taken_from = before.filter(|l| l.live).map(|l| l.holder.client);
-        let lease = self.acquire(run.clone(), take_over).await?;
-        let epoch = lease.epoch;
-        self.lease = Some(lease);
+        let first = self.journal.read(run.clone(), 0).await.map_err(|e| e.to_string())?;
+        let others = first.first().map(|entry| with(&entry.body)).unwrap_or_default();
+        let epoch = self.acquire(run.clone(), take_over, &others).await?;
         // Others may append between reading and writing; a few rounds are enough, they write seldom.
         for _ in 0..8 {
             let known = self.journal.read(run.clone(), 0).await.map_err(|e| e.to_string())?;
@@ -322,7 +362,7 @@ impl Keeper {
         if entries.is_empty() && self.finished {
             return self.find_run().await;
         }
-        let attended = self.lease.is_some() || self.somebody_drives().await;
+        let attended = !self.leases.is_empty() || self.somebody_drives().await;
         if entries.is_empty() && attended == self.attended {
             return;
         }
@@ -332,29 +372,42 @@ impl Keeper {
     }
 
     fn renew_in(&self) -> Option<Duration> {
-        self.lease.as_ref()?;
+        self.leases.first()?;
         let at = self.proof.at()?;
         Some(self.clock.real_wait(at + LEASE_RENEW).max(Duration::from_millis(20)))
     }
 
     pub(super) async fn renew(&mut self) {
-        let Some(lease) = self.lease.clone() else { return };
+        if self.leases.is_empty() {
+            return;
+        }
         let stamp = self.clock.now();
         let proven = self.proof.at();
         // Simulated time may ask early.
         if proven.is_some_and(|at| stamp.boot < at + LEASE_RENEW) {
             return;
         }
-        match self.journal.renew(&lease, stamp).await {
-            Ok(()) => self.proof.set(Some(stamp.boot)),
-            Err(LeaseError::Lost { current }) => {
-                self.lost();
-                self.tell(Msg::SeatLost { current }).await;
-            }
-            Err(e) => {
-                tracing::warn!(%e, "the seat could not be renewed");
-                tokio::time::sleep(Duration::from_millis(500)).await;
+        for lease in self.leases.clone() {
+            match self.journal.renew(&lease, stamp).await {
+                Ok(()) => {}
+                Err(LeaseError::Lost { current }) => {
+                    self.lost();
+                    self.tell(Msg::SeatLost { current }).await;
+                    return;
+                }
+                Err(e) => {
+                    tracing::warn!(%e, "the seat could not be renewed");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    return;
+                }
             }
         }
+        self.proof.set(Some(stamp.boot));
     }
+}
+
+/// The services that are released together with the run's own, as its first entry pins them.
+fn with(first: &serde_json::Value) -> Vec<ServiceKey> {
+    let pinned = first.pointer("/runbook/target/with").cloned();
+    pinned.and_then(|with| serde_json::from_value(with).ok()).unwrap_or_default()
 }

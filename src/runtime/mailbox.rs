@@ -1,8 +1,9 @@
 //! The platform's changes, coalesced: fifty changes a second among ten thousand pods are one message a frame.
 
 use crate::domain::PlatformUpdate;
+use crate::domain::around::AroundUpdate;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Keeps the newest change of every object, in the order in which the objects first changed.
@@ -15,7 +16,7 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: Vec<PlatformUpdate>,
-    place: HashMap<String, usize>,
+    place: HashMap<Key, usize>,
 }
 
 impl Mailbox {
@@ -49,11 +50,16 @@ impl Inner {
     fn put(&mut self, update: PlatformUpdate) {
         if matches!(update, PlatformUpdate::Instances(_)) {
             // A complete list replaces what was said about single instances before.
-            self.waiting
-                .retain(|u| !matches!(u, PlatformUpdate::Instances(_) | PlatformUpdate::Instance(_) | PlatformUpdate::InstanceGone { .. }));
-            self.place.clear();
-            let places: Vec<(usize, String)> = self.waiting.iter().enumerate().filter_map(|(i, u)| Some((i, key(u)?))).collect();
-            self.place.extend(places.into_iter().map(|(i, k)| (k, i)));
+            self.waiting.retain(|u| {
+                !matches!(
+                    u,
+                    PlatformUpdate::Instances(_)
+                        | PlatformUpdate::SomeInstances(_)
+                        | PlatformUpdate::Instance(_)
+                        | PlatformUpdate::InstanceGone { .. }
+                )
+            });
+            self.place = self.waiting.iter().enumerate().filter_map(|(i, u)| Some((key(u)?, i))).collect();
             self.waiting.push(update);
             return;
         }
@@ -70,17 +76,38 @@ impl Inner {
     }
 }
 
+/// What an update is about.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Instance(Arc<str>),
+    Workload(String),
+    Event(Arc<str>),
+    /// An object beside the workload.
+    Near(String),
+    /// There is only one of it.
+    Only(&'static str),
+}
+
 /// What replaces what. Trouble and lists are never merged.
-fn key(update: &PlatformUpdate) -> Option<String> {
+fn key(update: &PlatformUpdate) -> Option<Key> {
     Some(match update {
-        PlatformUpdate::Instance(instance) => format!("i/{}", instance.uid),
-        PlatformUpdate::InstanceGone { uid } => format!("i/{uid}"),
-        PlatformUpdate::Workload(workload) => format!("w/{}", workload.uid),
-        PlatformUpdate::WorkloadGone { uid } => format!("w/{uid}"),
-        PlatformUpdate::Route(_) => "route".into(),
-        PlatformUpdate::Event(event) => format!("e/{}", event.uid),
-        PlatformUpdate::Alive { .. } => "alive".into(),
-        PlatformUpdate::Instances(_) | PlatformUpdate::Trouble { .. } => return None,
+        PlatformUpdate::Instance(instance) => Key::Instance(Arc::clone(&instance.uid)),
+        PlatformUpdate::InstanceGone { uid } => Key::Instance(Arc::clone(uid)),
+        PlatformUpdate::Workload(workload) => Key::Workload(workload.uid.clone()),
+        PlatformUpdate::WorkloadGone { uid } => Key::Workload(uid.clone()),
+        PlatformUpdate::Event(event) => Key::Event(event.uid.clone()),
+        PlatformUpdate::Around(AroundUpdate::Near(near)) => {
+            let (kind, name) = near.key();
+            Key::Near(format!("{kind}/{name}"))
+        }
+        PlatformUpdate::Around(AroundUpdate::Gone((kind, name))) => Key::Near(format!("{kind}/{name}")),
+        PlatformUpdate::Around(AroundUpdate::Usage { .. }) => Key::Only("usage"),
+        PlatformUpdate::Around(_) => return None,
+        PlatformUpdate::Route(_) => Key::Only("route"),
+        PlatformUpdate::Xray(_) => Key::Only("xray"),
+        PlatformUpdate::Alive { .. } => Key::Only("alive"),
+        PlatformUpdate::Progressive(update) => Key::Only(update.latest_only()?),
+        PlatformUpdate::Instances(_) | PlatformUpdate::SomeInstances(_) | PlatformUpdate::Trouble { .. } => return None,
     })
 }
 
@@ -120,6 +147,7 @@ mod tests {
     #[test]
     fn a_complete_list_replaces_single_changes_but_not_other_objects() {
         let mailbox = Mailbox::default();
+        mailbox.put(PlatformUpdate::SomeInstances(vec![instance("b", 0)]));
         mailbox.put(PlatformUpdate::Instance(instance("a", 1)));
         mailbox.put(PlatformUpdate::Route(None));
         mailbox.put(PlatformUpdate::Instances(vec![]));

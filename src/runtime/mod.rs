@@ -7,7 +7,9 @@ mod executor;
 mod headless;
 mod input;
 mod journal;
+mod logs;
 mod mailbox;
+mod side;
 mod terminal;
 
 pub use self::core::{Core, Ports};

@@ -3,7 +3,9 @@
 use super::options::SimError;
 use super::scene::Scene;
 use super::shop;
+use super::split::TrafficBy;
 use super::switchboard::write_private;
+use super::{argo, rolling};
 use base64::Engine as _;
 use serde_json::json;
 use std::path::Path;
@@ -15,8 +17,10 @@ pub struct Endpoints {
     pub kubernetes_url: String,
     /// The Prometheus API, `http://127.0.0.1:…`.
     pub prometheus_url: String,
-    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics}, asked}`; the counts are since
-    /// the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
+    /// The Alertmanager API, `http://127.0.0.1:…`.
+    pub alertmanager_url: String,
+    /// Simulated time as JSON: `{wall, boot_ms, boot_id, speed, frozen, requests: {platform, metrics, alerts}, asked}`; the counts are
+    /// since the start, and `asked` has them by kind: `{"list pods": {requests, bytes}, …}`.
     pub clock_url: String,
     /// The authority that signed the API's certificate, PEM.
     pub ca_pem: String,
@@ -30,23 +34,34 @@ pub struct Endpoints {
     pub service: &'static str,
     /// Deployment of the version that serves.
     pub baseline: &'static str,
-    /// Deployment of the new version.
+    /// Deployment of the new version; the same one where one runs both.
     pub canary: &'static str,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 impl Endpoints {
-    pub(crate) fn new(kubernetes_url: String, prometheus_url: String, ca_pem: String, token: String) -> Self {
+    /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
+    pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, traffic: TrafficBy) -> Self {
+        let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
+        let (baseline, canary) = match traffic {
+            TrafficBy::Rolling => (rolling::DEPLOYMENT, rolling::DEPLOYMENT),
+            TrafficBy::Argo => (argo::ROLLOUT, argo::ROLLOUT),
+            _ => (shop::BASELINE, shop::CANARY),
+        };
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
             prometheus_url,
+            alertmanager_url,
             ca_pem,
             token,
             context: "sim",
             namespace: shop::NAMESPACE,
             service: shop::SERVICE,
-            baseline: shop::BASELINE,
-            canary: shop::CANARY,
+            baseline,
+            canary,
+            traffic,
         }
     }
 
@@ -87,15 +102,40 @@ kind = "prometheus"
 url = "{prometheus}"
 scrape_interval = "15s"
 
+[[alerts]]
+name = "am"
+kind = "alertmanager"
+url = "{alertmanager}"
+match = {{ service = "{service}" }}
+
 [[service]]
 name = "{service}"
 platform = "{context}"
 namespace = "{namespace}"
 metrics = "prom"
-baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
+alerts = "am"
+{objects}"#,
+            state_dir = quoted(state_dir),
+            kubeconfig = quoted(kubeconfig),
+            clock = self.clock_url,
+            context = self.context,
+            prometheus = self.prometheus_url,
+            alertmanager = self.alertmanager_url,
+            service = self.service,
+            namespace = self.namespace,
+            objects = if self.traffic == TrafficBy::Rolling { rolling::service_toml() } else { self.split_toml() },
+        )
+    }
+
+    /// The part of a configuration that names the service's objects and queries.
+    fn split_toml(&self) -> String {
+        format!(
+            r#"baseline = {{ deployment = "{baseline}", labels = {{ version = "stable" }} }}
 canary = {{ deployment = "{canary}", labels = {{ version = "canary" }} }}
-route = {{ virtualservice = "{service}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}
+{route}
 requests = 'sum by (version) (increase(http_requests_total{{service="{service}"}}[${{window}}]))'
+errors = 'sum by (version) (increase(http_requests_total{{service="{service}",code=~"5.."}}[${{window}}]))'
+harm = {{ budget = 2000 }}
 
 [[service.gate]]
 id = "errors"
@@ -114,15 +154,10 @@ promql = 'histogram_quantile(0.99, sum by (le) (rate(http_request_duration_secon
 op = "<"
 value = 0.45
 "#,
-            state_dir = quoted(state_dir),
-            kubeconfig = quoted(kubeconfig),
-            clock = self.clock_url,
-            context = self.context,
-            prometheus = self.prometheus_url,
             service = self.service,
-            namespace = self.namespace,
             baseline = self.baseline,
             canary = self.canary,
+            route = self.traffic.route_toml(),
         )
     }
 
@@ -140,6 +175,7 @@ value = 0.45
             "schema": "gonogo.sim-endpoints/1",
             "kubernetes": { "url": self.kubernetes_url, "ca_file": dir.join("ca.pem"), "token_file": token, "context": self.context },
             "prometheus": { "url": self.prometheus_url },
+            "alertmanager": { "url": self.alertmanager_url },
             "clock": { "url": self.clock_url },
             "namespace": self.namespace, "service": self.service, "baseline": self.baseline, "canary": self.canary,
         });

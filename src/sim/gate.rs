@@ -88,7 +88,7 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
     if on(FaultKind::Latency) {
         tokio::time::sleep(gate.clock.real(LATENCY)).await;
     }
-    if on(FaultKind::AuthExpired) && gate.face == Face::Metrics {
+    if on(FaultKind::AuthExpired) && gate.face != Face::Platform {
         return ([(WWW_AUTHENTICATE, "Bearer realm=\"metrics\"")], (StatusCode::UNAUTHORIZED, "Unauthorized\n")).into_response();
     }
     if on(FaultKind::Http500) {
@@ -108,7 +108,16 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
         return huge();
     }
     let cut_short = on(FaultKind::Reset);
+    let writes = gate.face == Face::Alerts && request.method() != http::Method::GET;
+    let connection = request.extensions().get::<Connection>().cloned();
     let response = next.run(request).await;
+    // The platform's own layer does this to its writes.
+    if writes && gate.board.hits_write_on(gate.face, FaultKind::ReplyLost) {
+        if let Some(connection) = connection {
+            connection.cut();
+        }
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     if cut_short { half(response).await } else { response }
 }
 
@@ -121,6 +130,7 @@ fn refusal(face: Face, code: StatusCode, reason: &str, why: &str) -> Response {
             "details": details, "code": code.as_u16(),
         }),
         Face::Metrics => json!({ "status": "error", "errorType": "internal", "error": why }),
+        Face::Alerts => json!(why),
     };
     (code, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }

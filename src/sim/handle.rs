@@ -1,5 +1,6 @@
 //! A running simulator.
 
+use super::alerts::{Manager, Rules, Served, shop_rules};
 use super::calls::Calls;
 use super::clock::SimClock;
 use super::endpoints::Endpoints;
@@ -65,19 +66,29 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
         Some(path) => Some(Calls::create(path).map_err(|cause| SimError::file(path, cause))?),
         None => None,
     };
-    let prelude = options.scene.script().prelude;
+    let prelude = options.script().prelude;
     let clock = Arc::new(SimClock::new(options.seed, options.speed, options.freeze_clock, prelude, machine_now()));
     let board = Arc::new(Switchboard::new(options.seed));
     let tsdb = Arc::new(RwLock::new(Tsdb::new()));
-    let wake = Arc::new(Notify::new());
-    let ground = Ground { clock: Arc::clone(&clock), board: Arc::clone(&board), tsdb: Arc::clone(&tsdb), wake: Arc::clone(&wake) };
-    let world = Arc::new(Mutex::new(World::new(&options, ground)));
-
     let identity = tls::identity()?;
     let (platform, platform_address) = bind(options.listen).await?;
     let (backend, backend_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
-    let endpoints =
-        Endpoints::new(format!("https://{platform_address}"), format!("http://{backend_address}"), identity.ca_pem, board.token());
+    let (alerts, alerts_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
+    let urls = [format!("https://{platform_address}"), format!("http://{backend_address}"), format!("http://{alerts_address}")];
+    let endpoints = Endpoints::new(urls, identity.ca_pem, board.token(), options.traffic);
+
+    let rules = Rules::new(shop_rules(), SCRAPE, &endpoints.prometheus_url).map_err(|why| SimError::Option(format!("rules: {why}")))?;
+    let (rules, manager) = (Arc::new(RwLock::new(rules)), Arc::new(Mutex::new(Manager::new(options.seed))));
+    let wake = Arc::new(Notify::new());
+    let ground = Ground {
+        clock: Arc::clone(&clock),
+        board: Arc::clone(&board),
+        tsdb: Arc::clone(&tsdb),
+        rules: Arc::clone(&rules),
+        manager: Arc::clone(&manager),
+        wake: Arc::clone(&wake),
+    };
+    let world = Arc::new(Mutex::new(World::new(&options, ground)));
 
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -87,13 +98,15 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
             pass,
         ))
     };
-    let api = Api::new(Arc::clone(&world), Arc::clone(&clock), Arc::clone(&board), calls);
+    let api = Api::new(Arc::clone(&world), Arc::clone(&clock), Arc::clone(&board), calls.clone());
     let listener = |face, router, tls| Listener { face, router, tls, board: Arc::clone(&board), stop: stop.clone() };
     tasks.spawn(listener(Face::Platform, gate(Face::Platform, api::router(api)), Some(TlsAcceptor::from(identity.server))).serve(platform));
     let as_clock: Arc<dyn Clock> = Arc::<SimClock>::clone(&clock);
     let interval = Duration::from_millis(SCRAPE.unsigned_abs());
-    let backend_router = metrics::api(tsdb, as_clock, interval).merge(clock_route(&clock, &board));
+    let alerts_router = Served::new(manager, Arc::clone(&as_clock), calls).router();
+    let backend_router = metrics::api_with(tsdb, as_clock, interval, rules).merge(clock_route(&clock, &board));
     tasks.spawn(listener(Face::Metrics, gate(Face::Metrics, backend_router), None).serve(backend));
+    tasks.spawn(listener(Face::Alerts, gate(Face::Alerts, alerts_router), None).serve(alerts));
     tasks.spawn(drive(Arc::clone(&world), Arc::clone(&clock), Arc::clone(&wake), stop.clone()));
 
     let handle = Handle { clock, endpoints, scene: options.scene, dir: options.dir, world, board, wake, stop, tasks };
@@ -117,7 +130,9 @@ fn clock_route(clock: &Arc<SimClock>, board: &Arc<Switchboard>) -> Router {
             "boot_id": clock.boot_id(),
             "speed": clock.speed(),
             "frozen": clock.is_frozen(),
-            "requests": { "platform": board.asked(Face::Platform), "metrics": board.asked(Face::Metrics) },
+            "requests": {
+                "platform": board.asked(Face::Platform), "metrics": board.asked(Face::Metrics), "alerts": board.asked(Face::Alerts),
+            },
             "asked": board.tally.json(),
         });
         async move { Json(body) }

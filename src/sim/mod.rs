@@ -4,6 +4,8 @@
 //! turn Deployments into Pods, every scrape writes counters and histograms. HTTP servers show that world as the real systems would, and a layer
 //! of faults stands between them and their clients. Nothing here knows who the client is.
 
+pub mod alerts;
+mod argo;
 mod calls;
 mod clock;
 mod endpoints;
@@ -12,11 +14,14 @@ mod gate;
 mod handle;
 mod kubernetes;
 mod listen;
+mod logbook;
 pub mod metrics;
 mod options;
 mod rng;
+mod rolling;
 mod scene;
 mod shop;
+mod split;
 mod switchboard;
 mod tally;
 mod tls;
@@ -29,3 +34,4 @@ pub use fault::{Fault, FaultError, FaultKind, Source};
 pub use handle::{Handle, start};
 pub use options::{Options, Platform, Prelude, SimError};
 pub use scene::{Scene, Script};
+pub use split::TrafficBy;

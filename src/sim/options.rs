@@ -1,11 +1,13 @@
 //! What a simulator is started with, and how starting can fail.
 
 use super::fault::Fault;
-use super::scene::Scene;
+use super::scene::{Scene, Script};
+use super::split::TrafficBy;
 use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The platform to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Options {
     pub churn: Option<u32>,
     /// Who makes the history.
     pub prelude: Prelude,
+    /// What splits the traffic.
+    pub traffic: TrafficBy,
 }
 
 /// Most pods a simulated cluster holds.
@@ -84,13 +88,31 @@ impl Default for Options {
             instances: None,
             churn: None,
             prelude: Prelude::Scripted,
+            traffic: TrafficBy::Mesh,
         }
     }
 }
 
+/// Scenes whose new version can come by a rolling update: it is well, it fails requests, it becomes slow.
+const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
+
 impl Options {
+    /// The history before t = 0. Nothing is released in it where nothing splits traffic.
+    pub(crate) fn script(&self) -> Script {
+        match self.traffic {
+            // Long enough for a whole rolling release to be flown in it.
+            TrafficBy::Rolling => Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() },
+            TrafficBy::Argo => Scene::Idle.script(),
+            _ => self.scene.script(),
+        }
+    }
+
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) && !ROLLING_SCENES.contains(&self.scene) {
+            let why = format!("scene {} has a mesh; with traffic {} use idle, no-go or slow-leak", self.scene, self.traffic);
+            return Err(SimError::Option(why));
+        }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
             return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));
         }
@@ -99,6 +121,13 @@ impl Options {
         }
         if let Some(n) = self.churn.filter(|n| *n > MAX_CHURN) {
             return Err(SimError::Option(format!("churn of {n} pods a second is more than {MAX_CHURN}")));
+        }
+        if self.traffic == TrafficBy::Selector && self.scene.script().confirm_5.is_some() {
+            let why = "a selector is all or nothing, and its history has shares in between; use idle or pre-launch";
+            return Err(SimError::Option(format!("scene {} cannot be had with traffic by selector: {why}", self.scene)));
+        }
+        if self.scene == Scene::HeaderRoute && self.traffic != TrafficBy::Mesh {
+            return Err(SimError::Option("scene header-route is about a mesh; leave out --traffic".to_owned()));
         }
         if !self.listen.ip().is_loopback() {
             return Err(SimError::Option(format!(

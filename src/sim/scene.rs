@@ -23,6 +23,10 @@ pub enum Scene {
     SlowLeak,
     /// Baking at 25 %; canary instances crash.
     CrashLoop,
+    /// Bake at 25 % done and all metrics good; the canary's logs tell of errors that the baseline never has.
+    BadLogs,
+    /// As ready-50, but the header rule for insiders leads nowhere; traffic by weight is fine.
+    HeaderRoute,
 }
 
 const NAMES: &[(&str, Scene)] = &[
@@ -34,6 +38,8 @@ const NAMES: &[(&str, Scene)] = &[
     ("no-go", Scene::NoGo),
     ("slow-leak", Scene::SlowLeak),
     ("crash-loop", Scene::CrashLoop),
+    ("bad-logs", Scene::BadLogs),
+    ("header-route", Scene::HeaderRoute),
 ];
 
 impl FromStr for Scene {
@@ -92,7 +98,7 @@ impl Scene {
             Self::PreLaunch => (minutes(2, 0), None, None),
             Self::Tour => (minutes(11, 45), minutes(10, 15), None),
             Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(22, 45), minutes(21, 15), minutes(11, 15)),
-            Self::Ready50 => (minutes(27, 0), minutes(25, 30), minutes(15, 30)),
+            Self::Ready50 | Self::BadLogs | Self::HeaderRoute => (minutes(27, 0), minutes(25, 30), minutes(15, 30)),
         };
         let run = start.map_or(0, |s| -s.num_seconds());
         Script { prelude: Duration::from_secs((IDLE_HISTORY + run).unsigned_abs()), start, confirm_5, confirm_25 }
@@ -157,7 +163,7 @@ impl Scene {
                 Behaviour { p99: healthy.p99 + slower, memory: healthy.memory + 190.0 * leak, ..healthy }
             }
             Self::CrashLoop if t >= CRASHES_FROM => Behaviour { errors: 0.042, p99: 0.436, memory: 480.0, ..healthy },
-            Self::Idle | Self::PreLaunch | Self::Ready50 | Self::NoGo | Self::CrashLoop => healthy,
+            Self::Idle | Self::PreLaunch | Self::Ready50 | Self::NoGo | Self::CrashLoop | Self::BadLogs | Self::HeaderRoute => healthy,
         }
     }
 
@@ -174,13 +180,25 @@ impl Scene {
         (from..from + 80 * SECOND).contains(&t)
     }
 
+    /// Errors that a canary instance writes about, a second at its usual load, and that no metric shows.
+    pub(crate) fn silent_errors(self, t: i64) -> f64 {
+        if self == Self::BadLogs && t >= SILENT_FROM { 0.4 } else { 0.0 }
+    }
+
+    /// When the header rule is edited so that it leads nowhere, in ms.
+    pub(crate) fn header_rule_breaks_at(self) -> Option<i64> {
+        (self == Self::HeaderRoute).then_some(HEADER_RULE_BREAKS)
+    }
+
     /// Since when canary instances crash while they get traffic, in ms.
     pub(crate) fn crashes_from(self) -> Option<i64> {
         (self == Self::CrashLoop).then_some(CRASHES_FROM)
     }
 }
 
+const HEADER_RULE_BREAKS: i64 = -25 * SECOND;
 const CRASHES_FROM: i64 = -40 * SECOND;
+const SILENT_FROM: i64 = -3 * MINUTE;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

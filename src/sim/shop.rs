@@ -1,6 +1,7 @@
 //! The service that is released: a shop's checkout, behind a mesh, in two versions.
 
 use super::kubernetes::{Cluster, Key, Kind, key};
+use super::split::TrafficBy;
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
@@ -12,8 +13,6 @@ pub(crate) const SERVICE: &str = "checkout";
 pub(crate) const BASELINE: &str = "checkout-stable";
 /// Deployment of the new version.
 pub(crate) const CANARY: &str = "checkout-canary";
-/// Path of the VirtualService.
-pub(crate) const ROUTE_PATH: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
 /// Path of the baseline's scale.
 pub(crate) const BASELINE_SCALE_PATH: &str = "/apis/apps/v1/namespaces/shop/deployments/checkout-stable/scale";
 
@@ -46,12 +45,6 @@ pub(crate) fn canary_key() -> Key {
 /// The Deployment of one version.
 fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
     let labels = json!({ "app": SERVICE, "version": version });
-    let probe = |path: &str| {
-        json!({
-            "httpGet": { "path": path, "port": 8080, "scheme": "HTTP" }, "periodSeconds": 5, "timeoutSeconds": 1,
-            "successThreshold": 1, "failureThreshold": 3,
-        })
-    };
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": name, "namespace": NAMESPACE, "labels": labels, "annotations": { "kubernetes.io/change-cause": format!("deploy {tag}") } },
@@ -59,32 +52,43 @@ fn deployment(name: &str, version: &str, tag: &str, replicas: u32) -> Value {
             "replicas": replicas, "selector": { "matchLabels": labels },
             "template": {
                 "metadata": { "labels": labels, "annotations": { "prometheus.io/scrape": "true", "sidecar.istio.io/inject": "true" } },
-                "spec": { "containers": [{
-                    "name": "app", "image": format!("registry.example/checkout:{tag}"),
-                    "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
-                    "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
-                    "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
-                    "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
-                    "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
-                }] },
+                "spec": template_spec(tag),
             },
         },
     })
 }
 
-fn service() -> Value {
+/// What an instance of a version is made of.
+pub(crate) fn template_spec(tag: &str) -> Value {
+    let probe = |path: &str| {
+        json!({
+            "httpGet": { "path": path, "port": 8080, "scheme": "HTTP" }, "periodSeconds": 5, "timeoutSeconds": 1,
+            "successThreshold": 1, "failureThreshold": 3,
+        })
+    };
+    json!({ "containers": [{
+        "name": "app", "image": format!("registry.example/checkout:{tag}"),
+        "ports": [{ "name": "http", "containerPort": 8080, "protocol": "TCP" }],
+        "envFrom": [{ "configMapRef": { "name": "checkout-config" } }, { "secretRef": { "name": "checkout-credentials" } }],
+        "env": [{ "name": "SERVICE", "value": SERVICE }, { "name": "LOG_LEVEL", "value": "info" }],
+        "resources": { "requests": { "cpu": "500m", "memory": "256Mi" }, "limits": { "cpu": "1", "memory": "512Mi" } },
+        "readinessProbe": probe("/ready"), "livenessProbe": probe("/live"),
+    }] })
+}
+
+pub(crate) fn service(selector: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
         "spec": {
-            "type": "ClusterIP", "clusterIP": "10.43.17.4", "clusterIPs": ["10.43.17.4"], "selector": { "app": SERVICE },
+            "type": "ClusterIP", "clusterIP": "10.43.17.4", "clusterIPs": ["10.43.17.4"], "selector": selector,
             "ports": [{ "name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP" }], "sessionAffinity": "None",
         },
         "status": { "loadBalancer": {} },
     })
 }
 
-fn route() -> Value {
+pub(crate) fn route() -> Value {
     let to = |subset: &str, weight: u32| json!({ "destination": { "host": SERVICE, "subset": subset }, "weight": weight });
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
@@ -102,7 +106,7 @@ fn route() -> Value {
     })
 }
 
-fn subsets() -> Value {
+pub(crate) fn subsets() -> Value {
     let subset = |name: &str| json!({ "name": name, "labels": { "version": name } });
     json!({
         "apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
@@ -167,28 +171,37 @@ fn definition(kind: Kind) -> Value {
 }
 
 /// Fills an empty cluster. The baseline has been serving for days; the canary's Deployment comes by [`deploy_canary`].
-pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
+pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes, by: TrafficBy) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
-    for name in ["default", "kube-system", NAMESPACE] {
-        cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), &since);
-    }
-    for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
-        cluster.seat(Kind::Crd, definition(kind), &since);
-    }
-    for index in 0..sizes.nodes() {
-        cluster.seat(Kind::Node, super::kubernetes::node(index), &since);
-    }
-    cluster.learn_nodes();
-    let service = cluster.seat(Kind::Service, service(), &since);
+    furnish_cluster(cluster, sizes, &since);
+    furnish_around(cluster, by, &since);
+    super::split::furnish(cluster, by, &since);
+    cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// The Service, and what stands around the workloads.
+pub(crate) fn furnish_around(cluster: &mut Cluster, by: TrafficBy, since: &str) {
+    let service = cluster.seat(Kind::Service, service(&super::split::service_selector(by)), since);
     cluster.learn_service(&service);
     for (kind, extra) in around() {
-        let at = cluster.seat(kind, extra, &since);
+        let at = cluster.seat(kind, extra, since);
         cluster.noticed(kind, &at);
     }
-    cluster.seat(Kind::DestinationRule, subsets(), &since);
-    cluster.seat(Kind::VirtualService, route(), &since);
-    cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// Namespaces, definitions and nodes.
+pub(crate) fn furnish_cluster(cluster: &mut Cluster, sizes: Sizes, since: &str) {
+    for name in ["default", "kube-system", NAMESPACE] {
+        cluster.seat(Kind::Namespace, super::kubernetes::namespace(name), since);
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.resource().builtin) {
+        cluster.seat(Kind::Crd, definition(kind), since);
+    }
+    for index in 0..sizes.nodes() {
+        cluster.seat(Kind::Node, super::kubernetes::node(index), since);
+    }
+    cluster.learn_nodes();
 }
 
 /// Deploys the new version, without traffic. A large one stands at once.
@@ -201,6 +214,21 @@ pub(crate) fn deploy_canary(cluster: &mut Cluster, sizes: Sizes) {
     }
     cluster.seat(Kind::Deployment, canary, &now);
     cluster.enqueue(canary_key());
+}
+
+/// The change that leaves the header rule without instances: it sends to a subset whose labels no Pod carries.
+pub(crate) fn header_rule_to_nothing(cluster: &Cluster) -> [(String, Value); 2] {
+    let subset = json!({ "name": "preview", "labels": { "version": "canary", "stage": "preview" } });
+    let rules = cluster.store.get(Kind::VirtualService, &key(NAMESPACE, SERVICE)).map(|route| route.value()).unwrap_or_default();
+    let rule = rules["spec"]["http"].as_array().and_then(|rules| rules.iter().position(|rule| rule["name"] == "preview")).unwrap_or(0);
+    let base = "/apis/networking.istio.io/v1/namespaces/shop";
+    [
+        (format!("{base}/destinationrules/{SERVICE}"), json!([{ "op": "add", "path": "/spec/subsets/-", "value": subset }])),
+        (
+            format!("{base}/virtualservices/{SERVICE}"),
+            json!([{ "op": "add", "path": format!("/spec/http/{rule}/route/0/destination/subset"), "value": "preview" }]),
+        ),
+    ]
 }
 
 /// Relative weights of baseline and canary in the rule `primary` (else the first rule that has both), as configured.

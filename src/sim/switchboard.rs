@@ -6,13 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// One of the two listeners.
+/// One of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Face {
     /// The platform's API.
     Platform,
     /// The metrics backend.
     Metrics,
+    /// The alertmanager.
+    Alerts,
+}
+
+impl Face {
+    const ALL: [Self; 3] = [Self::Platform, Self::Metrics, Self::Alerts];
 }
 
 struct Active {
@@ -32,10 +38,9 @@ pub(crate) struct Switchboard {
     seed: u64,
     active: Mutex<Vec<Active>>,
     token: Mutex<Token>,
-    cut_platform: watch::Sender<u64>,
-    cut_metrics: watch::Sender<u64>,
-    asked_platform: AtomicU64,
-    asked_metrics: AtomicU64,
+    /// By face, in the order of [`Face::ALL`].
+    cuts: [watch::Sender<u64>; 3],
+    asked: [AtomicU64; 3],
     /// Requests and bytes by what was asked for.
     pub(crate) tally: super::tally::Tally,
 }
@@ -51,29 +56,20 @@ impl Switchboard {
             seed,
             active: Mutex::new(Vec::new()),
             token: Mutex::new(token),
-            cut_platform: watch::Sender::new(0),
-            cut_metrics: watch::Sender::new(0),
-            asked_platform: AtomicU64::new(0),
-            asked_metrics: AtomicU64::new(0),
+            cuts: [(); 3].map(|()| watch::Sender::new(0)),
+            asked: Default::default(),
             tally: super::tally::Tally::default(),
         }
     }
 
     /// One more request came to this listener.
     pub(crate) fn count(&self, face: Face) {
-        self.counter(face).fetch_add(1, Ordering::Relaxed);
+        self.asked[face as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many requests came to this listener.
     pub(crate) fn asked(&self, face: Face) -> u64 {
-        self.counter(face).load(Ordering::Relaxed)
-    }
-
-    fn counter(&self, face: Face) -> &AtomicU64 {
-        match face {
-            Face::Platform => &self.asked_platform,
-            Face::Metrics => &self.asked_metrics,
-        }
+        self.asked[face as usize].load(Ordering::Relaxed)
     }
 
     /// Switches fault number `index` on.
@@ -106,8 +102,13 @@ impl Switchboard {
 
     /// As [`Self::on`] for kinds that hit a write; a fault that happens once is used up.
     pub(crate) fn hits_write(&self, kind: FaultKind) -> bool {
+        self.hits_write_on(Face::Platform, kind)
+    }
+
+    /// As [`Self::hits_write`], of another listener than the platform's.
+    pub(crate) fn hits_write_on(&self, face: Face, kind: FaultKind) -> bool {
         let mut active = lock(&self.active);
-        let Some(at) = active.iter().position(|a| a.fault.kind == kind && concerns(a.fault.source, Face::Platform)) else {
+        let Some(at) = active.iter().position(|a| a.fault.kind == kind && concerns(a.fault.source, face)) else {
             return false;
         };
         if kind.is_once() && active[at].fault.lasts.is_none() {
@@ -118,7 +119,7 @@ impl Switchboard {
 
     /// Cuts every open connection of what `source` concerns.
     fn cut(&self, source: Source) {
-        for (face, sender) in [(Face::Platform, &self.cut_platform), (Face::Metrics, &self.cut_metrics)] {
+        for (face, sender) in Face::ALL.into_iter().zip(&self.cuts) {
             if concerns(source, face) {
                 sender.send_modify(|n| *n += 1);
             }
@@ -127,10 +128,7 @@ impl Switchboard {
 
     /// Changes when open connections are to be cut.
     pub(crate) fn cuts(&self, face: Face) -> watch::Receiver<u64> {
-        match face {
-            Face::Platform => self.cut_platform.subscribe(),
-            Face::Metrics => self.cut_metrics.subscribe(),
-        }
+        self.cuts[face as usize].subscribe()
     }
 
     /// Whether a bearer token is accepted by the platform now.
@@ -185,7 +183,10 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
 }
 
 fn concerns(source: Source, face: Face) -> bool {
-    matches!((source, face), (Source::All, _) | (Source::Platform, Face::Platform) | (Source::Metrics, Face::Metrics))
+    matches!(
+        (source, face),
+        (Source::All, _) | (Source::Platform, Face::Platform) | (Source::Metrics, Face::Metrics) | (Source::Alerts, Face::Alerts)
+    )
 }
 
 fn token(seed: u64, generation: u32) -> String {

@@ -20,7 +20,7 @@ pub(crate) struct Count {
     bytes: AtomicU64,
 }
 
-/// The counts of both listeners by what was asked: `list pods`, `watch pods`, `query_range`.
+/// The counts of all listeners by what was asked: `list pods`, `watch pods`, `query_range`.
 #[derive(Debug, Default)]
 pub(crate) struct Tally(Mutex<BTreeMap<String, Arc<Count>>>);
 
@@ -30,6 +30,8 @@ impl Tally {
         let mut words = match face {
             Face::Platform => platform(method, uri),
             Face::Metrics => uri.path().rsplit('/').next().unwrap_or("").to_owned(),
+            // The id of a silence is no kind.
+            Face::Alerts => format!("am {}", uri.path().trim_start_matches("/api/v2/").split('/').next().unwrap_or("")),
         };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= KINDS && !counts.contains_key(&words) {

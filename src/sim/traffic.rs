@@ -53,6 +53,8 @@ pub(crate) struct Traffic {
     scrapes: u64,
     /// Moment and share of the canary, the changes since the last scrape last.
     shares: Vec<(i64, f64)>,
+    /// All of them: what instances wrote then depends on what they got.
+    history: Vec<(i64, f64)>,
     last: i64,
     errors_due: BTreeMap<&'static str, f64>,
     instances: BTreeMap<(&'static str, Arc<str>), Counters>,
@@ -63,12 +65,26 @@ pub(crate) type Samples = Vec<(Arc<Labels>, f64)>;
 
 impl Traffic {
     pub(crate) fn new(seed: u64, begin: i64) -> Self {
-        Self { seed, scrapes: 0, shares: vec![(begin, 0.0)], last: begin, errors_due: BTreeMap::new(), instances: BTreeMap::new() }
+        Self {
+            seed,
+            scrapes: 0,
+            shares: vec![(begin, 0.0)],
+            history: vec![(begin, 0.0)],
+            last: begin,
+            errors_due: BTreeMap::new(),
+            instances: BTreeMap::new(),
+        }
     }
 
     /// From `t` on the canary gets this share (0 to 1) of all requests.
     pub(crate) fn set_share(&mut self, t: i64, share: f64) {
         self.shares.push((t, share));
+        self.history.push((t, share));
+    }
+
+    /// The share of the canary at any moment since the beginning.
+    pub(crate) fn share_then(&self, t: i64) -> f64 {
+        self.history.iter().rev().find(|(since, _)| *since <= t).map_or(0.0, |(_, share)| *share)
     }
 
     /// The share of the canary now.

@@ -1,23 +1,29 @@
 //! The world: one cluster, the traffic through it, and the timers that move both through simulated time.
 
+use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
-use super::metrics::Tsdb;
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
+use super::logbook::{self, Container, Habits};
+use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
+use super::rolling;
 use super::scene::{Behaviour, Happened, Scene, baseline};
 use super::shop::{self, Sizes};
+use super::split::TrafficBy;
 use super::switchboard::{Face, Switchboard};
-use super::traffic::{Samples, Side, Traffic};
+use super::traffic::{Samples, Serving, Side, Traffic};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 /// Simulated time between scrapes.
 pub(crate) const SCRAPE: i64 = 15_000;
 /// Scrapes happen this long before whole quarter minutes, so that the newest sample is a few seconds old at t = 0.
 const SCRAPE_PHASE: i64 = -4_000;
+/// Rules are evaluated this long after a scrape.
+const RULES_AFTER: i64 = 1_000;
 /// How long a new weight takes to reach the proxies.
 const PROPAGATION: i64 = 2_000;
 /// How late delayed data is.
@@ -38,12 +44,16 @@ const OVERDUE: i64 = 500;
 enum Timer {
     Cluster(Job),
     Scrape,
+    /// Rules are evaluated, and alerts go to the alertmanager.
+    Rules,
     /// What is configured reaches traffic.
     Propagate,
     /// The scripted history sets a weight.
     Script(u64),
     DeployCanary,
     StartCrashes,
+    /// Somebody edits the header rule, and it leads nowhere.
+    BreakHeaderRule,
     FaultBegins(usize),
     FaultEnds(usize),
     Picture,
@@ -57,18 +67,24 @@ pub(crate) struct World {
     clock: Arc<SimClock>,
     board: Arc<Switchboard>,
     tsdb: Arc<RwLock<Tsdb>>,
+    rules: Arc<RwLock<Rules>>,
+    manager: Arc<Mutex<Manager>>,
     wake: Arc<Notify>,
+    seed: u64,
     scene: Scene,
     sizes: Sizes,
     faults: Vec<Fault>,
     churn: u32,
     traffic: Traffic,
     happened: Happened,
+    by: TrafficBy,
     timers: BTreeMap<(i64, u64), Timer>,
     next_timer: u64,
     /// Samples that a fault holds back: when they are released, when they were taken.
     delayed: VecDeque<(i64, i64, Samples)>,
     pictures: VecDeque<(i64, Picture)>,
+    /// Alerts that a fault holds back: when they are handed over, and what.
+    late_alerts: VecDeque<(i64, Vec<alerts::Sent>)>,
 }
 
 /// What a world stands on.
@@ -76,13 +92,15 @@ pub(crate) struct Ground {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) board: Arc<Switchboard>,
     pub(crate) tsdb: Arc<RwLock<Tsdb>>,
+    pub(crate) rules: Arc<RwLock<Rules>>,
+    pub(crate) manager: Arc<Mutex<Manager>>,
     pub(crate) wake: Arc<Notify>,
 }
 
 impl World {
     /// The world at the beginning of a scene's history.
     pub(crate) fn new(options: &Options, ground: Ground) -> Self {
-        let script = options.scene.script();
+        let script = options.script();
         let begin = -i64::try_from(script.prelude.as_millis()).unwrap_or(0);
         let now = Now { t: begin, wall: ground.clock.wall_at(begin) };
         let sizes = Sizes::of(options.instances);
@@ -91,21 +109,32 @@ impl World {
             clock: ground.clock,
             board: ground.board,
             tsdb: ground.tsdb,
+            rules: ground.rules,
+            manager: ground.manager,
             wake: ground.wake,
+            seed: options.seed,
             scene: options.scene,
             sizes,
             faults: options.faults.clone(),
             churn: options.churn.unwrap_or(0),
             traffic: Traffic::new(options.seed, begin),
             happened: Happened::default(),
+            by: options.traffic,
             timers: BTreeMap::new(),
             next_timer: 0,
             delayed: VecDeque::new(),
             pictures: VecDeque::new(),
+            late_alerts: VecDeque::new(),
         };
         world.cluster.full_size = options.instances.is_some();
-        shop::furnish(&mut world.cluster, sizes);
+        match options.traffic {
+            TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
+            by => shop::furnish(&mut world.cluster, sizes, by),
+        }
         world.collect();
+        let zero = world.clock.wall_at(0);
+        alerts::furnish(&mut world.manager.lock().unwrap_or_else(PoisonError::into_inner), now.wall, zero);
         world.plan(begin.div_euclid(SCRAPE) * SCRAPE + SCRAPE + SCRAPE_PHASE, Timer::Scrape);
         world.plan(begin + 120_000, Timer::DeployCanary);
         if options.prelude == Prelude::Scripted {
@@ -117,6 +146,9 @@ impl World {
         }
         if let Some(at) = options.scene.crashes_from() {
             world.plan(at, Timer::StartCrashes);
+        }
+        if let Some(at) = options.scene.header_rule_breaks_at() {
+            world.plan(at, Timer::BreakHeaderRule);
         }
         for (index, fault) in options.faults.iter().enumerate() {
             let at = millis(fault.at);
@@ -172,17 +204,35 @@ impl World {
     fn fire(&mut self, timer: &Timer) {
         let now = self.cluster.now;
         match timer {
+            Timer::Cluster(Job::Analysis(run)) => self.measure(run),
+            Timer::Cluster(job @ Job::Rollout(_)) => {
+                let before = self.configured();
+                self.cluster.perform(job);
+                self.follow(before);
+            }
             Timer::Cluster(job) => self.cluster.perform(job),
             Timer::Scrape => {
                 self.scrape();
+                self.plan(now.t + RULES_AFTER, Timer::Rules);
                 self.plan(now.t + SCRAPE, Timer::Scrape);
             }
+            Timer::Rules => self.evaluate_rules(),
             Timer::Propagate => self.propagate(),
             Timer::Script(weight) => self.set_weight(*weight, "release-script"),
+            Timer::DeployCanary if self.by == TrafficBy::Rolling => {
+                self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
+            }
+            // Its new version comes when somebody releases it.
+            Timer::DeployCanary if self.by == TrafficBy::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
                     self.cluster.start_crashes(&shop::canary_key());
+                }
+            }
+            Timer::BreakHeaderRule => {
+                for (path, patch) in shop::header_rule_to_nothing(&self.cluster) {
+                    self.act(&path, Verb::JsonPatch, &patch, "kubectl-edit");
                 }
             }
             Timer::FaultBegins(index) => self.begin_fault(*index),
@@ -205,6 +255,38 @@ impl World {
         let every = (i64::from(pods) * 1000 / i64::from(self.churn.max(1))).max(1);
         let next = if due - t <= OVERDUE { t + every } else { due + every };
         self.plan(next, Timer::Churn);
+    }
+
+    /// What a container wrote from `from` on and before `to`, in ms since t = 0. Nothing is written while the wall clock stands.
+    pub(crate) fn written(&self, container: &Container, from: i64, to: i64) -> Vec<(i64, String)> {
+        let to = if self.clock.is_frozen() { to.min(0) } else { to };
+        let (scene, happened) = (self.scene, self.happened);
+        let canary = container.version == "canary";
+        let part = f64::from(self.sizes.canary) / f64::from((self.sizes.canary + self.sizes.baseline).max(1));
+        let habits = |t: i64| {
+            let share = self.traffic.share_then(t);
+            let (share, part) = if canary { (share, part) } else { (1.0 - share, 1.0 - part) };
+            Habits {
+                load: if part > 0.0 { share / part } else { 0.0 },
+                behaviour: if canary { scene.canary(t, happened) } else { baseline() },
+                silent_errors: if canary { scene.silent_errors(t) } else { 0.0 },
+            }
+        };
+        logbook::lines(self.seed, container, &habits, from, to)
+    }
+
+    /// Takes the measurements of an analysis that are due from the metrics as they are.
+    fn measure(&mut self, run: &Key) {
+        let questions = self.cluster.analysis_questions(run);
+        if questions.is_empty() {
+            return;
+        }
+        let at = self.cluster.now.wall.timestamp_millis();
+        let answers = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
+        };
+        self.cluster.analysis_answers(run, answers);
     }
 
     /// A write that came over the API.
@@ -244,8 +326,7 @@ impl World {
 
     /// The route's relative weights: baseline, canary.
     fn configured(&self) -> Option<(u64, u64)> {
-        let route = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE))?;
-        shop::weights(&route.value())
+        self.by.configured(&self.cluster)
     }
 
     /// Notices what a write did to the weights.
@@ -268,6 +349,16 @@ impl World {
         }
     }
 
+    /// Serving instances of a side: by their label, or by their version where one Deployment runs both.
+    fn serving(&self, side: &str) -> Serving {
+        if self.by != TrafficBy::Rolling {
+            return self.cluster.serving(shop::NAMESPACE, side);
+        }
+        let mut all = self.cluster.serving_by(shop::NAMESPACE, |version| rolling::is_old(version) == (side == "stable"));
+        all.sort();
+        all
+    }
+
     /// Traffic follows what is configured, unless a fault keeps it where it is.
     fn propagate(&mut self) {
         if self.board.on(Face::Platform, FaultKind::NotObserved) {
@@ -277,8 +368,8 @@ impl World {
             Some((baseline, canary)) if baseline + canary > 0 => canary as f64 / (baseline + canary) as f64,
             // Without a rule the Service spreads requests over all ready instances.
             _ => {
-                let canary = self.cluster.serving(shop::NAMESPACE, "canary").len() as f64;
-                canary / (canary + self.cluster.serving(shop::NAMESPACE, "stable").len() as f64).max(1.0)
+                let canary = self.serving("canary").len() as f64;
+                canary / (canary + self.serving("stable").len() as f64).max(1.0)
             }
         };
         self.traffic.set_share(self.cluster.now.t, share);
@@ -288,9 +379,8 @@ impl World {
     }
 
     fn set_weight(&mut self, canary: u64, manager: &str) {
-        let Some(route) = self.cluster.store.get(Kind::VirtualService, &key(shop::NAMESPACE, shop::SERVICE)) else { return };
-        let patch = shop::weight_patch(&route.value(), canary);
-        self.act(shop::ROUTE_PATH, Verb::JsonPatch, &patch, manager);
+        let Some((path, patch)) = self.by.patch(&self.cluster, canary) else { return };
+        self.act(&path, Verb::JsonPatch, &patch, manager);
     }
 
     fn scale_baseline(&mut self, replicas: u32) {
@@ -365,6 +455,9 @@ impl World {
         if self.clock.is_frozen() {
             return;
         }
+        if self.by == TrafficBy::Rolling {
+            self.propagate();
+        }
         let now = self.cluster.now;
         let (scene, happened) = (self.scene, self.happened);
         let canary = |t| scene.canary(t, happened);
@@ -376,11 +469,17 @@ impl World {
         self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
             .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
             .to_vec();
+        if self.by == TrafficBy::Rolling {
+            // Nothing labels the versions here.
+            self.cluster.loads.push((shop::NAMESPACE.to_owned(), String::new(), used(stable(now.t))));
+        }
         let samples = self.traffic.scrape(
             now.t,
-            Side { version: "canary", serving: self.cluster.serving(shop::NAMESPACE, "canary"), behaviour: &canary },
-            Side { version: "stable", serving: self.cluster.serving(shop::NAMESPACE, "stable"), behaviour: &stable },
+            Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },
+            Side { version: "stable", serving: self.serving("stable"), behaviour: &stable },
         );
+        let mut samples = samples;
+        samples.extend(alerts::node_samples(now.t));
         let at = now.wall.timestamp_millis();
         if self.board.on(Face::Metrics, FaultKind::Stale) || scene.scrapes_stopped(now.t, happened) {
             return;
@@ -402,10 +501,34 @@ impl World {
         }
     }
 
+    /// What the metrics backend does with its rules after each scrape, and what the alertmanager gets of it. A stale one gets
+    /// nothing new; a delayed one gets it late.
+    fn evaluate_rules(&mut self) {
+        if self.clock.is_frozen() {
+            return;
+        }
+        let now = self.cluster.now;
+        let sent = {
+            let tsdb = self.tsdb.read().unwrap_or_else(PoisonError::into_inner);
+            self.rules.write().unwrap_or_else(PoisonError::into_inner).evaluate(&tsdb, now.wall.timestamp_millis())
+        };
+        if self.board.on(Face::Alerts, FaultKind::Stale) {
+            return;
+        }
+        let late = self.board.on(Face::Alerts, FaultKind::Delayed);
+        self.late_alerts.push_back((if late { now.t + DELAY } else { now.t }, sent));
+        let mut manager = self.manager.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.late_alerts.front().is_some_and(|(due, _)| !late || *due <= now.t) {
+            if let Some((_, sent)) = self.late_alerts.pop_front() {
+                manager.receive(sent, now.wall);
+            }
+        }
+    }
+
     fn store_samples(&self, at: i64, samples: &Samples) {
         let mut tsdb = self.tsdb.write().unwrap_or_else(PoisonError::into_inner);
         for (labels, value) in samples {
-            tsdb.append(labels, at, *value);
+            tsdb.append_shared(labels, at, *value);
         }
         if (at / SCRAPE) % 20 == 0 {
             tsdb.prune(at - RETENTION);

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{
-    Action, Clock, Epoch, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec, Write,
-    WriteKind,
+    Action, Clock, Epoch, HarmSpec, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec,
+    Write, WriteKind,
 };
 use gonogo::sim;
 use http::{Method, Request};
@@ -55,7 +55,7 @@ pub(crate) struct Place {
 }
 
 /// A kubeconfig's client, without repeats.
-async fn client(file: &PathBuf) -> kube::Client {
+pub(crate) async fn client(file: &PathBuf) -> kube::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(file).expect("the kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a usable kubeconfig");
@@ -143,8 +143,13 @@ impl Place {
 
     /// Applies the mesh's definitions where they are missing, and waits until they are served.
     async fn define(&self) {
+        self.define_all(&definitions(), "/apis/networking.istio.io/v1/virtualservices").await;
+    }
+
+    /// Applies definitions where they are missing, and waits until this collection is served.
+    pub(crate) async fn define_all(&self, definitions: &[Value], collection: &str) {
         const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        for definition in &definitions() {
+        for definition in definitions {
             let name = definition["metadata"]["name"].as_str().unwrap();
             if self.call(Method::GET, &format!("{PATH}/{name}"), "", None).await.0 == 404 {
                 self.create(PATH, definition).await;
@@ -154,13 +159,13 @@ impl Place {
             let mut again = tokio::time::interval(Duration::from_millis(200));
             loop {
                 again.tick().await;
-                let (code, _) = self.call(Method::GET, "/apis/networking.istio.io/v1/virtualservices?limit=1", "", None).await;
+                let (code, _) = self.call(Method::GET, &format!("{collection}?limit=1"), "", None).await;
                 if code == 200 {
                     return;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, served).await.expect("networking.istio.io/v1 is served");
+        tokio::time::timeout(PATIENCE, served).await.unwrap_or_else(|_| panic!("{collection} is served"));
     }
 
     async fn furnish(&self) {
@@ -176,10 +181,17 @@ impl Place {
         let name = &self.namespace;
         for collection in [
             self.path("/apis/networking.istio.io/v1", "virtualservices"),
+            self.path("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+            self.path("/apis/argoproj.io/v1alpha1", "rollouts"),
             self.path("/apis/apps/v1", "deployments"),
+            self.path("/apis/apps/v1", "replicasets"),
             self.path("/api/v1", "pods"),
         ] {
-            let list = self.get(&collection).await;
+            let (code, list) = self.call(Method::GET, &collection, "", None).await;
+            if code == 404 {
+                continue;
+            }
+            assert!(code < 300, "get {collection}: {code} {list}");
             for object in list["items"].as_array().into_iter().flatten() {
                 self.delete(&format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or_default())).await;
             }
@@ -235,7 +247,10 @@ impl Place {
                 canary_subset: "canary".to_owned(),
             },
             requests: String::new(),
+            alerts: None,
             gates: vec![],
+            harm: HarmSpec::default(),
+            with: vec![],
         }
     }
 
@@ -243,12 +258,25 @@ impl Place {
         self.connect_as(name, true).await
     }
 
+    /// A cockpit on a service that a Rollout runs.
+    pub(crate) async fn connect_to_rollout(&self, name: &str) -> Kubernetes {
+        let mut spec = self.spec(name);
+        spec.route = RouteSpec::Rollout { name: name.to_owned() };
+        spec.canary.deployment = name.to_owned();
+        spec.baseline.deployment = name.to_owned();
+        self.connect_with(spec, true).await
+    }
+
     pub(crate) async fn connect_as(&self, name: &str, writes: bool) -> Kubernetes {
+        self.connect_with(self.spec(name), writes).await
+    }
+
+    async fn connect_with(&self, spec: ServiceSpec, writes: bool) -> Kubernetes {
         let settings = Settings {
             context: None,
             kubeconfig: Some(self.kubeconfig.clone()),
             timeout: Duration::from_secs(10),
-            spec: self.spec(name),
+            spec,
             clock: self.clock(),
             writes,
         };

@@ -92,6 +92,19 @@ pub struct Request<'a> {
     pub form: Option<&'a [(&'a str, String)]>,
 }
 
+/// One request that changes something. It leaves once.
+#[derive(Debug, Clone)]
+pub struct WriteRequest<'a> {
+    /// What is being done, for messages: `silence in am-eu`.
+    pub operation: &'a str,
+    /// The method.
+    pub method: Method,
+    /// Where.
+    pub url: Url,
+    /// A JSON body.
+    pub json: Option<&'a serde_json::Value>,
+}
+
 /// A client of one server with one credential.
 #[derive(Debug)]
 pub struct Http {
@@ -151,22 +164,35 @@ impl Http {
         Ok(reply)
     }
 
-    async fn once(&self, request: &Request<'_>) -> Result<(Reply, Option<HeaderMap>), Failure> {
-        let target = shown_url(&request.url);
-        let mut call = self.client.request(request.method.clone(), request.url.clone());
-        let mut used = None;
-        if let Some(credential) = &self.credential {
-            let headers =
-                credential.headers().await.map_err(|why| Failure::NotSent { why: format!("{} at {target}: {why}", request.operation) })?;
-            call = call.headers(headers.clone());
-            used = Some(headers);
+    /// Sends a request that changes something: once, whatever comes back.
+    pub async fn write(&self, request: WriteRequest<'_>) -> Result<Reply, Failure> {
+        let mut call = self.client.request(request.method, request.url.clone());
+        if let Some(json) = request.json {
+            call = call.json(json);
         }
+        Ok(self.send(request.operation, &request.url, call).await?.0)
+    }
+
+    async fn once(&self, request: &Request<'_>) -> Result<(Reply, Option<HeaderMap>), Failure> {
+        let mut call = self.client.request(request.method.clone(), request.url.clone());
         if let Some(form) = request.form {
             call = call.form(form);
         }
-        let response = call.send().await.map_err(|e| classify(request.operation, &target, self.timeout, &e))?;
-        refuse_redirect(request.operation, &target, &response)?;
-        let reply = read_body(request.operation, &target, self.timeout, self.body_limit, response).await?;
+        self.send(request.operation, &request.url, call).await
+    }
+
+    async fn send(&self, operation: &str, url: &Url, call: reqwest::RequestBuilder) -> Result<(Reply, Option<HeaderMap>), Failure> {
+        let target = shown_url(url);
+        let mut call = call;
+        let mut used = None;
+        if let Some(credential) = &self.credential {
+            let headers = credential.headers().await.map_err(|why| Failure::NotSent { why: format!("{operation} at {target}: {why}") })?;
+            call = call.headers(headers.clone());
+            used = Some(headers);
+        }
+        let response = call.send().await.map_err(|e| classify(operation, &target, self.timeout, &e))?;
+        refuse_redirect(operation, &target, &response)?;
+        let reply = read_body(operation, &target, self.timeout, self.body_limit, response).await?;
         Ok((reply, used))
     }
 }

@@ -90,8 +90,22 @@ fn wanted<'a>(right: Right, core: &'a Core, route: &'a Place) -> Vec<Wanted<'a>>
 
 impl Core {
     fn rights_of<'a>(&'a self, kind: ActionKind, route: &'a Place) -> Vec<Wanted<'a>> {
+        if matches!(self.spec.route, crate::domain::RouteSpec::Rollout { .. }) {
+            return vec![patch_right(route, super::argo::subresource(kind))];
+        }
         match kind {
             ActionKind::SetWeight => vec![patch_right(route, None)],
+            ActionKind::SetImage | ActionKind::Scale | ActionKind::Restart | ActionKind::Undo | ActionKind::Pause | ActionKind::Resume => {
+                let deployment =
+                    |name| Wanted { verb: "patch", group: "apps", resource: "deployments", subresource: None, name: Some(name) };
+                let (canary, baseline) = (&self.spec.canary.deployment, &self.spec.baseline.deployment);
+                let mut all = vec![deployment(canary.as_str())];
+                all.extend((baseline != canary).then(|| deployment(baseline.as_str())));
+                // An undo picks its revision among them.
+                let sets = Wanted { verb: "list", group: "apps", resource: "replicasets", subresource: None, name: None };
+                all.extend((kind == ActionKind::Undo).then_some(sets));
+                all
+            }
             _ => vec![],
         }
     }

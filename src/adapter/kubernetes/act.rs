@@ -121,7 +121,8 @@ impl Core {
         let place = mechanism.place();
         let what = format!("dry run on {}", place.words());
         let path = format!("{}{}", place.path(look.change.subresource), query(&[("dryRun", "All"), ("fieldManager", MANAGER)]));
-        let answer = writer.patch(&what, &path, body, self.link.timeout()).await.map_err(Failure::from);
+        let sent = writer.patch(&what, &path, body, self.link.timeout()).await;
+        let answer = sent.map_err(|problem| no_subresource(problem, place, look.change.subresource));
         let object = answer.and_then(|reply| reply.json::<Value>(&what));
         let after = match object.and_then(|object| looked(mechanism, &what, object, &look.action)) {
             Ok(after) => after,
@@ -131,7 +132,7 @@ impl Core {
             Err(failure) => return Preflight::NotAsked { why: failure.to_string() },
         };
         *diff = patch::diff(look, &after.object, mechanism.between(look, &after));
-        if after.subject.done {
+        if mechanism.takes(look, &after) {
             return Preflight::Accepted;
         }
         let why = format!("the platform would make it {} instead of {} (an admission webhook?)", after.subject.shown, look.action.wanted());
@@ -154,12 +155,26 @@ impl Core {
         let what = format!("patch {}", place.words());
         let subresource = look.change.subresource.filter(|_| act.is_some());
         let path = format!("{}{}", place.path(subresource), query(&[("fieldManager", MANAGER)]));
-        let reply = writer.patch(&what, &path, &body, write.deadline).await.map_err(|problem| unread(problem.failure))?;
+        let reply = writer.patch(&what, &path, &body, write.deadline).await;
+        let reply = reply.map_err(|problem| unread(no_subresource(problem, place, subresource)))?;
         let object: Value = reply.json(&what).map_err(unread)?;
         let after = looked(mechanism.as_ref(), &what, object, action).map_err(unread)?;
         self.remember(&after);
         let version = Some(after.subject.version.clone()).filter(|version| !version.is_empty());
         Ok(Accepted { version, after: Some(Box::new(after.subject)) })
+    }
+}
+
+/// A path that the server does not know, although the object is there: a CRD without that subresource.
+fn no_subresource(problem: Problem, place: &Place, subresource: Option<&str>) -> Failure {
+    let unknown = problem.no_such_path;
+    match (problem.failure, subresource) {
+        (Failure::Refused { code, reason: Refusal::Missing, why }, Some(name)) if unknown => {
+            let kind = place.kind;
+            let why = format!("{why}: the {kind} CRD of this cluster has no /{name} (it is too old); use its own client there");
+            Failure::Refused { code, reason: Refusal::Missing, why }
+        }
+        (failure, _) => failure,
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn commands(core: &Core, action: &Action, last_known: Option<&Subject
     match action {
         Action::SetWeight { .. } => weight(core, action, last_known),
         Action::SetImage { track, container, image } => {
-            let container = container.as_deref().unwrap_or("*");
+            let known = || last_known.and_then(|known| known.fields.get("container")).map(String::as_str);
+            let container = container.as_deref().or_else(known).unwrap_or("*");
             vec![format!("{kubectl} set image {} {}", workload(*track), word(&format!("{container}={image}")))]
         }
         Action::Scale { track, replicas } => vec![format!("{kubectl} scale {} --replicas={replicas}", workload(*track))],
@@ -67,16 +68,33 @@ fn weight(core: &Core, action: &Action, last_known: Option<&Subject>) -> Vec<Str
         let patch = patch(mechanism.as_ref(), &look, action);
         return vec![format!("{kubectl} patch {target} --type=json -p {}", word(&patch.to_string())), get];
     }
-    match Names::of(&core.spec) {
-        Some(names) => {
-            let known = last_known.and_then(|known| known.route.as_deref());
-            let wanted = action.weight().unwrap_or(crate::domain::Percent::ZERO);
-            let (canary, baseline) =
-                known.map_or_else(|| (u32::from(wanted.get()), 100 - u32::from(wanted.get())), |route| super::mesh::weights(route, wanted));
-            let program = names.program(canary, baseline);
-            vec![format!("{kubectl} get {target} -o json | jq {} | {kubectl} replace -f -", word(&program)), get]
-        }
+    let known = last_known.and_then(|known| known.route.as_deref());
+    let wanted = action.weight().unwrap_or(crate::domain::Percent::ZERO);
+    let percent = (u32::from(wanted.get()), 100 - u32::from(wanted.get()));
+    let weights = known.map_or(percent, |route| route.split(wanted));
+    match blind(core, &kubectl, &target, weights) {
+        Some(command) => vec![command, get],
         None => vec![get],
+    }
+}
+
+/// A change of weights where the object was never read: it finds the place by names.
+fn blind(core: &Core, kubectl: &str, target: &str, (canary, baseline): (u32, u32)) -> Option<String> {
+    let replace = |program: String| format!("{kubectl} get {target} -o json | jq {} | {kubectl} replace -f -", word(&program));
+    match &core.spec.route {
+        RouteSpec::VirtualService { .. } => Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
+        RouteSpec::HttpRoute { .. } => super::gateway::Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
+        RouteSpec::Ingress { .. } => {
+            let (weight, whole) =
+                (format!("{}={canary}", super::ingress::WEIGHT), format!("{}={}", super::ingress::WHOLE, canary + baseline));
+            Some(format!("{kubectl} annotate --overwrite {target} {weight} {whole}"))
+        }
+        RouteSpec::Selector { canary: new, baseline: old, .. } => {
+            let labels = if canary > 0 { new } else { old };
+            let patch = json!({"spec": {"selector": labels}});
+            Some(format!("{kubectl} patch {target} --type=merge -p {}", word(&patch.to_string())))
+        }
+        RouteSpec::Rollout { .. } | RouteSpec::Rolling => None,
     }
 }
 

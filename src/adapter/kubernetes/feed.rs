@@ -2,7 +2,7 @@
 
 use super::answer::{Problem, Status, unreadable, unreadable_from};
 use super::life::Life;
-use super::link::{Ask, Link, query};
+use super::link::{Ask, JSON, Link, query};
 use super::objects::Object;
 use super::page::{Page, PageMeta, Reader};
 use crate::domain::backoff::Backoff;
@@ -12,6 +12,7 @@ use crate::port::platform::PlatformUpdate;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,18 @@ pub(super) struct Kind {
     pub(super) page: u32,
     /// Most bytes of a page.
     pub(super) limit: usize,
+    /// Only the metadata of the objects is asked for; a server that cannot leave the rest out is not asked for it all.
+    pub(super) as_metadata: bool,
+}
+
+impl Kind {
+    fn accept(&self, list: bool) -> &'static str {
+        match (self.as_metadata, list) {
+            (false, _) => JSON,
+            (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            (true, false) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        }
+    }
 }
 
 /// What was seen.
@@ -84,6 +97,21 @@ pub(super) struct Outlet {
 /// Nobody listens any more.
 #[derive(Debug)]
 pub(super) struct Closed;
+
+/// One page, decoded as it comes.
+pub(super) async fn page<T: DeserializeOwned>(link: &Link, ask: &Ask) -> Result<Page<T>, Problem> {
+    let mut pieces = link.pieces(ask).await?;
+    let read = async {
+        let mut reader = Reader::new();
+        let wrong = |reader: &Reader<T>, error| unreadable_from(&ask.what, reader.start(), reader.total(), &error);
+        while let Some(piece) = pieces.next().await? {
+            reader.feed(&piece).map_err(|error| wrong(&reader, error))?;
+        }
+        let (start, total) = (reader.start().to_vec(), reader.total());
+        Ok(reader.finish().map_err(|error| unreadable_from(&ask.what, &start, total, &error))?)
+    };
+    link.in_time(&ask.what, link.timeout(), read).await
+}
 
 /// A line of a watch.
 #[derive(Deserialize)]
@@ -155,8 +183,14 @@ impl Feed {
         let (mut next, mut first) = (None::<String>, true);
         loop {
             let what = format!("list {}", self.kind.part);
-            let ask = Ask { what: what.clone(), path: self.path(&self.list_query(next.as_deref())), post: None, limit: self.kind.limit };
-            let page: Page<T> = self.page(&ask).await.map_err(|problem| Stop::Failed(problem, None))?;
+            let ask = Ask {
+                what: what.clone(),
+                path: self.path(&self.list_query(next.as_deref())),
+                post: None,
+                limit: self.kind.limit,
+                accept: self.kind.accept(true),
+            };
+            let page: Page<T> = page(&self.link, &ask).await.map_err(|problem| Stop::Failed(problem, None))?;
             let Some(items) = page.items.or_else(|| (!page.metadata.resource_version.is_empty()).then(Vec::new)) else {
                 let why = format!("{what}: the answer is not a list");
                 return Err(Stop::Failed(Failure::Unreadable { why }.into(), None));
@@ -170,21 +204,6 @@ impl Feed {
                 return Ok(Some(page.metadata.resource_version));
             }
         }
-    }
-
-    /// One page, decoded as it comes.
-    async fn page<T: Object>(&self, ask: &Ask) -> Result<Page<T>, Problem> {
-        let mut pieces = self.link.pieces(ask).await?;
-        let read = async {
-            let mut reader = Reader::new();
-            let wrong = |reader: &Reader<T>, error| unreadable_from(&ask.what, reader.start(), reader.total(), &error);
-            while let Some(piece) = pieces.next().await? {
-                reader.feed(&piece).map_err(|error| wrong(&reader, error))?;
-            }
-            let (start, total) = (reader.start().to_vec(), reader.total());
-            Ok(reader.finish().map_err(|error| unreadable_from(&ask.what, &start, total, &error))?)
-        };
-        self.link.in_time(&ask.what, self.link.timeout(), read).await
     }
 
     /// Watches from a version on; gives the version to go on from, or `None` to list again.
@@ -201,6 +220,7 @@ impl Feed {
             ]),
             post: None,
             limit: LINE_LIMIT,
+            accept: self.kind.accept(false),
         };
         self.outlet.wake.mark_unchanged();
         let started = self.link.clock().now().mono;
@@ -240,11 +260,13 @@ impl Feed {
             // Silence and a cut connection are how watches end; the next one starts where this one stopped.
             let Ok(Some(Ok(frame))) = frame else { return Ok(Ended::Over) };
             let Ok(data) = frame.into_data() else { continue };
+            let known = held.len();
             held.extend_from_slice(&data);
             let mut start = 0;
-            while let Some(length) = held[start..].iter().position(|byte| *byte == b'\n') {
-                let line = &held[start..start + length];
-                start += length + 1;
+            // What was held before has no end of a line in it.
+            for end in data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| known + at) {
+                let line = &held[start..end];
+                start = end + 1;
                 if line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }

@@ -31,21 +31,26 @@ pub(super) struct Ask {
     pub(super) post: Option<serde_json::Value>,
     /// Most bytes of an answer.
     pub(super) limit: usize,
+    /// The form that is asked for.
+    pub(super) accept: &'static str,
 }
+
+/// The usual form of answers.
+pub(super) const JSON: &str = "application/json";
 
 impl Ask {
     /// Reads one object.
     pub(super) fn object(what: String, path: String) -> Self {
-        Self { what, path, post: None, limit: OBJECT_LIMIT }
+        Self { what, path, post: None, limit: OBJECT_LIMIT, accept: JSON }
     }
 
     /// Asks a question that is a POST in Kubernetes but changes nothing (a review).
     pub(super) fn review(what: String, path: &str, body: serde_json::Value) -> Self {
-        Self { what, path: path.to_owned(), post: Some(body), limit: OBJECT_LIMIT }
+        Self { what, path: path.to_owned(), post: Some(body), limit: OBJECT_LIMIT, accept: JSON }
     }
 
     fn request(&self) -> Result<Request<Body>, http::Error> {
-        let accept = Request::builder().uri(&self.path).header(header::ACCEPT, "application/json");
+        let accept = Request::builder().uri(&self.path).header(header::ACCEPT, self.accept);
         match &self.post {
             None => accept.method(Method::GET).body(Body::empty()),
             Some(body) => {
@@ -164,7 +169,7 @@ impl Link {
 
     /// Reads, or asks a review. After a refused login once more with a new one.
     pub(super) async fn ask(&self, ask: &Ask) -> Result<Reply, Problem> {
-        let (response, session) = self.start(ask).await?;
+        let (response, session) = self.start(ask, self.timeout).await?;
         self.finish(ask, Intent::Read, response, &session).await
     }
 
@@ -173,9 +178,18 @@ impl Link {
         Ok(self.pieces(ask).await?.body)
     }
 
+    /// As [`Self::stream`], where the answer itself may take so long to begin.
+    pub(super) async fn stream_within(&self, ask: &Ask, patience: Duration) -> Result<Body, Problem> {
+        Ok(self.pieces_within(ask, patience).await?.body)
+    }
+
     /// As [`Self::stream`], with what it takes to tell how it broke off.
     pub(super) async fn pieces(&self, ask: &Ask) -> Result<Pieces, Problem> {
-        let (response, session) = self.start(ask).await?;
+        self.pieces_within(ask, self.timeout).await
+    }
+
+    async fn pieces_within(&self, ask: &Ask, patience: Duration) -> Result<Pieces, Problem> {
+        let (response, session) = self.start(ask, patience).await?;
         if response.status().is_success() {
             return Ok(Pieces {
                 body: response.into_body(),
@@ -191,19 +205,19 @@ impl Link {
         }
     }
 
-    async fn start(&self, ask: &Ask) -> Result<(Response<Body>, Session), Problem> {
+    async fn start(&self, ask: &Ask, patience: Duration) -> Result<(Response<Body>, Session), Problem> {
         let session = self.session().await?;
-        let (first, session) = self.once(ask, session).await?;
+        let (first, session) = self.once(ask, session, patience).await?;
         if first.status() != http::StatusCode::UNAUTHORIZED {
             return Ok((first, session));
         }
         let again = self.log_in_again(session.generation).await?;
-        self.once(ask, again).await
+        self.once(ask, again, patience).await
     }
 
-    async fn once(&self, ask: &Ask, session: Session) -> Result<(Response<Body>, Session), Problem> {
+    async fn once(&self, ask: &Ask, session: Session, patience: Duration) -> Result<(Response<Body>, Session), Problem> {
         let request = ask.request().map_err(|why| Failure::NotSent { why: format!("{}: {why}", ask.what) })?;
-        let sent = self.in_time(&ask.what, self.timeout, async {
+        let sent = self.in_time(&ask.what, patience, async {
             session.client.send(request).await.map_err(|error| Problem::from(answer::broken_off(&ask.what, &error, &address(&session))))
         });
         let response = sent.await?;

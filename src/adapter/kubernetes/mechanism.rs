@@ -5,7 +5,7 @@
 
 use super::Core;
 use super::answer::Problem;
-use super::mesh::Mesh;
+use super::deployment::{self, Deployed};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Action, ActionKind, DiffLine, Failure, Percent, RouteSpec, Subject, WriteStamp};
 use crate::domain::{Epoch, OpId, RunId};
@@ -109,6 +109,12 @@ pub(super) trait Mechanism: Send + Sync {
     /// Reads the object for the action. What stands in the way becomes the subject's `trouble`.
     fn look(&self, object: Value, action: &Action) -> Look;
 
+    /// Whether the object as a dry run gave it back is as asked for, or will be once its controller comes by.
+    fn takes(&self, before: &Look, after: &Look) -> bool {
+        let _ = before;
+        after.subject.done
+    }
+
     /// The difference in words between the object as read and as a dry run gave it back; it may not be what was asked for.
     fn between(&self, before: &Look, after: &Look) -> Vec<DiffLine> {
         let _ = after;
@@ -120,25 +126,35 @@ pub(super) trait Mechanism: Send + Sync {
 pub(super) fn versions(group: &str) -> &'static [&'static str] {
     match group {
         super::mesh::GROUP => super::mesh::VERSIONS,
+        super::argo::GROUP => super::argo::VERSIONS,
+        super::gateway::GROUP => super::gateway::VERSIONS,
         _ => &["v1"],
     }
 }
+
+/// What is done on a Deployment, however its traffic is split.
+const DEPLOYMENT_VERBS: [ActionKind; 6] =
+    [ActionKind::SetImage, ActionKind::Scale, ActionKind::Restart, ActionKind::Undo, ActionKind::Pause, ActionKind::Resume];
 
 impl Core {
     /// What can be done to the service, by how it is run and split.
     pub(super) fn capabilities(&self) -> Vec<ActionKind> {
         match &self.spec.route {
-            RouteSpec::Rollout { .. } | RouteSpec::Rolling => vec![],
-            _ => vec![ActionKind::SetWeight],
+            RouteSpec::Rollout { .. } => super::argo::CAPABILITIES.to_vec(),
+            RouteSpec::Rolling => DEPLOYMENT_VERBS.to_vec(),
+            _ => [&[ActionKind::SetWeight], &DEPLOYMENT_VERBS[..]].concat(),
         }
     }
 
     /// What tells how traffic is split, and proves that the server is alive: the object that is read over and over.
     pub(super) fn beat(&self) -> (Box<dyn Mechanism>, Action) {
         let zero = Action::SetWeight { canary: Percent::ZERO };
-        match &self.spec.route {
-            RouteSpec::VirtualService { name, .. } => (Box::new(Mesh::new(self, name)), zero),
-            _ => {
+        if let RouteSpec::Rollout { name } = &self.spec.route {
+            return (super::argo::beat(self, name), zero);
+        }
+        match self.splitter() {
+            Some(mechanism) => (mechanism, zero),
+            None => {
                 let deployment = &self.spec.canary.deployment;
                 (Box::new(Watched { place: Place::new(self, "apps", &["v1"], "deployments", "Deployment", deployment) }), zero)
             }
@@ -148,8 +164,14 @@ impl Core {
     /// The mechanism of an action. Some have to read more than the one object.
     pub(super) fn mechanism<'a>(&'a self, action: &'a Action) -> BoxFuture<'a, Result<Box<dyn Mechanism>, Problem>> {
         async move {
+            if let RouteSpec::Rollout { name } = &self.spec.route {
+                return super::argo::mechanism(self, name, action).await;
+            }
             match action {
-                Action::SetWeight { .. } => Ok(self.beat().0),
+                Action::SetWeight { .. } => Ok(self.shifter().await?.unwrap_or_else(|| self.beat().0)),
+                action if deployment::is_verb(action) && !matches!(self.spec.route, RouteSpec::Rollout { .. }) => {
+                    Ok(Box::new(Deployed::for_action(self, action).await?) as Box<dyn Mechanism>)
+                }
                 other => {
                     let why = format!("{} cannot be done on this service yet", other.kind().word());
                     Err(Problem::from(Failure::NotSent { why }))
@@ -211,10 +233,10 @@ pub(super) fn stamp(object: &Value) -> Result<Option<WriteStamp>, String> {
     }
 }
 
-fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn managers<'a>(object: &'a Value, part: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    fields.into_iter().flatten().filter_map(|entry| {
-        let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get("f:spec").is_some());
+    fields.into_iter().flatten().filter_map(move |entry| {
+        let of_spec = entry.get("fieldsV1").is_none_or(|fields| fields.get(part).is_some());
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         (of_spec && entry.get("subresource").is_none_or(|sub| sub == "")).then(|| (text("manager"), text("time")))
     })
@@ -222,7 +244,12 @@ fn managers(object: &Value) -> impl Iterator<Item = (&str, &str)> {
 
 /// Who else changed the specification last.
 pub(super) fn last_writer(object: &Value) -> Option<String> {
-    let (who, when) = managers(object).filter(|(who, _)| *who != MANAGER && !who.is_empty()).max_by_key(|(_, time)| *time)?;
+    last_writer_of(object, "f:spec")
+}
+
+/// Who else changed a part of the object last: `f:spec`, `f:metadata`.
+pub(super) fn last_writer_of(object: &Value, part: &str) -> Option<String> {
+    let (who, when) = managers(object, part).filter(|(who, _)| *who != MANAGER && !who.is_empty()).max_by_key(|(_, time)| *time)?;
     Some(clean_bounded(&if when.is_empty() { who.to_owned() } else { format!("{who} at {when}") }, 120))
 }
 
@@ -235,6 +262,6 @@ pub(super) fn owner(object: &Value) -> Option<String> {
         let name = clean_bounded(&format!("{}/{}", text("kind").to_lowercase(), text("name")), 120);
         return Some(format!("it belongs to {name}, which sets it by itself: change that object instead"));
     }
-    let (who, _) = managers(object).find(|(who, _)| CONTROLLERS.contains(who))?;
+    let (who, _) = managers(object, "f:spec").find(|(who, _)| CONTROLLERS.contains(who))?;
     Some(format!("{who} sets these weights by itself: act there instead"))
 }

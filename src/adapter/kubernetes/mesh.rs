@@ -79,18 +79,11 @@ impl Mechanism for Mesh {
     }
 }
 
-/// The weights that stand for a share: canary, baseline. The sum that is there is kept.
-pub(super) fn weights(route: &Route, canary: Percent) -> (u32, u32) {
-    let sum = if route.sum() == 0 { 100 } else { route.sum() - route.others };
-    let canary = route.relative(canary).min(sum);
-    (canary, sum - canary)
-}
-
 fn change(reading: &Reading, wanted: Percent) -> Change {
     let mut change = Change::default();
     let Some(spot) = &reading.spot else { return change };
     change.untested = !test_rule(reading, spot, &mut change.tests);
-    let (canary, baseline) = weights(&reading.route, wanted);
+    let (canary, baseline) = reading.route.split(wanted);
     for (at, weight) in [(spot.canary, canary), (spot.baseline, baseline)] {
         let path = format!("/spec/http/{}/route/{at}/weight", spot.rule);
         let op = if reading.object.pointer(&path).is_some() { "replace" } else { "add" };
@@ -191,7 +184,8 @@ fn named(rule: &Value) -> Option<&str> {
     rule.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
 
-fn label(rule: &Value, index: usize) -> String {
+/// The rule's name, else its place.
+pub(super) fn label(rule: &Value, index: usize) -> String {
     named(rule).map_or_else(|| format!("http[{index}]"), |name| clean_bounded(name, 120))
 }
 
@@ -270,7 +264,7 @@ fn destinations(object: &Value, index: usize, spec: Names<'_>, route: &mut Route
 }
 
 /// The relative weight of a destination. A single one gets everything; among several, none written is 0.
-fn weight(to: &Value, among: usize) -> Result<u64, String> {
+pub(super) fn weight(to: &Value, among: usize) -> Result<u64, String> {
     match to.get("weight") {
         None | Some(Value::Null) => Ok(if among == 1 { 100 } else { 0 }),
         Some(value) => value
@@ -285,16 +279,19 @@ fn subset(to: &Value) -> Option<&str> {
 }
 
 /// `host/subset`, for people.
-fn destination(to: &Value) -> String {
+pub(super) fn destination(to: &Value) -> String {
     let host = to.pointer("/destination/host").and_then(Value::as_str).unwrap_or("?");
     clean_bounded(&subset(to).map_or_else(|| host.to_owned(), |subset| format!("{host}/{subset}")), 120)
 }
 
-/// The host in its full form: `checkout`, `checkout.shop` and `checkout.shop.svc.cluster.local` are one.
 fn host(to: &Value, spec: Names<'_>) -> String {
-    let host = to.pointer("/destination/host").and_then(Value::as_str).unwrap_or_default();
+    full_host(to.pointer("/destination/host").and_then(Value::as_str).unwrap_or_default(), spec.namespace)
+}
+
+/// A host in its full form: `checkout`, `checkout.shop` and `checkout.shop.svc.cluster.local` are one.
+pub(super) fn full_host(host: &str, namespace: &str) -> String {
     let host = clean_bounded(host.trim_end_matches(".svc.cluster.local").trim_end_matches(".svc"), 253);
-    if host.contains('.') { host } else { format!("{host}.{}", spec.namespace) }
+    if host.contains('.') { host } else { format!("{host}.{namespace}") }
 }
 
 /// Rules before ours that send some requests to one side whatever the weights are. The first rule that matches wins.
@@ -318,7 +315,7 @@ fn pinned(before: &[Value], spec: Names<'_>) -> Vec<String> {
 }
 
 /// One match in words: `header x-canary=true and uri prefix /api`.
-fn condition(case: &Value) -> String {
+pub(super) fn condition(case: &Value) -> String {
     let mut words = Vec::new();
     for (key, value) in case.as_object().into_iter().flatten() {
         match (key.as_str(), value) {

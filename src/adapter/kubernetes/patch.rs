@@ -156,7 +156,6 @@ fn compare(before: &Value, after: &Value, path: &str, out: &mut Vec<Difference>)
 mod tests {
     use super::super::mechanism::Mechanism as _;
     use super::super::mesh::tests::{mesh, object};
-    use super::super::mesh::weights;
     use super::*;
     use crate::domain::{Action, Percent};
 
@@ -253,7 +252,7 @@ mod tests {
         object["spec"]["http"][1]["route"][0]["weight"] = json!(6);
         object["spec"]["http"][1]["route"][1]["weight"] = json!(2);
         let route = mesh().look(object, &to(25)).subject.route.unwrap();
-        assert_eq!(weights(&route, Percent::new(25).unwrap()), (2, 6));
+        assert_eq!(route.split(Percent::new(25).unwrap()), (2, 6));
     }
 
     #[test]

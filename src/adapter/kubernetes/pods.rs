@@ -1,10 +1,12 @@
 //! Pods as instances: which side, which state, and the reason that matters.
 
+use super::census::{Census, LabelSet};
 use super::feed::{Follower, Seen};
 use super::objects::{Container, ContainerStatus, Pod, ReplicaSet, Terminated};
+use super::rolling::Rolling;
 use super::scope::Scope;
 use crate::domain::text::clean_bounded;
-use crate::domain::{Instance, InstanceState, ServiceSpec, Track};
+use crate::domain::{Instance, InstanceState, RouteSpec, ServiceSpec, Track, Workload};
 use crate::port::platform::PlatformUpdate;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
@@ -12,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Waiting is normal only for these reasons.
 const STARTING: [&str; 3] = ["", "ContainerCreating", "PodInitializing"];
+
+/// Label by which an Argo Rollout tells its templates apart.
+const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
 
 /// Texts that many instances share, held once: versions, nodes, reasons.
 #[derive(Default)]
@@ -34,7 +39,9 @@ impl Shared {
 
 struct Kept {
     instance: Instance,
+    /// What tells its side: uid of its ReplicaSet, or the hash of its template where one object runs both sides.
     owner: Option<Arc<str>>,
+    labels: Arc<LabelSet>,
 }
 
 type Known = HashMap<Arc<str>, Kept>;
@@ -47,23 +54,51 @@ pub(super) struct Book {
     /// One map for each watch.
     slots: Vec<Known>,
     listing: Vec<Option<Known>>,
+    /// Watches whose list is complete.
+    whole: HashSet<usize>,
+    /// The complete list was told: until another one is complete, what was told stays.
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
     owners: HashMap<String, (Option<String>, String)>,
+    /// The two sides, where one Deployment runs both.
+    rolling: Option<Rolling>,
+    /// Where one object runs both sides: the hash of the canary's template; empty when there is no canary.
+    canary: Option<Arc<str>>,
+    /// The instances counted by their labels.
+    pub(super) census: Census,
 }
 
 impl Book {
     /// An empty book.
     pub(super) fn new(spec: Arc<ServiceSpec>) -> Self {
         Self {
-            spec,
             scope: Scope::default(),
             shared: Shared::default(),
             slots: vec![],
             listing: vec![],
+            whole: HashSet::new(),
             told: false,
             owners: HashMap::new(),
+            canary: None,
+            rolling: matches!(spec.route, RouteSpec::Rolling).then(Rolling::default),
+            census: Census::default(),
+            spec,
         }
+    }
+
+    /// Takes note of the Deployment, where one runs both sides. `None`: it does not, and nothing was done.
+    pub(super) fn rolls(&mut self, workload: Option<Workload>) -> Option<Vec<PlatformUpdate>> {
+        let sides = self.sides();
+        let mut updates = self.rolling.as_mut()?.deployment(workload);
+        if self.sides() != sides {
+            updates.extend(self.retrack());
+        }
+        Some(updates)
+    }
+
+    /// What tells the sides apart where one Deployment runs both.
+    fn sides(&self) -> Option<(Option<String>, usize)> {
+        self.rolling.as_ref().map(Rolling::sides)
     }
 
     /// Starts over with another scope, read by so many watches.
@@ -72,6 +107,8 @@ impl Book {
         self.slots = std::iter::repeat_with(Known::new).take(watches).collect();
         self.listing = std::iter::repeat_with(|| None).take(watches).collect();
         self.owners.clear();
+        self.whole.clear();
+        self.census.forget();
     }
 
     /// Whether an object of this kind, name and uid is one of ours.
@@ -83,6 +120,7 @@ impl Book {
                 let object = format!("{}/{name}", kind.to_lowercase());
                 self.spec.route.object().is_some_and(|route| route == object)
             }
+            "AnalysisRun" | "Experiment" => self.canary.is_some() && deployments.iter().any(|rollout| extends(name, rollout)),
             // As long as no ReplicaSet is known, names have to do.
             "ReplicaSet" | "Pod" if self.owners.is_empty() => deployments.iter().any(|deployment| extends(name, deployment)),
             "ReplicaSet" => self.owners.get(uid).is_some_and(|(owner, _)| self.controls(owner.as_deref())),
@@ -99,8 +137,35 @@ impl Book {
         deployment.and_then(|uid| self.scope.by_uid(uid)).is_some()
     }
 
+    /// One object runs both sides, and the canary's template has this hash: instances that turn out to be on the other side.
+    pub(super) fn split(&mut self, canary: Option<&str>) -> Vec<PlatformUpdate> {
+        if self.canary.as_deref() == canary {
+            return vec![];
+        }
+        self.canary = canary.map(|hash| self.shared.text(hash));
+        self.retrack()
+    }
+
+    /// Takes note of a ReplicaSet and what controls it.
+    pub(super) fn owned(&mut self, uid: String, owner: Option<String>, name: String) {
+        self.owners.insert(uid, (owner, name));
+    }
+
+    fn side_of(&self, hash: Option<&str>) -> Option<Track> {
+        let canary = self.canary.as_deref()?;
+        Some(if hash.is_some_and(|hash| hash == canary) { Track::Canary } else { Track::Baseline })
+    }
+
     fn track(&self, pod: &Pod) -> Option<Track> {
-        let deployment = pod.metadata.controller("ReplicaSet").and_then(|uid| self.owners.get(uid)).and_then(|(owner, _)| owner.as_deref());
+        if self.canary.is_some() {
+            let ours = self.scope.by_labels(&pod.metadata.labels, &pod.metadata.name, &self.spec).is_some();
+            return self.side_of(pod.metadata.labels.get(ROLLOUT_HASH).map(String::as_str)).filter(|_| ours);
+        }
+        let set = pod.metadata.controller("ReplicaSet");
+        let deployment = set.and_then(|uid| self.owners.get(uid)).and_then(|(owner, _)| owner.as_deref());
+        if let Some(track) = self.rolling.as_ref().and_then(|rolling| rolling.track(set?)) {
+            return Some(track);
+        }
         match deployment {
             Some(uid) => self.scope.by_uid(uid),
             None => self.scope.by_labels(&pod.metadata.labels, &pod.metadata.name, &self.spec),
@@ -109,8 +174,12 @@ impl Book {
 
     fn keep(&mut self, pod: &Pod) -> Option<Kept> {
         let track = self.track(pod)?;
-        let owner = pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid));
-        Some(Kept { instance: instance(pod, track, &mut self.shared), owner })
+        let owner = match &self.canary {
+            Some(_) => pod.metadata.labels.get(ROLLOUT_HASH).map(|hash| self.shared.text(hash)),
+            None => pod.metadata.controller("ReplicaSet").map(|uid| self.shared.text(uid)),
+        };
+        let labels = self.census.share(&pod.metadata.labels);
+        Some(Kept { instance: instance(pod, track, &mut self.shared), owner, labels })
     }
 
     fn everything(&self) -> Vec<Instance> {
@@ -121,43 +190,74 @@ impl Book {
 
     fn page(&mut self, slot: usize, items: &[Pod], first: bool, last: bool) -> Vec<PlatformUpdate> {
         let mut listing = self.listing[slot].take().filter(|_| !first).unwrap_or_default();
+        let mut some = Vec::new();
         for pod in items {
             if let Some(kept) = self.keep(pod) {
+                if !self.told {
+                    some.push(kept.instance.clone());
+                }
                 listing.insert(Arc::clone(&kept.instance.uid), kept);
             }
         }
         if last {
             self.slots[slot] = listing;
+            self.whole.insert(slot);
+            // Owners may have been told while the list was read.
+            self.retrack();
+        } else {
+            self.listing[slot] = Some(listing);
+        }
+        if last && self.whole.len() == self.slots.len() {
             self.told = true;
+            self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
             return vec![PlatformUpdate::Instances(self.everything())];
         }
-        // The very first page is shown at once; later lists replace the picture only when they are whole.
-        let early = first && !self.told;
-        let update = early.then(|| PlatformUpdate::Instances(listing.values().map(|kept| kept.instance.clone()).collect()));
-        self.listing[slot] = Some(listing);
-        update.into_iter().collect()
+        // Pages of the very first list are shown at once; later lists replace the picture only when they are whole.
+        if some.is_empty() { vec![] } else { vec![PlatformUpdate::SomeInstances(some)] }
     }
 
     fn changed(&mut self, slot: usize, pod: &Pod) -> Vec<PlatformUpdate> {
         let Some(kept) = self.keep(pod) else { return self.gone(slot, &pod.metadata.uid) };
-        let known = self.slots[slot].get(&kept.instance.uid).is_some_and(|before| before.instance == kept.instance);
+        let before = self.slots[slot].get(&kept.instance.uid);
+        let known = before.is_some_and(|before| before.instance == kept.instance);
+        if !known || before.is_none_or(|before| before.labels != kept.labels) {
+            if let Some(before) = before {
+                self.census.remove(&before.instance, &before.labels);
+            }
+            self.census.add(&kept.instance, &kept.labels);
+        }
         let update = (!known).then(|| PlatformUpdate::Instance(kept.instance.clone()));
         self.slots[slot].insert(Arc::clone(&kept.instance.uid), kept);
         update.into_iter().collect()
     }
 
     fn gone(&mut self, slot: usize, uid: &str) -> Vec<PlatformUpdate> {
-        self.slots[slot].remove(uid).map(|kept| PlatformUpdate::InstanceGone { uid: kept.instance.uid }).into_iter().collect()
+        let Some(kept) = self.slots[slot].remove(uid) else { return vec![] };
+        self.census.remove(&kept.instance, &kept.labels);
+        vec![PlatformUpdate::InstanceGone { uid: kept.instance.uid }]
     }
 
     /// After news of ReplicaSets: instances that turn out to belong to the other side.
     fn retrack(&mut self) -> Vec<PlatformUpdate> {
         let mut updates = Vec::new();
+        if let Some(canary) = self.canary.clone() {
+            for kept in self.slots.iter_mut().flat_map(HashMap::values_mut) {
+                let track = if kept.owner.as_ref() == Some(&canary) { Track::Canary } else { Track::Baseline };
+                if kept.instance.track != track {
+                    kept.instance.track = track;
+                    updates.push(PlatformUpdate::Instance(kept.instance.clone()));
+                }
+            }
+            return updates;
+        }
         for kept in self.slots.iter_mut().flat_map(HashMap::values_mut) {
             let owner = kept.owner.as_ref().and_then(|uid| self.owners.get(uid.as_ref())).and_then(|(owner, _)| owner.as_deref());
-            let Some(track) = owner.and_then(|uid| self.scope.by_uid(uid)) else { continue };
+            let rolled = self.rolling.as_ref().and_then(|rolling| rolling.track(kept.owner.as_deref()?));
+            let Some(track) = rolled.or_else(|| owner.and_then(|uid| self.scope.by_uid(uid))) else { continue };
             if kept.instance.track != track {
+                self.census.remove(&kept.instance, &kept.labels);
                 kept.instance.track = track;
+                self.census.add(&kept.instance, &kept.labels);
                 updates.push(PlatformUpdate::Instance(kept.instance.clone()));
             }
         }
@@ -207,16 +307,29 @@ impl Follower<ReplicaSet> for ReplicaSets {
     fn saw(&mut self, seen: Seen<ReplicaSet>) -> Vec<PlatformUpdate> {
         let mut book = open(&self.book);
         let items = match seen {
-            Seen::Page { items, .. } => items,
+            Seen::Page { items, first, .. } => {
+                if let Some(rolling) = book.rolling.as_mut().filter(|_| first) {
+                    rolling.listing();
+                }
+                items
+            }
             Seen::Changed(set) => vec![set],
             // Its pods may still be there, and its events: it is forgotten with the next scope.
-            Seen::Gone(_) => return vec![],
+            Seen::Gone(set) => return book.rolling.as_mut().map(|rolling| rolling.gone(&set.metadata.uid)).unwrap_or_default(),
         };
+        let sides = book.sides();
+        let (mut updates, mut news) = (Vec::new(), false);
         for set in items {
-            let owner = set.metadata.controller("Deployment").map(str::to_owned);
-            book.owners.insert(set.metadata.uid, (owner, set.metadata.name));
+            updates.extend(book.rolling.as_mut().map(|rolling| rolling.saw(&set)).unwrap_or_default());
+            let owner = (set.metadata.controller("Deployment").map(str::to_owned), set.metadata.name);
+            // Most of what is told of a ReplicaSet is its counts. Whose it is hardly ever changes, and to look through all instances is dear.
+            news |= book.owners.get(&set.metadata.uid) != Some(&owner);
+            book.owners.insert(set.metadata.uid, owner);
         }
-        book.retrack()
+        if news || book.sides() != sides {
+            updates.extend(book.retrack());
+        }
+        updates
     }
 }
 
@@ -386,14 +499,33 @@ mod tests {
             pod.metadata.uid = uid.to_owned();
             pod
         };
-        let sizes = |updates: &[PlatformUpdate]| -> Vec<usize> {
-            updates.iter().filter_map(|update| if let PlatformUpdate::Instances(all) = update { Some(all.len()) } else { None }).collect()
+        let sizes = |updates: &[PlatformUpdate]| -> Vec<(bool, usize)> {
+            let size = |update: &PlatformUpdate| match update {
+                PlatformUpdate::Instances(all) => Some((true, all.len())),
+                PlatformUpdate::SomeInstances(some) => Some((false, some.len())),
+                _ => None,
+            };
+            updates.iter().filter_map(size).collect()
         };
-        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [1], "the first page is shown at once");
-        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [2]);
+        assert_eq!(sizes(&book.page(0, &[named("a")], true, false)), [(false, 1)], "a page is shown at once, as a part");
+        assert_eq!(sizes(&book.page(0, &[named("b")], false, true)), [(true, 2)]);
         assert!(book.page(0, &[named("b")], true, false).is_empty(), "half a second list is not shown");
-        assert_eq!(sizes(&book.page(0, &[], false, true)), [1], "a is gone");
+        assert_eq!(sizes(&book.page(0, &[], false, true)), [(true, 1)], "a is gone");
         assert!(book.changed(0, &named("b")).is_empty(), "nothing new is not told again");
+    }
+
+    #[test]
+    fn one_of_two_watches_is_not_the_whole() {
+        let mut book = Book::new(Arc::new(super::super::tests::spec()));
+        let mut scope = Scope::default();
+        let mut canary = super::super::objects::Deployment::default();
+        canary.metadata.uid = "d".to_owned();
+        canary.spec.selector.match_labels.insert("track".to_owned(), "canary".to_owned());
+        scope.set(Track::Canary, Some(&canary));
+        book.rescope(scope, 2);
+        let one = pod(&json!({"phase": "Running"}));
+        assert!(matches!(book.page(0, &[one], true, true).as_slice(), [PlatformUpdate::SomeInstances(some)] if some.len() == 1));
+        assert!(matches!(book.page(1, &[], true, true).as_slice(), [PlatformUpdate::Instances(all)] if all.len() == 1));
     }
 
     #[test]
@@ -412,7 +544,14 @@ mod tests {
         set.metadata.uid = "rs".to_owned();
         set.metadata.owner_references =
             vec![super::super::objects::Owner { kind: "Deployment".to_owned(), uid: "db".to_owned(), controller: true }];
-        let updates = ReplicaSets { book }.saw(Seen::Changed(set));
+        let mut sets = ReplicaSets { book: Arc::clone(&book) };
+        open(&book).page(0, &[pod(&json!({"phase": "Running"}))], true, false);
+        let updates = sets.saw(Seen::Changed(set));
         assert!(matches!(updates.as_slice(), [PlatformUpdate::Instance(instance)] if instance.track == Track::Baseline));
+        let updates = open(&book).page(0, &[], false, true);
+        assert!(
+            matches!(updates.as_slice(), [PlatformUpdate::Instances(all)] if all[0].track == Track::Baseline),
+            "what was read before the owner was known is told apart too"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::objects::{Deployment, Expression, LabelSelector};
 use crate::domain::{ServiceSpec, Track};
+use serde::Deserialize as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One Deployment, as far as it decides what belongs to it.
@@ -40,6 +41,19 @@ impl Scope {
             Track::Baseline => &mut self.baseline,
         };
         std::mem::replace(place, side.clone()) != side
+    }
+
+    /// Takes note of one object that runs both sides. Whether that changed anything.
+    pub(super) fn set_one(&mut self, uid: &str, selector: &LabelSelector) -> bool {
+        let side = Side::There(Tracked { uid: uid.to_owned(), selector: selector.clone() });
+        let now = Self { canary: side.clone(), baseline: side };
+        std::mem::replace(self, now.clone()) != now
+    }
+
+    /// Takes note that it is not there. Whether that changed anything.
+    pub(super) fn set_none(&mut self) -> bool {
+        let none = Self { canary: Side::Absent, baseline: Side::Absent };
+        std::mem::replace(self, none.clone()) != none
     }
 
     /// Whether both Deployments were looked for.
@@ -156,7 +170,14 @@ fn written(terms: &[Requirement]) -> String {
     terms.join(",")
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+/// A label selector as a query takes it; `None` where it cannot be read or selects by nothing.
+pub(super) fn selector(selector: &serde_json::Value) -> Option<String> {
+    let terms = requirements(&LabelSelector::deserialize(selector).ok()?);
+    (!terms.is_empty()).then(|| written(&terms))
+}
+
+/// Whether a selector picks what carries these labels.
+pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let terms = selector.match_expressions.iter().all(|Expression { key, operator, values }| match (operator.as_str(), labels.get(key)) {
         ("In", Some(value)) => values.contains(value),
         ("NotIn", Some(value)) => !values.contains(value),

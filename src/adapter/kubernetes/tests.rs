@@ -1,7 +1,7 @@
 //! The adapter over real HTTP, against answers written by hand.
 
 use super::*;
-use crate::domain::{Epoch, Labels, OpId, Percent, Protection, Refusal, RouteSpec, RunId, Stamp, TrackSpec, WriteKind};
+use crate::domain::{Epoch, HarmSpec, Labels, OpId, Percent, Protection, Refusal, RouteSpec, RunId, Stamp, TrackSpec, WriteKind};
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -29,7 +29,10 @@ pub(super) fn spec() -> ServiceSpec {
             canary_subset: "canary".to_owned(),
         },
         requests: String::new(),
+        alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 
@@ -47,13 +50,13 @@ impl Clock for Still {
 
 const ROUTE: &str = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/checkout";
 
-struct Rig {
-    server: MockServer,
+pub(super) struct Rig {
+    pub(super) server: MockServer,
     dir: tempfile::TempDir,
 }
 
 impl Rig {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (server, dir) = (MockServer::start().await, tempfile::tempdir().unwrap());
         std::fs::write(dir.path().join("token"), "good").unwrap();
         Self { server, dir }
@@ -81,7 +84,7 @@ impl Rig {
         connect(settings).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn connect(&self) -> Kubernetes {
+    pub(super) async fn connect(&self) -> Kubernetes {
         self.connect_to(&self.server.uri(), true).await
     }
 

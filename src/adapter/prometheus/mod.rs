@@ -1,9 +1,11 @@
 //! Prometheus and everything that answers its HTTP API v1 (Thanos, Mimir, VictoriaMetrics).
 
 mod age;
+mod rules;
 
 use crate::adapter::http::{self, Auth, Http, Reply, Request, SetupError, shown_url};
 use crate::adapter::promql::{self, Data, DecodeError, Decoded, MOST_POINTS, MOST_SERIES};
+use crate::domain::alert::AlertRule;
 use crate::domain::{Clock, Failure, Labels, Sample, Series, SourceId, text};
 use crate::port::{Answer, Metrics};
 use age::Ages;
@@ -292,6 +294,16 @@ impl Metrics for Prometheus {
                 history.cut(series, self.interval);
             }
             Ok(Answer { value, newest: history.newest(), warnings: remarks.into_iter().chain(remark).collect(), skew })
+        })
+    }
+
+    fn alert_rules(&self) -> BoxFuture<'_, Result<Vec<AlertRule>, Failure>> {
+        Box::pin(async move {
+            let operation = format!("rules of {}", self.source);
+            let mut url = self.endpoint("rules");
+            url.set_query(Some("type=alert"));
+            let reply = self.http.read(Request { operation: &operation, method: Method::GET, url: url.clone(), form: None }).await?;
+            decode(&operation, &url, &reply, rules::decode).map(|decoded| decoded.value)
         })
     }
 }

@@ -18,7 +18,7 @@ mod store;
 
 use crate::domain::record::{Actor, Entry};
 use crate::domain::text::clean_bounded;
-use crate::domain::{Clock, RunId, ServiceKey, Stamp};
+use crate::domain::{Clock, Epoch, RunId, ServiceKey, Stamp};
 use crate::port::{Append, AppendError, Journal, JournalError, Lease, LeaseError, RunHead};
 use chrono::{DateTime, Utc};
 use fault::{Fault, GONE};
@@ -154,8 +154,15 @@ impl Journal for Sqlite {
         self.ask(move |store| store.new_run_id(&service, day))
     }
 
-    fn acquire(&self, service: ServiceKey, run: RunId, stamp: Stamp, take_over: bool) -> BoxFuture<'_, Result<Lease, LeaseError>> {
-        self.ask(move |store| store.acquire(service, run, stamp, take_over))
+    fn acquire_above(
+        &self,
+        service: ServiceKey,
+        run: RunId,
+        stamp: Stamp,
+        take_over: bool,
+        floor: Epoch,
+    ) -> BoxFuture<'_, Result<Lease, LeaseError>> {
+        self.ask(move |store| store.acquire(service, run, stamp, take_over, floor))
     }
 
     fn renew(&self, lease: &Lease, stamp: Stamp) -> BoxFuture<'_, Result<(), LeaseError>> {

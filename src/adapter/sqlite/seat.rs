@@ -86,7 +86,14 @@ pub(super) fn epoch_of(connection: &Connection, service: &ServiceKey) -> rusqlit
 
 impl Store {
     /// Takes the seat with the next epoch, if it is free, ours already, or taken over on purpose.
-    pub(super) fn acquire(&mut self, service: ServiceKey, run: RunId, stamp: Stamp, take_over: bool) -> Result<Lease, LeaseError> {
+    pub(super) fn acquire(
+        &mut self,
+        service: ServiceKey,
+        run: RunId,
+        stamp: Stamp,
+        take_over: bool,
+        floor: Epoch,
+    ) -> Result<Lease, LeaseError> {
         self.make_ready()?;
         let since = time_text(stamp.wall).ok_or_else(|| LeaseError::Store("the clock stands outside the years 0 to 9999".to_owned()))?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -104,7 +111,7 @@ impl Store {
             run,
             holder: self.actor.clone(),
             session: self.session.clone(),
-            epoch: last.next(),
+            epoch: last.next().max(floor),
             since: stamp.wall,
             live: true,
         };

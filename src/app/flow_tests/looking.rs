@@ -209,6 +209,17 @@ fn the_cursor_stays_with_its_row() {
 }
 
 #[test]
+fn a_part_of_a_list_is_shown_and_not_taken_for_all() {
+    let mut flow = Flow::new(Protection::Protected, |_| {});
+    flow.model.picture.listed = false;
+    flow.send(Msg::Platform(vec![PlatformUpdate::SomeInstances(vec![instance("a")])]));
+    flow.send(Msg::Platform(vec![PlatformUpdate::SomeInstances(vec![instance("b")])]));
+    assert_eq!((flow.model.picture.instances.len(), flow.model.picture.listed), (2, false));
+    flow.send(Msg::Platform(vec![PlatformUpdate::Instances(vec![instance("b")])]));
+    assert_eq!((flow.model.picture.instances.len(), flow.model.picture.listed), (1, true));
+}
+
+#[test]
 fn a_filter_takes_every_key_and_esc_clears_it() {
     let mut flow = Flow::baking();
     flow.key('2');
@@ -241,8 +252,13 @@ fn restarts_of_a_run_that_was_begun_elsewhere_are_counted_from_its_beginning() {
     let mut crashing = instance("a");
     crashing.restarts = 9;
     flow.send(Msg::Platform(vec![PlatformUpdate::Instances(vec![crashing])]));
-    let probe =
-        Probe::Platform(PlatformCondition { track: Some(Track::Canary), ready_all: false, min_replicas: None, restarts_max: Some(3) });
+    let probe = Probe::Platform(PlatformCondition {
+        on: None,
+        track: Some(Track::Canary),
+        ready_all: false,
+        min_replicas: None,
+        restarts_max: Some(3),
+    });
     let found = crate::app::gates::evaluate(&flow.model, &probe, secs(0), None, &flow.at);
     assert_eq!(found.outcome, Outcome::Fail, "{found:?}");
 }

@@ -115,7 +115,10 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
+        alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 
@@ -164,6 +167,8 @@ pub(super) struct Flow {
     pub(super) errors: f64,
     /// Traffic follows the weight.
     pub(super) follows: bool,
+    /// Traffic stays at 25 % whatever the weight.
+    pub(super) stays: bool,
     pub(super) platform_lives: bool,
     /// Newest sample of the backend when it stopped; live when absent.
     pub(super) frozen: Option<DateTime<Utc>>,
@@ -172,6 +177,11 @@ pub(super) struct Flow {
     /// Appends fail.
     pub(super) full_disk: bool,
     pub(super) queries: BTreeMap<String, u32>,
+    pub(super) am: super::alerts::Am,
+    /// Share of failed requests of canary and baseline that the count of errors by version tells; it answers nothing when absent.
+    pub(super) failing: Option<(f64, f64)>,
+    /// When the weight became what.
+    shifts: Vec<(DateTime<Utc>, u32)>,
 }
 
 pub(super) fn actor(id: &str) -> Actor {
@@ -211,11 +221,15 @@ impl Flow {
             reply: Reply::Applied,
             errors: 0.001,
             follows: true,
+            stays: false,
             platform_lives: true,
             frozen: None,
             metrics_fail: false,
             full_disk: false,
             queries: BTreeMap::new(),
+            am: super::alerts::Am::default(),
+            failing: None,
+            shifts: vec![],
         };
         flow.send(Msg::Started);
         flow.send(Msg::JournalRead);
@@ -440,7 +454,10 @@ impl Flow {
                 self.write_entries(vec![taken.draft(), Event::RunResumed { epoch: self.seat }.draft()], "ada");
                 self.opened(true)
             }
-            _ => return,
+            other => match self.am.answer(self.at.wall, other) {
+                Some(msg) => msg,
+                None => return,
+            },
         };
         self.send(msg);
     }
@@ -505,6 +522,7 @@ impl Flow {
         if let WriteKind::Act { action } = &write.kind {
             self.route.canary = action.weight().expect("a weight").get().into();
             self.route.baseline = 100 - self.route.canary;
+            self.shifts.push((self.at.wall, self.route.canary));
         }
         self.route.stamp = Some(WriteStamp { run: write.run.clone(), op: write.op.clone(), epoch: write.epoch });
         match self.reply {
@@ -521,9 +539,21 @@ impl Flow {
             return Msg::Answered { ticket, result: Err(Failure::Unknown { why: "connection refused".into() }) };
         }
         let newest = self.frozen.unwrap_or(self.at.wall);
+        if self.model.spec.harm.errors.is_some()
+            && (query.contains("failed") || matches!(span, Span::Range { .. }))
+            && query.starts_with("sum by")
+        {
+            return self.counts(ticket, &query, span);
+        }
         let series = match span {
             Span::At(at) => {
-                let share = if self.follows { f64::from(self.route.canary) } else { 0.0 };
+                let share = if self.stays {
+                    25.0
+                } else if self.follows {
+                    f64::from(self.route.canary)
+                } else {
+                    0.0
+                };
                 let one =
                     |version: &str, value: f64| Series { labels: labels(version), start: at, step: secs(1), values: vec![Some(value)] };
                 vec![one("canary", share * 100.0), one("stable", (100.0 - share) * 100.0)]
@@ -537,6 +567,31 @@ impl Flow {
                 vec![Series { labels: Labels::new(), start, step, values: (0..=slots).map(value).collect() }]
             }
         };
+        Msg::Answered { ticket, result: Ok(MetricsAnswer { series, newest: Some(newest), warnings: vec![], skew: None }) }
+    }
+
+    /// Requests, or failed ones, by version: 10 000 in every window. In a window that ends at a shift, what was before it.
+    fn counts(&self, ticket: Ticket, query: &str, span: Span) -> Msg {
+        let newest = self.frozen.unwrap_or(self.at.wall);
+        let (start, end, step) = match span {
+            Span::At(at) => (at, at, secs(1)),
+            Span::Range { start, end, step } => (start, end, step),
+        };
+        let slots = (end - start).num_milliseconds() / step.as_millis() as i64;
+        let failing = query.contains("failed");
+        let of = |canary: bool| {
+            let value = |i: i64| {
+                let at = start + chrono::TimeDelta::from_std(step * i as u32).unwrap();
+                let share = self.shifts.iter().rev().find(|(from, _)| at > *from).map_or(0, |(_, share)| *share);
+                let share = f64::from(if canary { share } else { 100 - share });
+                let ratio = self.failing.map(|(c, b)| if canary { c } else { b });
+                let factor = if failing { ratio? } else { 1.0 };
+                (at <= newest).then_some((share * 100.0 * factor).round())
+            };
+            let values = (0..=slots).map(value).collect();
+            Series { labels: labels(if canary { "canary" } else { "stable" }), start, step, values }
+        };
+        let series = vec![of(true), of(false)];
         Msg::Answered { ticket, result: Ok(MetricsAnswer { series, newest: Some(newest), warnings: vec![], skew: None }) }
     }
 

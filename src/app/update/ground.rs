@@ -62,6 +62,10 @@ fn lost(model: &Model) -> Option<String> {
             driver(model, then, &now).or_else(observe).or_else(|| (!held).then(|| "nothing is held any more".to_owned()))
         }
         Ask::Resume { .. } => driver(model, then, &now),
+        Ask::Silence { .. } | Ask::SilenceComment { .. } | Ask::EndSilence { .. } => {
+            let observe = || (model.mode == Mode::Observe).then(|| "OBSERVE: A arms this cockpit".to_owned());
+            driver(model, then, &now).or_else(observe)
+        }
         Ask::BackOut | Ask::Blocked { .. } | Ask::Arm | Ask::Start { .. } | Ask::Quit | Ask::Memo => None,
     }
 }

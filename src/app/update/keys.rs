@@ -6,7 +6,7 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{InstanceSort, Mode, Model, Seat};
 use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN};
 use super::super::rows::row_ids;
-use super::{back_out, prompts, run};
+use super::{back_out, logs, prompts, run, side};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Danger, Protection, Stamp};
 use crate::runbook::io::{Command, Input, Level};
@@ -62,6 +62,9 @@ fn burst(model: &mut Model, stamp: &Stamp, key: Key) -> bool {
 }
 
 fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
+    if let Some(effects) = logs::command(model, stamp, id) {
+        return effects;
+    }
     match id {
         CommandId::Show(view) => show(model, view),
         CommandId::LastView => show(model, model.screen.last_view),
@@ -94,6 +97,9 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
                 panel.due = stamp.boot;
             }
             model.observed.due = stamp.boot;
+            if let Some(board) = &mut model.alerts {
+                board.ask_now(stamp.boot);
+            }
             return vec![Effect::Refresh];
         }
         CommandId::Redraw => return vec![Effect::Redraw],
@@ -111,15 +117,22 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         CommandId::Done => return prompts::done(model, stamp),
         CommandId::Take => return prompts::take(model, stamp),
         CommandId::Memo => return prompts::memo(model, stamp),
+        CommandId::Silence => return side::ask_silence(model, stamp),
+        CommandId::EndSilence => return side::ask_end(model, stamp),
+        CommandId::Silences => side::toggle_list(model),
+        CommandId::Link => side::link(model),
+        // Answered above, wherever they mean anything.
+        CommandId::Logs | CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => {}
     }
     Vec::new()
 }
 
-fn show(model: &mut Model, view: View) {
+pub(super) fn show(model: &mut Model, view: View) {
     if model.screen.view != view {
         model.screen.last_view = model.screen.view;
         model.screen.view = view;
         model.screen.filter.clear();
+        logs::typed(model);
     }
 }
 
@@ -170,6 +183,7 @@ fn filter_key(model: &mut Model, key: Key) -> Vec<Effect> {
         KeyCode::Esc => {
             model.screen.filtering = false;
             model.screen.filter.clear();
+            logs::typed(model);
         }
         _ => {}
     }
@@ -183,6 +197,7 @@ pub(super) fn text_changed(model: &mut Model, text: &str) -> Vec<Effect> {
         prompt.error = None;
     } else if model.screen.filtering {
         model.screen.filter = text;
+        logs::typed(model);
     }
     Vec::new()
 }

@@ -4,6 +4,7 @@ mod back_out;
 mod bell;
 mod ground;
 mod keys;
+mod logs;
 mod observe;
 mod prompts;
 mod run;
@@ -11,8 +12,13 @@ mod script;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod script_tests;
+mod side;
 
+use super::alerts::{self, AlertBoard};
+use super::card::{self, Capacity};
+use super::counts::{self, Counts};
 use super::effect::Effect;
+use super::landing::Learnt;
 use super::model::{Message, Mode, Model, Observed, Options, Picture, Screen, VerdictView};
 use super::msg::{Envelope, Msg};
 use super::{command::View, gates, tour, verdict, wanted};
@@ -22,8 +28,10 @@ use crate::runbook::io::{Input, Level};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+pub(crate) use logs::{SPLIT_FROM, reason as log_reason};
 pub use run::{Driver, first_draft};
 pub use script::{Request, ScriptEnd};
+pub(in crate::app) use side::Side;
 
 /// Messages kept for the message row and its history.
 const MESSAGES: usize = 200;
@@ -31,6 +39,11 @@ const MESSAGES: usize = 200;
 const AWAY: Duration = Duration::from_secs(30);
 /// The heartbeat of a platform watch.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The connection of a service's platform, before it answered.
+pub(super) fn platform_health(spec: &ServiceSpec) -> SourceHealth {
+    SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT)
+}
 
 impl Model {
     /// A cockpit that knows its service and nothing else yet.
@@ -43,18 +56,25 @@ impl Model {
         } else {
             Mode::Observe
         };
-        let platform = SourceHealth::new(spec.platform.clone(), "k8s", HEARTBEAT);
+        let platform = platform_health(&spec);
         let metrics = SourceHealth::new(spec.metrics.clone(), "prom", spec.scrape_interval);
         Self {
-            spec,
             options,
             mode,
             last_key: now.boot,
+            targets: vec![],
+            about: None,
+            alerts: spec.alerts.as_ref().map(|a| AlertBoard::new(&a.source)),
+            spec,
             platform,
             metrics,
             picture: Picture::default(),
             panels: BTreeMap::new(),
             observed: Observed::default(),
+            logs: super::logs::Logs::default(),
+            counts: Counts::default(),
+            learnt: Learnt::default(),
+            capacity: Capacity::default(),
             gates: Vec::new(),
             verdict: VerdictView { verdict: Verdict::Unknown, reasons: Vec::new() },
             blocked: Vec::new(),
@@ -87,7 +107,8 @@ impl Model {
 
     /// Tells the operator.
     pub(super) fn say(&mut self, level: Level, text: &str) {
-        let text = clean_bounded(text, 300);
+        let about = self.about.as_ref().map_or_else(String::new, |name| format!("{name}: "));
+        let text = clean_bounded(&format!("{about}{text}"), 300);
         if self.messages.back().is_some_and(|m| m.text == text && m.level == level) {
             if let Some(last) = self.messages.back_mut() {
                 last.at = self.now.wall;
@@ -155,12 +176,17 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Woke { what } => observe::woke(model, stamp, what),
+        Msg::TargetPlatform { target, updates } => {
+            observe::target(model, stamp, target, updates);
+            Vec::new()
+        }
         Msg::Platform(updates) => {
             observe::platform(model, stamp, updates);
             Vec::new()
         }
         Msg::Answered { ticket, result } => {
             wanted::answered(model, stamp, *ticket, result.clone());
+            card::watch(model, stamp);
             Vec::new()
         }
         Msg::RunOpened { entries, epoch, boot_id, resumed } => run::opened(model, stamp, entries, *epoch, boot_id, *resumed),
@@ -175,6 +201,16 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             run::feed(model, stamp, Input::Read { ticket: *ticket, result: result.clone() })
         }
         Msg::Sent { ticket, result } => run::sent(model, stamp, *ticket, result),
+        Msg::AlertsRead { ticket, result } => {
+            alerts::told(model, stamp, *ticket, result.clone());
+            Vec::new()
+        }
+        Msg::RulesRead { ticket, result } => {
+            alerts::rules(model, stamp, *ticket, result.clone());
+            Vec::new()
+        }
+        Msg::SideSent { ticket, result } => side::sent(model, stamp, *ticket, result),
+        Msg::SideFound { ticket, result } => side::found(model, stamp, *ticket, result),
         Msg::EpochAdvanced { ticket, result } => run::feed(model, stamp, Input::EpochAdvanced { ticket: *ticket, result: result.clone() }),
         Msg::SeatLost { current } => run::feed(model, stamp, Input::SeatLost { current: *current }),
         Msg::Decided(command) => run::feed(model, stamp, Input::Command(command.clone())),
@@ -185,8 +221,23 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
             model.driver.seat_reason.clone_from(reason);
             vec![Effect::TakeSeat { run: run.clone(), take_over: *take_over }]
         }
+        Msg::Learnt { runs } => {
+            model.learnt = card::learn(runs);
+            Vec::new()
+        }
         Msg::JournalRead => {
             model.journal_read = true;
+            Vec::new()
+        }
+        Msg::Logs(updates) => {
+            logs::told(model, stamp, updates);
+            Vec::new()
+        }
+        Msg::Exported(result) => {
+            match result {
+                Ok(file) => model.say(Level::Info, &format!("exported to {file}")),
+                Err(why) => model.say(Level::Warning, &format!("not exported: {why}")),
+            }
             Vec::new()
         }
         Msg::Copied(result) => {
@@ -202,6 +253,11 @@ fn handle(model: &mut Model, stamp: &Stamp, msg: &Msg) -> Vec<Effect> {
 /// Brings everything that follows from the facts up to date, and asks what is due.
 fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let mut effects = wanted::poll(model, stamp);
+    effects.extend(counts::poll(model, stamp));
+    effects.extend(alerts::poll(model, stamp));
+    alerts::look(model);
+    effects.extend(side::due(model, stamp));
+    effects.extend(logs::follow(model, stamp));
     effects.extend(judge(model, stamp));
     effects.extend(run::follow_up(model, stamp));
     run::follow_act(model, stamp);
@@ -230,5 +286,8 @@ pub fn deadlines(model: &Model) -> Deadlines {
     let panels = model.panels.values().filter(|p| p.outstanding.is_none()).map(|p| p.due);
     let share = model.observed.outstanding.is_none().then_some(model.observed.due);
     let armed = keys::disarms_at(model);
-    Deadlines { boot: panels.chain(share).chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
+    let counts = counts::due(model, &model.now);
+    let alerts = model.alerts.as_ref().and_then(AlertBoard::deadline);
+    let polls = panels.chain(share).chain(counts).chain(alerts);
+    Deadlines { boot: polls.chain(armed).chain(run::deadline(model)).min(), mono: keys::deadline(model) }
 }

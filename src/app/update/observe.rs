@@ -1,7 +1,9 @@
 //! What the platform tells.
 
+use super::super::card;
 use super::super::effect::Effect;
 use super::super::model::Model;
+use super::super::targets::Target;
 use super::run;
 use crate::domain::text::clean_bounded;
 use crate::domain::{Failure, Instance, PlatformUpdate, Stamp, Subject, Ticket};
@@ -27,10 +29,17 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.instances.replace(all.clone());
                 model.picture.listed = true;
             }
+            PlatformUpdate::SomeInstances(some) => {
+                for instance in some {
+                    model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
+                    model.picture.instances.put(instance.clone());
+                }
+            }
             PlatformUpdate::Instance(instance) => {
                 model.picture.first_restarts.entry(instance.uid.clone()).or_insert(instance.restarts);
                 let before = model.picture.instances.put(instance.clone());
                 tell(model, before.as_ref(), instance);
+                card::warmed(model, before.as_ref(), instance, stamp.wall);
             }
             PlatformUpdate::InstanceGone { uid } => {
                 model.picture.instances.remove(uid);
@@ -41,11 +50,14 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.route.clone_from(route);
                 model.picture.route_read = true;
             }
+            PlatformUpdate::Xray(xray) => model.picture.xray = Some(xray.as_ref().clone()),
             PlatformUpdate::Event(event) => {
                 model.picture.events.retain(|e| e.uid != event.uid);
                 model.picture.events.push_front(event.clone());
                 model.picture.events.truncate(EVENTS);
             }
+            PlatformUpdate::Around(update) => model.picture.around.apply(update),
+            PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone(), stamp.wall),
             PlatformUpdate::Alive { at, skew } => {
                 let source = &mut model.platform;
                 source.newest = source.newest.max(Some(*at));
@@ -60,6 +72,26 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
             PlatformUpdate::Trouble { failure, part, retry_in } => trouble(model, stamp, failure, part, *retry_in),
         }
     }
+}
+
+/// The same for another service: its picture and its connection stand in the place of our own meanwhile, so that whatever is told of
+/// one is told of all in the same way.
+pub(super) fn target(model: &mut Model, stamp: &Stamp, name: &str, updates: &[PlatformUpdate]) {
+    let Some(place) = model.targets.iter().position(|target| target.spec.name == name) else { return };
+    let mut target = model.targets.remove(place);
+    swap(model, &mut target);
+    let told = model.driver.routes_told;
+    model.about = Some(name.to_owned());
+    platform(model, stamp, updates);
+    model.about = None;
+    model.driver.routes_told = told;
+    swap(model, &mut target);
+    model.targets.insert(place, target);
+}
+
+fn swap(model: &mut Model, target: &mut Target) {
+    std::mem::swap(&mut model.picture, &mut target.picture);
+    std::mem::swap(&mut model.platform, &mut target.platform);
 }
 
 fn trouble(model: &mut Model, stamp: &Stamp, failure: &Failure, part: &str, retry_in: std::time::Duration) {
@@ -102,6 +134,9 @@ pub(super) fn no_future(model: &mut Model, stamp: &Stamp) {
     let clamp = |at: &mut Option<DateTime<Utc>>| *at = at.map(|at| at.min(now));
     clamp(&mut model.platform.newest);
     clamp(&mut model.metrics.newest);
+    if let Some(board) = &mut model.alerts {
+        clamp(&mut board.source.newest);
+    }
     model.panels.values_mut().for_each(|p| clamp(&mut p.newest));
     if let Some(share) = &mut model.observed.share {
         share.newest = share.newest.min(now);
@@ -115,6 +150,9 @@ pub(super) fn woke(model: &mut Model, stamp: &Stamp, what: &str) -> Vec<Effect> 
         panel.due = stamp.boot;
     }
     model.observed.due = stamp.boot;
+    if let Some(board) = &mut model.alerts {
+        board.ask_now(stamp.boot);
+    }
     let mut effects = run::feed(model, stamp, Input::ClockJumped { what: what.to_owned() });
     effects.push(Effect::Refresh);
     effects

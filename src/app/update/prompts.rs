@@ -8,7 +8,7 @@ use super::super::rows::items;
 use super::back_out::{self, Settled};
 use super::ground::Ground;
 use super::run::{self, append_as_observer, feed};
-use super::script;
+use super::{script, side};
 use crate::app::verdict::permit;
 use crate::domain::record::Draft;
 use crate::domain::{Confirm, Danger, Failure, Stamp, StepId};
@@ -227,6 +227,7 @@ fn yes(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
             vec![Effect::TakeSeat { run, take_over }]
         }
         Ask::Quit => run::leave(model, stamp),
+        ask @ (Ask::Silence { .. } | Ask::EndSilence { .. }) => side::confirmed(model, stamp, ask),
         _ => Vec::new(),
     }
 }
@@ -390,6 +391,9 @@ pub(super) fn memo(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
 }
 
 fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
+    if side::pick(model, stamp, c) {
+        return Vec::new();
+    }
     // What goes on, or writes a fence, needs a cockpit that is armed; stopping and going back do not.
     if matches!(c, 'r' | 's' | 'a') && model.mode == Mode::Observe {
         if let Some(prompt) = &mut model.prompt {
@@ -446,6 +450,10 @@ fn text_sent(model: &mut Model, stamp: &Stamp, text: &str) -> Vec<Effect> {
         Ask::Memo if driving => feed(model, stamp, Input::Command(Command::Note { text })),
         Ask::Memo => append_as_observer(model, &Event::Note { text }),
         Ask::Item { step, item, .. } => answer(model, stamp, step, item, text),
+        Ask::SilenceComment { back } => {
+            side::commented(model, stamp, *back, &text);
+            Vec::new()
+        }
         Ask::Reason { then } => {
             let command = match then {
                 NeedsReason::Skip => Command::Choose { choice: Choice::Skip, reason: Some(text) },

@@ -7,8 +7,8 @@ use super::super::verdict;
 use super::super::wanted::current_share;
 use super::back_out::{Agreed, Preview};
 use super::ground::Ground;
-use super::{back_out, prompts, script};
-use crate::app::tour;
+use super::{back_out, prompts, script, side};
+use crate::app::{landing, tour};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::text::span;
 use crate::domain::traffic::Agreement;
@@ -62,6 +62,8 @@ pub struct Driver {
     pub(super) data_live: Option<bool>,
     /// The shift whose landing the engine was told about.
     pub(super) landed: Option<(DateTime<Utc>, bool)>,
+    /// The operation whose landing was told last, and whether it was proved.
+    pub(super) proved: Option<(OpId, bool)>,
     /// Appends of ours to a run that somebody else drives.
     pub(super) observer: BTreeMap<Ticket, Draft>,
     /// Mono times of the latest printable keys.
@@ -239,6 +241,7 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     }
     doubt_good(model);
     let mut effects = tell_landing(model, stamp);
+    effects.extend(follow_landing(model, stamp));
     // The engine may ask again in answer to an answer; it does so at most once per condition and period.
     for _ in 0..4 {
         let ready: Vec<(SampleOf, Ticket, Option<DateTime<Utc>>)> = model
@@ -361,6 +364,40 @@ fn tell_landing(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     effects
 }
 
+/// Landing proof and the budget of harm: found here, recorded by the engine.
+fn follow_landing(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if let Some(event) = landing::found(model, stamp)
+        && model.driver.proved.as_ref() != Some(&event_key(&event))
+    {
+        model.driver.proved = Some(event_key(&event));
+        let missing = matches!(&event, Event::LandingMissing { why, .. } if !why.starts_with("not known"));
+        let level = match &event {
+            Event::LandingMissing { .. } if missing => Level::Alarm,
+            Event::LandingMissing { .. } => Level::Warning,
+            _ => Level::Info,
+        };
+        if let Some(text) = crate::runbook::story::landing(&event) {
+            model.say(level, &text);
+        }
+        effects.extend(missing.then_some(Effect::Bell));
+        effects.extend(feed(model, stamp, Input::LandingFound { event: Box::new(event) }));
+    }
+    if let Some((excess, budget)) = landing::overspent(model, stamp) {
+        effects.extend(feed(model, stamp, Input::HarmFound { excess, budget }));
+    }
+    effects
+}
+
+/// Which operation a landing is about, and whether it is proved: told once each.
+fn event_key(event: &Event) -> (OpId, bool) {
+    match event {
+        Event::LandingProved { op, .. } => (op.clone(), true),
+        Event::LandingMissing { op, .. } => (op.clone(), false),
+        _ => (OpId::from(""), false),
+    }
+}
+
 /// We drive this run now.
 pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch: Epoch, boot_id: &str, resumed: bool) -> Vec<Effect> {
     let state = match RunState::of(entries) {
@@ -375,7 +412,7 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.driver.bad_since.clear();
     model.driver.good_since.clear();
     model.driver.data_live = None;
-    model.driver.landed = None;
+    (model.driver.landed, model.driver.proved) = (None, None);
     model.driver.reads.clear();
     model.driver.released = false;
     (model.driver.preview, model.driver.ground) = (None, None);
@@ -384,6 +421,7 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     model.say(Level::Info, &format!("{what} run {}", state.run));
     model.run = Some(RunView { state, entries: entries.to_vec(), seat: Seat::Driving, boot_id: boot_id.to_owned(), doing: None });
     let mut effects = feed(model, stamp, Input::Begin);
+    side::resume(model, stamp);
     if let Some(reason) = model.driver.seat_reason.take() {
         let text = format!("took the seat: {reason}");
         effects.extend(feed(model, stamp, Input::Command(Command::Note { text })));
@@ -465,6 +503,11 @@ pub(super) fn refused(model: &mut Model, why: &str) -> Vec<Effect> {
 }
 
 pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries: &[Entry]) -> Vec<Effect> {
+    if side::owns(model, ticket) {
+        let mut effects = others(model, stamp, entries);
+        effects.extend(side::appended(model, stamp, ticket, entries));
+        return effects;
+    }
     if model.driver.observer.remove(&ticket).is_some() {
         script::appended(model);
         return others(model, stamp, entries);
@@ -479,6 +522,11 @@ pub(super) fn appended(model: &mut Model, stamp: &Stamp, ticket: Ticket, entries
 }
 
 pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, why: &AppendRefusal) -> Vec<Effect> {
+    if side::owns(model, ticket) {
+        let mut effects = if let AppendRefusal::Moved { entries } = why { others(model, stamp, entries) } else { Vec::new() };
+        effects.extend(side::append_refused(model, stamp, ticket, why));
+        return effects;
+    }
     if let Some(draft) = model.driver.observer.remove(&ticket) {
         return match why {
             AppendRefusal::Moved { entries } => {
@@ -561,7 +609,13 @@ pub(super) fn back_out_run(model: &Model) -> Draft {
         owner: model.options.operator.clone(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: spec.platform.to_string(), service: spec.name.clone(), environment: spec.environment.clone() },
+        target: Target {
+            platform: spec.platform.to_string(),
+            service: spec.name.clone(),
+            environment: spec.environment.clone(),
+            harm_budget: None,
+            with: vec![],
+        },
         guards: Vec::new(),
         steps: Vec::new(),
         rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },

@@ -32,7 +32,10 @@ fn spec() -> ServiceSpec {
             canary_subset: "canary".into(),
         },
         requests: "requests".into(),
+        alerts: None,
         gates: vec![],
+        harm: HarmSpec::default(),
+        with: vec![],
     }
 }
 

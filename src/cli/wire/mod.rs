@@ -5,11 +5,11 @@ mod remote_clock;
 use super::args::Global;
 use super::exit::{Exit, Failed};
 use crate::adapter::http::{Auth, Secret};
-use crate::adapter::{kubernetes, prometheus, sqlite};
+use crate::adapter::{alertmanager, kubernetes, prometheus, sqlite};
 use crate::app::Options;
 use crate::config::{AuthRef, Config, SecretRef, Selected};
 use crate::domain::{Clock, Diagnostic, Protection, ServiceSpec};
-use crate::port::Journal;
+use crate::port::{Alerts, Journal, Platform};
 use crate::runtime::{Ports, clock::SystemClock};
 use remote_clock::RemoteClock;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,7 @@ pub(super) struct Wired {
     pub(super) ports: Ports,
     pub(super) kubernetes: Arc<kubernetes::Kubernetes>,
     pub(super) prometheus: Arc<prometheus::Prometheus>,
+    pub(super) alertmanager: Option<Arc<alertmanager::Alertmanager>>,
 }
 
 /// What has to be in place before anything runs: the TLS provider, and a terminal that is given back on panic.
@@ -136,23 +137,28 @@ pub(super) fn select<'a>(global: &Global, config: &'a Config) -> Result<Selected
     config.service(global.service.as_deref()).map_err(|e| Failed::new(Exit::Usage, e.to_string()))
 }
 
+/// The platform of a service.
+async fn platform(selected: &Selected<'_>, clock: Arc<dyn Clock>, writes: bool) -> Result<kubernetes::Kubernetes, Failed> {
+    let settings = kubernetes::Settings {
+        context: selected.platform.context.clone(),
+        kubeconfig: selected.platform.kubeconfig.clone(),
+        timeout: REQUEST,
+        spec: selected.spec.clone(),
+        clock,
+        writes,
+    };
+    kubernetes::connect(settings).await.map_err(|e| {
+        let exit = if matches!(e, kubernetes::ConnectError::Credentials { .. }) { Exit::Credentials } else { Exit::CannotConnect };
+        Failed::new(exit, e.to_string())
+    })
+}
+
 /// Connects. Neither server need be up: the cockpit says so and goes on trying.
 pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clock>, journal: Arc<dyn Journal>) -> Result<Wired, Failed> {
     let selected = select(global, config)?;
     let spec = selected.spec.clone();
     let acts = !(global.read_only || global.spectator);
-    let settings = kubernetes::Settings {
-        context: selected.platform.context.clone(),
-        kubeconfig: selected.platform.kubeconfig.clone(),
-        timeout: REQUEST,
-        spec: spec.clone(),
-        clock: clock.clone(),
-        writes: acts,
-    };
-    let kubernetes = kubernetes::connect(settings).await.map_err(|e| {
-        let exit = if matches!(e, kubernetes::ConnectError::Credentials { .. }) { Exit::Credentials } else { Exit::CannotConnect };
-        Failed::new(exit, e.to_string())
-    })?;
+    let kubernetes = platform(&selected, clock.clone(), acts).await?;
     let settings = prometheus::Settings {
         source: spec.metrics.clone(),
         url: selected.metrics.url.clone(),
@@ -164,6 +170,7 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
     };
     let prometheus = prometheus::new(settings).map_err(|e| Failed::new(Exit::CannotConnect, e.to_string()))?;
     let (kubernetes, prometheus) = (Arc::new(kubernetes), Arc::new(prometheus));
+    let alertmanager = alerts(&selected, clock.clone(), acts)?.map(Arc::new);
     let offset = super::local_time::offset();
     let options = Options {
         operator: operator(config),
@@ -175,8 +182,41 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         local_zone: offset.name,
         command: format!("gonogo --config {}", config.path.display()),
     };
-    let ports = Ports { platform: kubernetes.clone(), metrics: prometheus.clone(), journal, clock, acts };
-    Ok(Wired { spec, options, ports, kubernetes, prometheus })
+    let mut targets: Vec<(ServiceSpec, Arc<dyn Platform>)> = Vec::new();
+    for key in &spec.with {
+        let other = config.service(Some(&key.service)).map_err(|e| Failed::new(Exit::Usage, e.to_string()))?;
+        targets.push((other.spec.clone(), Arc::new(platform(&other, clock.clone(), acts).await?)));
+    }
+    let (service, platform) = (spec.name.clone(), kubernetes.clone());
+    let alerts = alertmanager.clone().map(|alerts| alerts as Arc<dyn Alerts>);
+    let ports = Ports {
+        service,
+        platform,
+        targets,
+        metrics: prometheus.clone(),
+        alerts,
+        journal,
+        logs: Some(kubernetes.clone()),
+        exports: Some(state_dir(Some(config))?.join("exports")),
+        clock,
+        acts,
+    };
+    Ok(Wired { spec, options, ports, kubernetes, prometheus, alertmanager })
+}
+
+/// The alerts connection of the service, where it has one.
+fn alerts(selected: &Selected<'_>, clock: Arc<dyn Clock>, writes: bool) -> Result<Option<alertmanager::Alertmanager>, Failed> {
+    let Some(connection) = selected.alerts else { return Ok(None) };
+    let settings = alertmanager::Settings {
+        source: connection.name.as_str().into(),
+        url: connection.url.clone(),
+        auth: connection.auth.as_ref().map(auth),
+        ca_file: connection.ca_file.clone(),
+        timeout: REQUEST,
+        clock,
+        writes,
+    };
+    alertmanager::new(settings).map(Some).map_err(|e| Failed::new(Exit::CannotConnect, e.to_string()))
 }
 
 /// For commands that only read the journal: a simulator that is gone is no reason not to tell its story.

@@ -4,6 +4,7 @@ mod names;
 mod people;
 pub(crate) mod queries;
 mod reach;
+mod targets;
 mod times;
 mod traffic;
 
@@ -15,6 +16,7 @@ use super::parse::report::Report;
 pub(crate) fn all(draft: &Draft, context: &Context, report: &mut Report) {
     names::check(draft, report);
     reach::check(draft, report);
+    targets::check(draft, report);
     traffic::check(draft, context, report);
     times::check(draft, context, report);
     people::check(draft, report);

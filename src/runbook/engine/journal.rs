@@ -295,7 +295,10 @@ impl Engine {
             Event::RunResumed { .. } => self.resuming = false,
             // Nothing about steps and acts comes after the end, even where it was found out before.
             Event::RunCompleted {} | Event::RunRolledBack {} | Event::RunAborted { .. } => {
-                self.facts.retain(|f| matches!(f.event, Event::Note { .. } | Event::ModeChanged { .. }));
+                self.facts.retain(|f| {
+                    let landing = matches!(f.event, Event::LandingProved { .. } | Event::LandingMissing { .. });
+                    landing || matches!(f.event, Event::Note { .. } | Event::ModeChanged { .. })
+                });
             }
             Event::StepEntered { step, .. } => self.forget_samples_of(&step),
             Event::RollbackBegan { .. } => {

@@ -11,6 +11,7 @@ mod act;
 mod command;
 mod doubt;
 mod guard;
+mod harm;
 mod journal;
 mod step;
 mod talk;
@@ -27,6 +28,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use talk::{Stage, Talk};
 use watch::Sampler;
+
+pub use harm::HARM_GUARD;
 
 /// Time the platform has to answer a write; afterwards the outcome is unknown.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -263,6 +266,8 @@ impl Engine {
             Input::SeatLost { current } => self.lose_seat(turn, current),
             Input::Data { live, why } => self.data = (live, why),
             Input::Landed { agreed, shown } => self.landed(agreed, &shown),
+            Input::LandingFound { event } => self.landing_found(*event),
+            Input::HarmFound { excess, budget } => self.harm_found(turn, excess, budget),
             Input::ClockJumped { what } => self.clock_jumped(turn, &what),
             Input::Command(command) => self.command(turn, command),
         }

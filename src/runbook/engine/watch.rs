@@ -127,6 +127,8 @@ impl Engine {
             match (finding.outcome, condition.on_no_data) {
                 (Outcome::Pass, _) => met.push(format!("{} {}", condition.id, finding.shown)),
                 (Outcome::NoData, OnNoData::Pass) => met.push(format!("{} has no data, which counts as good", condition.id)),
+                // In a check of which any condition will do, another may still come good.
+                (Outcome::Fail, _) if finding.lasting && check.all => return Checked::Failed(format!("{}: {}", condition.id, finding.why)),
                 (Outcome::NoData, OnNoData::Fail) => return Checked::Failed(format!("{}: no data: {}", condition.id, finding.why)),
                 _ => {}
             }

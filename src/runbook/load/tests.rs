@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::domain::{Action, Percent, Probe, Severity, StepId, Track, Unit};
-use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, When};
+use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, Undo, When};
 use crate::runbook::rules::RULES;
 use crate::runbook::{from_journal, to_journal};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const MESH: &str = include_str!("../../../assets/playbooks/kubernetes-canary-mesh.yaml");
+const ARGO: &str = include_str!("../../../assets/playbooks/kubernetes-argo-rollouts.yaml");
+const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling.yaml");
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
 const EVERY_MISTAKE: &str = include_str!("../../../tests/fixtures/runbooks/every-mistake.yaml");
 
@@ -23,6 +25,17 @@ fn loaded(text: &str, params: &[(&str, &str)]) -> Runbook {
     let errors: Vec<String> = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     loaded.runbook.unwrap()
+}
+
+#[test]
+fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
+    assert_eq!(lint("kubernetes-rolling.yaml", ROLLING, &Context::default()), []);
+    assert_eq!(lint("kubernetes-argo-rollouts.yaml", ARGO, &Context::default()), []);
+    let runbook = loaded(ROLLING, &[]);
+    let image = runbook.step(&"new-image".into()).unwrap();
+    assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
+    let back: Vec<String> = runbook.guards.iter().filter(|g| g.then == GuardThen::Rollback).map(|g| g.id.to_string()).collect();
+    assert_eq!(back, ["errors-critical", "slow-critical", "health"], "what is critical goes back, what warns does not");
 }
 
 #[test]

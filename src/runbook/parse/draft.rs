@@ -81,6 +81,8 @@ pub(crate) struct StepDraft {
     pub(crate) id: Option<At<StepId>>,
     pub(crate) title: Option<String>,
     pub(crate) doc: String,
+    /// The service it is about, where that is not the run's own.
+    pub(crate) on: Option<At<String>>,
     pub(crate) when: Given<WhenDraft>,
     pub(crate) timeout: Given<Duration>,
     pub(crate) confirm: Given<Confirm>,

@@ -18,7 +18,7 @@ pub(crate) use params::Values;
 use super::load::Context;
 use super::plan::Target;
 use super::template::{self, Bindings, nearest};
-use crate::domain::Confirm;
+use crate::domain::{Confirm, ServiceKey};
 use draft::{Draft, Given, RollbackDraft};
 use node::Node;
 use report::Report;
@@ -96,14 +96,48 @@ impl Walk<'_> {
     }
 
     fn target(&mut self, node: &Node) -> Option<Target> {
-        let fields = self.fields(node, "`target`", &["platform", "service", "environment"], &["lock"])?;
+        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "with", "harm"], &["lock"])?;
         let platform = self.required(&fields, "platform", "`target`", "prod-eu").and_then(|n| self.line(n, "`platform`"));
         let service = self.required(&fields, "service", "`target`", "checkout").and_then(|n| self.line(n, "`service`"));
         let environment = self.required(&fields, "environment", "`target`", "production").and_then(|n| self.line(n, "`environment`"));
         let context = self.context;
         self.configured(fields.value("platform"), platform.as_deref(), "platform", context.platforms.as_deref());
         self.configured(fields.value("service"), service.as_deref(), "service", context.services.as_deref());
-        Some(Target { platform: platform?, service: service?, environment: environment? })
+        let harm_budget = fields.value("harm").and_then(|n| self.harm(n));
+        let with = fields.value("with").map_or_else(Vec::new, |node| self.with(node));
+        Some(Target { platform: platform?, service: service?, environment: environment?, with, harm_budget })
+    }
+
+    /// `harm: { budget: 500 }`: excess errors of this release that hold its run.
+    fn harm(&mut self, node: &Node) -> Option<u32> {
+        let fields = self.fields(node, "`harm`", &["budget"], &[])?;
+        self.required(&fields, "budget", "`harm`", "500").and_then(|n| self.integer(n, "`budget`", 1_000_000_000))
+    }
+
+    /// Other services that are released together with the target, by their names in the configuration.
+    fn with(&mut self, node: &Node) -> Vec<ServiceKey> {
+        let mut all: Vec<ServiceKey> = vec![];
+        for node in self.list(node, "`with`") {
+            let Some(service) = self.line(node, "an entry of `with`") else { continue };
+            let known = self.context.with.iter().find(|known| known.service == service);
+            match (known, self.context.services.is_some()) {
+                (Some(known), _) if all.contains(known) => {
+                    self.report.error("duplicate-id", node.span, format!("`{service}` is named twice"), "name each service once");
+                }
+                (Some(known), _) => all.push(known.clone()),
+                // Without a configuration nobody can tell on which platform it is; the name stands for it.
+                (None, false) => all.push(ServiceKey { platform: String::new(), service }),
+                (None, true) => {
+                    let help = match nearest(&service, self.context.with.iter().map(|known| known.service.as_str())) {
+                        Some(near) => format!("did you mean `{near}`?"),
+                        None => "list it under `with` of the [[service]] in the configuration".to_owned(),
+                    };
+                    let why = format!("the configuration does not release `{service}` together with this service");
+                    self.report.error("unknown-target", node.span, why, help);
+                }
+            }
+        }
+        all
     }
 
     /// A name must be one of the configuration, where that is known.

@@ -188,7 +188,7 @@ impl Walk<'_> {
     }
 
     fn platform(&mut self, node: &Node) -> Option<PlatformCondition> {
-        const KNOWN: &[&str] = &["track", "ready", "min_replicas", "restarts_max"];
+        const KNOWN: &[&str] = &["track", "ready", "rollout", "min_replicas", "restarts_max"];
         const LATER: [&str; 5] = ["version", "version_present", "weight", "route_mapped", "selector"];
         let fields = self.fields(node, "`platform`", KNOWN, &LATER)?;
         let asks = KNOWN[1..].iter().chain(&LATER).any(|key| fields.get(key).is_some());
@@ -200,8 +200,17 @@ impl Walk<'_> {
         let track =
             fields.value("track").map_or(Some(None), |n| self.word(n, "`track`", &TRACKS, &["blue", "green"]).map(|w| Some(w.value)));
         let ready = fields.value("ready").map_or(Some(false), |n| self.word(n, "`ready`", &[("all", true)], &[]).map(|w| w.value));
+        // Two words for one thing: that all are ready is told by how the platform tells that a rollout is complete.
+        let rollout =
+            fields.value("rollout").map_or(Some(false), |n| self.word(n, "`rollout`", &[("complete", true)], &[]).map(|w| w.value));
         let mut count = |key: &str| fields.value(key).map_or(Some(None), |n| self.integer(n, &format!("`{key}`"), 1_000_000).map(Some));
         let (min_replicas, restarts_max) = (count("min_replicas"), count("restarts_max"));
-        Some(PlatformCondition { track: track?, ready_all: ready?, min_replicas: min_replicas?, restarts_max: restarts_max? })
+        Some(PlatformCondition {
+            on: None,
+            track: track?,
+            ready_all: ready? | rollout?,
+            min_replicas: min_replicas?,
+            restarts_max: restarts_max?,
+        })
     }
 }

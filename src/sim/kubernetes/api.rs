@@ -7,7 +7,7 @@ use super::resources::{Kind, Target};
 use super::review::{Question, namespace_from_protobuf};
 use super::status::Status;
 use super::write::{Answer, Verb, Write};
-use super::{discovery, openapi, watch};
+use super::{discovery, logs, openapi, watch};
 use crate::sim::calls::{Call, CallKind, CallResult, Calls};
 use crate::sim::clock::SimClock;
 use crate::sim::fault::FaultKind;
@@ -48,6 +48,11 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(world: Arc<Mutex<World>>, clock: Arc<SimClock>, board: Arc<Switchboard>, calls: Option<Calls>) -> Arc<Self> {
         Arc::new(Self { world, clock, board, calls: Mutex::new(calls) })
+    }
+
+    /// Which faults are on.
+    pub(crate) fn board(&self) -> &Switchboard {
+        &self.board
     }
 
     /// The world, brought up to now.
@@ -128,6 +133,9 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
     }
     if let Some(path) = asked.path.strip_prefix("/apis/metrics.k8s.io/v1beta1/") {
         return usage(&api, path, &asked).unwrap_or_else(IntoResponse::into_response);
+    }
+    if let Some(answer) = logs::serve(&api, &asked.method, &asked.path, &asked.query) {
+        return answer;
     }
     let Some(target) = Target::parse(&asked.path) else { return Status::no_such_path().into_response() };
     let answer = match (asked.method.clone(), target.name.is_some()) {
@@ -384,7 +392,9 @@ fn describe(write: &Write<'_>, intention: Option<&(Value, Value)>, answer: &Answ
         if changed.len() == 1 && changed.iter().all(|path| path.iter().map(String::as_str).eq(EPOCH)) {
             kind = CallKind::Fence;
         }
-        if write.target.resource.kind == Kind::VirtualService && weights(before) != weights(after) {
+        let split = |object: &Value| crate::sim::split::split(write.target.resource.kind, object);
+        let by_mesh = write.target.resource.kind == Kind::VirtualService && weights(before) != weights(after);
+        if by_mesh || (split(after).is_some() && split(before) != split(after)) {
             verb = "set_weight";
         }
     }

@@ -36,6 +36,10 @@ impl Now {
 pub(crate) enum Job {
     /// Look at a Deployment and bring the world closer to it.
     Reconcile(Key),
+    /// Look at a Rollout and bring the world closer to it.
+    Rollout(Key),
+    /// Measure what is due in an AnalysisRun.
+    Analysis(Key),
     /// Look at a ReplicaSet and give it the Pods that it wants.
     Set(Key),
     /// Write what a namespace uses of its quotas.
@@ -90,6 +94,8 @@ pub(crate) struct Cluster {
     pub(crate) deployment_loads: HashMap<Key, u64>,
     /// Deployments with a reconcile already due.
     pub(crate) queued: HashSet<Key>,
+    /// Rollouts with a look already due.
+    pub(crate) queued_rollouts: HashSet<Key>,
     /// ReplicaSets with a look already due.
     pub(crate) queued_sets: HashSet<Key>,
     pub(crate) crashes: Crashes,
@@ -124,6 +130,7 @@ impl Cluster {
             loads: Vec::new(),
             deployment_loads: HashMap::new(),
             queued: HashSet::new(),
+            queued_rollouts: HashSet::new(),
             queued_sets: HashSet::new(),
             addresses: 0,
             said: HashMap::new(),
@@ -157,6 +164,9 @@ impl Cluster {
     pub(crate) fn perform(&mut self, job: &Job) {
         match job {
             Job::Reconcile(deployment) => self.reconcile(deployment),
+            Job::Rollout(rollout) => self.reconcile_rollout(rollout),
+            // Measured where the metrics are.
+            Job::Analysis(_) => {}
             Job::Set(set) => self.fill_set(set),
             Job::Quotas(namespace) => self.report_quotas(namespace),
             Job::Endpoints(service) => self.fill_slices(service),

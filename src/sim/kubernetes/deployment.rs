@@ -43,10 +43,15 @@ pub(crate) struct Set {
 
 /// Names a Pod template: the same template has the same name, whatever its hash label says.
 fn template_hash(template: &Value) -> String {
+    hash_of(template, HASH)
+}
+
+/// The same for a controller that marks templates with another label.
+pub(crate) fn hash_of(template: &Value, label: &str) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let mut template = template.clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-        labels.remove(HASH);
+        labels.remove(label);
     }
     if let Some(metadata) = template["metadata"].as_object_mut() {
         metadata.retain(|name, value| name != "creationTimestamp" && value.as_object().is_none_or(|map| !map.is_empty()));

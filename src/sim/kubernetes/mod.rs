@@ -3,6 +3,7 @@
 mod admission;
 pub(crate) mod api;
 mod apply;
+mod argo;
 mod autoscaler;
 mod budget;
 mod cluster;
@@ -18,6 +19,7 @@ mod fields;
 mod full_size;
 mod gateway;
 mod kubelet;
+mod logs;
 mod managed;
 mod objects;
 mod openapi;

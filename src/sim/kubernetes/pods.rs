@@ -54,6 +54,8 @@ pub(crate) struct Pod {
     pub(crate) labels: Arc<BTreeMap<String, String>>,
     /// Labels that its Node must have.
     pub(crate) wants: Arc<BTreeMap<String, String>>,
+    /// Tag of its first container's image.
+    pub(crate) tag: Arc<str>,
     pub(crate) needs: Needs,
     /// Index of its Node.
     pub(crate) node: Option<usize>,
@@ -84,6 +86,7 @@ impl Pod {
             restarts: 0,
             labels: Arc::new(map(&value["metadata"]["labels"])),
             wants: Arc::new(map(&value["spec"]["nodeSelector"])),
+            tag: text(&value["spec"]["containers"][0]["image"]).rsplit(':').next().unwrap_or_default().into(),
             needs: Needs::of(&value["spec"]),
             node: None,
             address: None,
@@ -251,6 +254,12 @@ impl Cluster {
             .collect();
         pods.sort();
         pods
+    }
+
+    /// Serving Pods of the versions, by their image's tag, that `wanted` takes.
+    pub(crate) fn serving_by(&self, namespace: &str, wanted: impl Fn(&str) -> bool) -> Vec<(Arc<str>, u32)> {
+        let ours = self.pods.iter().filter(|(at, pod)| &*at.0 == namespace && pod.ready.is_some() && !pod.stopping && wanted(&pod.tag));
+        ours.map(|(at, pod)| (Arc::clone(&at.1), pod.restarts)).collect()
     }
 }
 

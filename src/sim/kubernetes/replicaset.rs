@@ -57,15 +57,24 @@ impl Cluster {
             set.failure = failure;
         }
         if self.report_set(at, &object.uid)
-            && let Some(owner) = owner.filter(|owner| owner.kind == "Deployment")
+            && let Some(owner) = owner
         {
-            self.enqueue(owner.key);
+            match owner.kind.as_str() {
+                "Deployment" => self.enqueue(owner.key),
+                "Rollout" => self.enqueue_rollout(owner.key),
+                _ => {}
+            }
         }
     }
 
     /// Stores a Pod that a ReplicaSet wants; `None` when it is gone already.
     pub(crate) fn store_pod(&mut self, set: &Value) -> Option<(Key, Pod)> {
-        let name = format!("{}-{}", text(&set["metadata"]["name"]), self.rng.suffix(5));
+        let (namespace, beginning) = (text(&set["metadata"]["namespace"]), text(&set["metadata"]["name"]));
+        let mut name = format!("{beginning}-{}", self.rng.suffix(5));
+        // Among ten thousand the odd name is taken.
+        while self.store.get(Kind::Pod, &key(namespace, &name)).is_some() {
+            name = format!("{beginning}-{}", self.rng.suffix(5));
+        }
         let mut pod = objects::pod(set, &name);
         if self.full_size {
             super::full_size::fill_out(&mut pod);

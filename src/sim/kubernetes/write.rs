@@ -231,7 +231,9 @@ impl Cluster {
                 self.enqueue(at.clone());
                 self.learn_load(at);
                 self.touch_budgets(&at.0);
+                self.wake_referring(at);
             }
+            Kind::Rollout => self.enqueue_rollout(at.clone()),
             Kind::Service => {
                 self.learn_service(at);
                 self.touch_routes();
@@ -261,8 +263,10 @@ impl Cluster {
     fn wake_owner(&mut self, set: &Key) {
         let Some(object) = self.store.get(Kind::ReplicaSet, set) else { return };
         let owner = self.sets.get(&object.uid).and_then(|set| set.owner.clone());
-        if let Some(owner) = owner.filter(|owner| owner.kind == "Deployment") {
-            self.enqueue(owner.key);
+        match owner {
+            Some(owner) if owner.kind == "Deployment" => self.enqueue(owner.key),
+            Some(owner) if owner.kind == "Rollout" => self.enqueue_rollout(owner.key),
+            _ => {}
         }
     }
 }

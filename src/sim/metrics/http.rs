@@ -8,6 +8,7 @@ use super::syntax;
 use super::tsdb::{Stored, Tsdb};
 use super::value::Failed;
 use crate::domain::Clock;
+use crate::sim::alerts::{Filter, Rules};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -29,11 +30,17 @@ struct Api {
     clock: Arc<dyn Clock>,
     scrape_interval: Duration,
     parsed: Arc<Mutex<HashMap<String, Arc<Expr>>>>,
+    rules: Arc<RwLock<Rules>>,
 }
 
 /// The API over `tsdb`, which may be written meanwhile. `clock` says what "now" is for queries without a time;
 /// `scrape_interval` is shown by `targets` and is the resolution of subqueries that name none.
 pub fn api(tsdb: Arc<RwLock<Tsdb>>, clock: Arc<dyn Clock>, scrape_interval: Duration) -> Router {
+    api_with(tsdb, clock, scrape_interval, Arc::default())
+}
+
+/// As [`api`], with rules that somebody evaluates.
+pub(crate) fn api_with(tsdb: Arc<RwLock<Tsdb>>, clock: Arc<dyn Clock>, scrape_interval: Duration, rules: Arc<RwLock<Rules>>) -> Router {
     let v1 = Router::new()
         .route("/query", get(query).post(query))
         .route("/query_range", get(query_range).post(query_range))
@@ -43,8 +50,8 @@ pub fn api(tsdb: Arc<RwLock<Tsdb>>, clock: Arc<dyn Clock>, scrape_interval: Dura
         .route("/label/{name}/values", get(label_values))
         .route("/metadata", get(metadata))
         .route("/targets", get(targets))
-        .route("/alerts", get(|| async { success(json!({"alerts": []}), &[]) }))
-        .route("/rules", get(rules))
+        .route("/alerts", get(alerts))
+        .route("/rules", get(self::rules))
         .route("/status/buildinfo", get(|| async { success(build_info(), &[]) }));
     Router::new()
         .nest("/api/v1", v1)
@@ -52,7 +59,7 @@ pub fn api(tsdb: Arc<RwLock<Tsdb>>, clock: Arc<dyn Clock>, scrape_interval: Dura
         .route("/-/ready", get(|| async { "Prometheus Server is Ready.\n" }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
         .layer(tower_http::compression::CompressionLayer::new().quality(tower_http::CompressionLevel::Fastest))
-        .with_state(Api { tsdb, clock, scrape_interval, parsed: Arc::default() })
+        .with_state(Api { tsdb, clock, scrape_interval, parsed: Arc::default(), rules })
 }
 
 impl Api {
@@ -243,11 +250,24 @@ async fn targets(State(api): State<Api>, params: Params) -> Response {
     success(json!({"activeTargets": active, "droppedTargets": []}), &[])
 }
 
-async fn rules(params: Params) -> Response {
-    match params.get("type") {
-        "" | "alert" | "record" => success(json!({"groups": []}), &[]),
-        other => failure(&invalid("type", &format!("not supported value {other:?}"))),
-    }
+async fn alerts(State(api): State<Api>) -> Response {
+    success(api.rules.read().unwrap_or_else(PoisonError::into_inner).alerts(), &[])
+}
+
+async fn rules(State(api): State<Api>, params: Params) -> Response {
+    let recording = match params.get("type").to_lowercase().as_str() {
+        "" | "alert" => false,
+        "record" => true,
+        other => return failure(&invalid("type", &format!("not supported value {other:?}"))),
+    };
+    let filter = Filter {
+        recording,
+        names: params.all("rule_name[]").collect(),
+        groups: params.all("rule_group[]").collect(),
+        files: params.all("file[]").collect(),
+        without_alerts: params.get("exclude_alerts") == "true",
+    };
+    success(api.rules.read().unwrap_or_else(PoisonError::into_inner).groups(&filter), &[])
 }
 
 fn build_info() -> Value {

@@ -10,6 +10,7 @@
 //! * `http`, `params`, `encode`: the API around it
 
 mod aggregate;
+mod ask;
 mod binary;
 mod encode;
 mod eval;
@@ -20,6 +21,7 @@ mod metric;
 mod number;
 mod over_time;
 mod params;
+mod query;
 mod relabel;
 mod syntax;
 mod tsdb;
@@ -28,5 +30,8 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ask::values;
 pub use http::api;
+pub(crate) use http::api_with;
+pub(crate) use query::Query;
 pub use tsdb::{STALE_NAN_BITS, Tsdb};

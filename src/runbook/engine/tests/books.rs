@@ -37,7 +37,7 @@ pub(super) fn shift(id: &str, to: u32) -> Step {
 }
 
 pub(super) fn ready() -> Probe {
-    Probe::Platform(PlatformCondition { track: None, ready_all: true, min_replicas: None, restarts_max: None })
+    Probe::Platform(PlatformCondition { on: None, track: None, ready_all: true, min_replicas: None, restarts_max: None })
 }
 
 pub(super) fn check(id: &str) -> Step {
@@ -81,7 +81,13 @@ pub(super) fn book(steps: Vec<Step>, rollback: Vec<Step>, guards: Vec<Guard>) ->
         owner: "payments".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout".into(), environment: "production".into() },
+        target: Target {
+            platform: "prod-eu".into(),
+            service: "checkout".into(),
+            environment: "production".into(),
+            harm_budget: None,
+            with: vec![],
+        },
         guards,
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: rollback, last_resort: None },
