@@ -6,7 +6,7 @@ use super::pods::{Owner, Pod, SetPods};
 use super::resources::Kind;
 use super::store::{Key, key};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How long a ReplicaSet waits after a Pod was refused.
