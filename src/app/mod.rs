@@ -16,6 +16,7 @@ pub mod landing;
 pub mod logs;
 pub mod model;
 pub mod msg;
+mod progressive;
 pub mod prompt;
 pub mod rows;
 pub mod single;

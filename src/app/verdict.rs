@@ -27,7 +27,8 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     let under_way = state
         .and_then(|s| s.operation.as_ref())
         .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
-    let shifted = state.and_then(|s| s.shifted_at);
+    // A rollout shifts by itself, with and without a run.
+    let shifted = state.and_then(|s| s.shifted_at).max(model.picture.progressive.shifted);
     let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
     // A window that reaches back before the shift counts the old traffic too.
     let share = current_share(model, now.wall).filter(|share| {
@@ -72,6 +73,7 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     let remarks = around(model).into_iter().filter(|remark| remark.verdict > Verdict::Go);
     reasons.extend(remarks.map(|remark| Reason { verdict: remark.verdict, text: remark.text }));
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    super::progressive::reasons(&model.picture.progressive, &mut reasons);
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }

@@ -275,7 +275,7 @@ pub struct Sim {
     /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route
     #[arg(long)]
     pub scene: Option<String>,
-    /// What splits the traffic: mesh, gateway, ingress, selector, rolling
+    /// What splits the traffic: mesh, gateway, ingress, selector, rolling, argo
     #[arg(long, default_value = "mesh", value_name = "KIND")]
     pub traffic: String,
     /// The same seed gives the same numbers

@@ -76,7 +76,7 @@ pub(crate) fn template_spec(tag: &str) -> Value {
     }] })
 }
 
-fn service(selector: &Value) -> Value {
+pub(crate) fn service(selector: &Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },

@@ -126,6 +126,7 @@ impl World {
         world.cluster.full_size = options.instances.is_some();
         match options.traffic {
             TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
             by => shop::furnish(&mut world.cluster, sizes, by),
         }
         world.collect();
@@ -218,6 +219,8 @@ impl World {
             Timer::DeployCanary if self.by == TrafficBy::Rolling => {
                 self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
             }
+            // Its new version comes when somebody releases it.
+            Timer::DeployCanary if self.by == TrafficBy::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {

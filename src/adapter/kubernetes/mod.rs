@@ -12,6 +12,7 @@ mod by_hand;
 mod census;
 mod deployment;
 mod feed;
+mod flagger;
 mod gateway;
 mod ingress;
 mod keepers;

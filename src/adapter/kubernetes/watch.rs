@@ -4,6 +4,7 @@ use super::Core;
 use super::argo::{self, SharedDeck};
 use super::around::{self, Ground};
 use super::feed::{Closed, Feed, Follower, Kind, Outlet, PAGE, Seen, dice};
+use super::flagger::Canaries;
 use super::life::Life;
 use super::link::{Ask, OBJECT_LIMIT, PAGE_LIMIT, query};
 use super::objects::{Deployment, Event, Pod, ReplicaSet};
@@ -77,6 +78,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
         events(&core, &outlet, &book),
         route_changes(&core, &outlet, &routes, &board),
         super::xray::run(&core, &outlet, &book, &board),
+        flagger_canaries(&core, &outlet),
     );
 }
 
@@ -282,6 +284,15 @@ async fn analysis_runs(core: &Core, outlet: &Outlet, deck: &SharedDeck, name: &s
     let path = mechanism.place().collection.replace("/rollouts", "/analysisruns");
     let kind = Kind { path, page: 100, ..core.kind("analysis runs", "", "") };
     let mut follower = argo::Runs { deck: Arc::clone(deck), rollout: name.to_owned(), listed: vec![] };
+    optional(core, outlet, kind, &mut follower).await;
+}
+
+/// Flagger's account of what it does to our Deployments.
+async fn flagger_canaries(core: &Core, outlet: &Outlet) {
+    let path = format!("/apis/flagger.app/v1beta1/namespaces/{}/canaries", core.spec.namespace);
+    let kind = Kind { path, page: 100, ..core.kind("flagger canaries", "", "") };
+    let deployments = vec![core.spec.canary.deployment.clone(), core.spec.baseline.deployment.clone()];
+    let mut follower = Canaries { deployments, known: std::collections::BTreeMap::new(), told: None };
     optional(core, outlet, kind, &mut follower).await;
 }
 

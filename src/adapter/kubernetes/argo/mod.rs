@@ -10,6 +10,7 @@ mod undo;
 mod verbs;
 mod watch;
 
+pub(super) use read::go_duration as duration;
 pub(super) use watch::{Runs, Sets, SharedDeck, Watched, deck};
 
 use super::Core;
