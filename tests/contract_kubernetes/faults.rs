@@ -211,15 +211,9 @@ async fn answers_that_are_none_are_named_and_nothing_is_sent_on_them() {
 async fn long_lists_come_in_pages_the_first_at_once() {
     let rig = Rig::with(&[], |options| options.instances = Some(1200)).await;
     let mut watched = Watched::new(&rig.connect().await);
-    let size = |update: &PlatformUpdate| match update {
-        PlatformUpdate::Instances(all) | PlatformUpdate::SomeInstances(all) if !all.is_empty() => Some(all.len()),
-        _ => None,
-    };
-    let all = |update: &PlatformUpdate| match update {
-        PlatformUpdate::Instances(all) if !all.is_empty() => Some(all.len()),
-        _ => None,
-    };
-    let (first, whole) = (watched.until("a page", size).await, watched.until("the whole", all).await);
+    let some = |update: &PlatformUpdate| if let PlatformUpdate::SomeInstances(some) = update { Some(some.len()) } else { None };
+    let all = |update: &PlatformUpdate| if let PlatformUpdate::Instances(all) = update { Some(all.len()) } else { None };
+    let (first, whole) = (watched.until("a page", some).await, watched.until("the whole", all).await);
     assert!(first <= 500 && whole > 2 * first.min(400), "{first} and {whole}");
 }
 

@@ -2,10 +2,12 @@
 
 mod acting;
 mod alerts;
+mod around;
 mod chaos;
 mod deciding;
 mod failing;
 mod landing;
 mod logs;
 mod looking;
+mod verbs;
 mod world;
