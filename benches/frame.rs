@@ -43,8 +43,14 @@ fn frames(criterion: &mut Criterion) {
         model.screen.view = view;
         group.bench_function(view.name(), |b| b.iter(|| draw(&model, &mut buffer)));
     }
-    let model = all_failing();
+    let mut model = model::huge();
+    model.screen.view = View::Instances;
+    model.screen.filter = "checkout !gone".into();
+    group.bench_function("Instances, all of them match a filter", |b| b.iter(|| draw(&model, &mut buffer)));
+    let mut model = all_failing();
     group.bench_function("Cockpit, all of them failing", |b| b.iter(|| draw(&model, &mut buffer)));
+    model.screen.view = View::Instances;
+    group.bench_function("Instances, all of them failing", |b| b.iter(|| draw(&model, &mut buffer)));
     group.finish();
 }
 

@@ -19,6 +19,7 @@ pub mod msg;
 mod progressive;
 pub mod prompt;
 pub mod rows;
+pub mod single;
 mod split;
 pub mod targets;
 mod tour;

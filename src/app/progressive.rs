@@ -1,8 +1,8 @@
 //! What progressive delivery says about going on, beside the service's own gates.
 
 use super::model::Reason;
-use crate::domain::{ProgressivePicture, Verdict};
 use crate::domain::progressive::{AnalysisPhase, Progressive, RolloutPhase};
+use crate::domain::{ProgressivePicture, Verdict};
 
 /// Reasons of the rollout, of its analyses, and of others who move the traffic.
 pub(super) fn reasons(picture: &ProgressivePicture, reasons: &mut Vec<Reason>) {
@@ -60,8 +60,8 @@ fn rollout_reasons(rollout: &Progressive, add: &mut impl FnMut(Verdict, String))
 mod tests {
     use super::*;
     use crate::domain::ProgressiveUpdate;
-    use chrono::DateTime;
     use crate::domain::progressive::{Analysis, AnalysisRole, PauseFor, PauseReason, RolloutStep};
+    use chrono::DateTime;
 
     /// At a pause without an end.
     fn rollout() -> Progressive {

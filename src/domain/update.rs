@@ -1,5 +1,6 @@
 //! What a platform tells, as it changes.
 
+use super::around::AroundUpdate;
 use super::failure::Failure;
 use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
@@ -36,6 +37,8 @@ pub enum PlatformUpdate {
     Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Something around the workload.
+    Around(AroundUpdate),
     /// Progressive delivery: a rollout, its analyses, who else moves traffic.
     Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.

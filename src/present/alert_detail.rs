@@ -103,7 +103,8 @@ fn says(sighting: &Sighting) -> Line {
 
 /// What may have to do with it: said as an inference, never as a cause.
 fn maybe(sight: &Sight<'_>, sighting: &Sighting) -> Option<Line> {
-    if sighting.since != Since::During || !matches!(sighting.concern, Concern::Side(Track::Canary) | Concern::Service) {
+    let calm = sighting.alert.state == AlertState::Suppressed || sighting.alert.severity() == AlertSeverity::Info;
+    if calm || sighting.since != Since::During || !matches!(sighting.concern, Concern::Side(Track::Canary) | Concern::Service) {
         return None;
     }
     let started = sight.run()?.state.started;

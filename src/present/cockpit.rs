@@ -218,7 +218,11 @@ fn rollout_line(sight: &Sight<'_>) -> Option<Line> {
     // Our hold stops the run, not the controller.
     let held = sight.run().is_some_and(|run| run.state.hold.is_some());
     let moves = !rollout.paused && !rollout.aborted && (rollout.pauses.is_empty() || rollout.pause_ends().is_some());
-    Some(if held && moves { Line::of(" ").word(Role::Bad, "the rollout goes on by itself: it is not paused").text("  ").then(line) } else { line })
+    Some(if held && moves {
+        Line::of(" ").word(Role::Bad, "the rollout goes on by itself: it is not paused").text("  ").then(line)
+    } else {
+        line
+    })
 }
 
 /// When the bake ends, or why its clock stands.

@@ -4,6 +4,7 @@
 
 mod alert_detail;
 mod alerts;
+mod around;
 mod card;
 mod chart;
 mod checklist;

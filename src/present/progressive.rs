@@ -3,9 +3,9 @@
 use super::frame::{Area, Panel};
 use super::line::{Line, Role, wrap};
 use super::sight::Sight;
+use crate::domain::Verdict;
 use crate::domain::progressive::{Analysis, AnalysisMetric, AnalysisPhase, FlaggerCanary, Packaged, Progressive, RolloutPhase};
 use crate::domain::text::span;
-use crate::domain::Verdict;
 
 /// The sign of a step that is still to come.
 const PENDING: &str = ".";
@@ -153,7 +153,10 @@ fn flagger_lines(sight: &Sight<'_>, canary: &FlaggerCanary) -> Vec<Line> {
     let mut lines = vec![
         Line::of(" flagger: ").word(role, &canary.phase).text(format!("{since}; {}% to the canary{limit}{growth}", canary.weight)),
         Line::of(format!(" {} of {} failed checks roll it back; {}", canary.failed_checks, canary.threshold, canary.message)),
-        Line::of(format!(" flagger sets these weights by itself ({}), and {} serves between releases: act there", canary.provider, canary.primary)),
+        Line::of(format!(
+            " flagger sets these weights by itself ({}), and {} serves between releases: act there",
+            canary.provider, canary.primary
+        )),
     ];
     if canary.suspended {
         lines.push(Line::of(" ").mark(Role::Watch, "!").text(" suspended: flagger does nothing at present"));

@@ -1,6 +1,7 @@
 //! The platform's changes, coalesced: fifty changes a second among ten thousand pods are one message a frame.
 
 use crate::domain::PlatformUpdate;
+use crate::domain::around::AroundUpdate;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -81,10 +82,10 @@ enum Key {
     Instance(Arc<str>),
     Workload(String),
     Event(Arc<str>),
-    Route,
-    Alive,
-    /// Something of which only the latest counts.
-    Named(&'static str),
+    /// An object beside the workload.
+    Near(String),
+    /// There is only one of it.
+    Only(&'static str),
 }
 
 /// What replaces what. Trouble and lists are never merged.
@@ -94,11 +95,18 @@ fn key(update: &PlatformUpdate) -> Option<Key> {
         PlatformUpdate::InstanceGone { uid } => Key::Instance(Arc::clone(uid)),
         PlatformUpdate::Workload(workload) => Key::Workload(workload.uid.clone()),
         PlatformUpdate::WorkloadGone { uid } => Key::Workload(uid.clone()),
-        PlatformUpdate::Route(_) => Key::Route,
         PlatformUpdate::Event(event) => Key::Event(event.uid.clone()),
-        PlatformUpdate::Alive { .. } => Key::Alive,
-        PlatformUpdate::Xray(_) => Key::Named("xray"),
-        PlatformUpdate::Progressive(update) => Key::Named(update.latest_only()?),
+        PlatformUpdate::Around(AroundUpdate::Near(near)) => {
+            let (kind, name) = near.key();
+            Key::Near(format!("{kind}/{name}"))
+        }
+        PlatformUpdate::Around(AroundUpdate::Gone((kind, name))) => Key::Near(format!("{kind}/{name}")),
+        PlatformUpdate::Around(AroundUpdate::Usage { .. }) => Key::Only("usage"),
+        PlatformUpdate::Around(_) => return None,
+        PlatformUpdate::Route(_) => Key::Only("route"),
+        PlatformUpdate::Xray(_) => Key::Only("xray"),
+        PlatformUpdate::Alive { .. } => Key::Only("alive"),
+        PlatformUpdate::Progressive(update) => Key::Only(update.latest_only()?),
         PlatformUpdate::Instances(_) | PlatformUpdate::SomeInstances(_) | PlatformUpdate::Trouble { .. } => return None,
     })
 }

@@ -1,11 +1,11 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
 use super::options::SimError;
-use super::{argo, rolling};
 use super::scene::Scene;
 use super::shop;
 use super::split::TrafficBy;
 use super::switchboard::write_private;
+use super::{argo, rolling};
 use base64::Engine as _;
 use serde_json::json;
 use std::path::Path;

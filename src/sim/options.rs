@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The platform to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,12 @@ const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
 impl Options {
     /// The history before t = 0. Nothing is released in it where nothing splits traffic.
     pub(crate) fn script(&self) -> Script {
-        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) { Scene::Idle.script() } else { self.scene.script() }
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) {
+            // Long enough for a whole release to be flown in it.
+            Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() }
+        } else {
+            self.scene.script()
+        }
     }
 
     /// Refuses what cannot be simulated.

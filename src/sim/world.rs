@@ -458,6 +458,10 @@ impl World {
         self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
             .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
             .to_vec();
+        if self.by == TrafficBy::Rolling {
+            // Nothing labels the versions here.
+            self.cluster.loads.push((shop::NAMESPACE.to_owned(), String::new(), used(stable(now.t))));
+        }
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },

@@ -181,11 +181,7 @@ async fn of_two_operators_who_promote_one_moves_the_rollout(place: &Place) {
     let other = place.connect_to_rollout("race").await;
     let (one, two) = (case.plan(PROMOTE).await, other.plan(PROMOTE).await.unwrap());
     let (first, second) = tokio::join!(case.send(&one, 1), other.send(write(&two, 1)));
-    assert_eq!(
-        [&first, &second].iter().filter(|it| it.is_ok()).count(),
-        1,
-        "one write goes through: {first:?} {second:?}"
-    );
+    assert_eq!([&first, &second].iter().filter(|it| it.is_ok()).count(), 1, "one write goes through: {first:?} {second:?}");
     assert!(conflict(&first) || conflict(&second), "{first:?} {second:?}");
     case.until("the second pause", |it| phase(it) == "Paused" && step(it) == Some(3)).await;
     let late = other.send(write(&two, 1)).await;

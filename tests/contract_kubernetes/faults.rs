@@ -10,13 +10,13 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-struct Rig {
+pub(crate) struct Rig {
     handle: sim::Handle,
     dir: tempfile::TempDir,
 }
 
 impl Rig {
-    async fn new(faults: &[&str]) -> Self {
+    pub(crate) async fn new(faults: &[&str]) -> Self {
         Self::with(faults, |_| {}).await
     }
 
@@ -31,7 +31,7 @@ impl Rig {
         Self { handle, dir }
     }
 
-    async fn connect(&self) -> Kubernetes {
+    pub(crate) async fn connect(&self) -> Kubernetes {
         let settings = Settings {
             context: None,
             kubeconfig: Some(self.dir.path().join("kubeconfig")),
@@ -41,6 +41,26 @@ impl Rig {
             writes: true,
         };
         kubernetes::connect(settings).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A change by somebody else.
+    pub(crate) async fn merge(&self, path: &str, patch: &Value) {
+        let (code, answer) = self.call(http::Method::PATCH, path, "application/merge-patch+json", patch).await;
+        assert!(code < 300, "patch {path}: {code} {answer}");
+    }
+
+    pub(crate) async fn create(&self, path: &str, object: &Value) {
+        let (code, answer) = self.call(http::Method::POST, path, "application/json", object).await;
+        assert!(code < 300, "create at {path}: {code} {answer}");
+    }
+
+    async fn call(&self, method: http::Method, path: &str, media: &str, body: &Value) -> (u16, Value) {
+        let client = crate::place::client(&self.dir.path().join("kubeconfig")).await;
+        let request = http::Request::builder().method(method).uri(path).header("content-type", media).header("accept", "application/json");
+        let response = client.send(request.body(body.to_string().into_bytes().into()).unwrap()).await.expect("the simulator answers");
+        let code = response.status().as_u16();
+        let bytes = response.into_body().collect_bytes().await.expect("a whole answer");
+        (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
     fn spec(&self) -> ServiceSpec {
@@ -72,7 +92,7 @@ impl Rig {
     }
 
     /// Writes that reached the platform: kind and result.
-    fn calls(&self) -> Vec<(String, String)> {
+    pub(crate) fn calls(&self) -> Vec<(String, String)> {
         let file: PathBuf = self.dir.path().join("calls");
         let text = std::fs::read_to_string(file).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

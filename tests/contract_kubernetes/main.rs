@@ -14,6 +14,8 @@ mod left_out;
 mod place;
 mod reads;
 mod schema;
+mod verb_faults;
+mod verbs;
 mod writes;
 
 use futures::FutureExt as _;
@@ -33,7 +35,7 @@ macro_rules! cases {
 }
 
 fn all() -> Vec<Case> {
-    let cases: [Case; 22] = cases![
+    let cases: [Case; 30] = cases![
         reads::the_rule_is_read_with_its_header_match,
         reads::a_missing_object_is_said_to_be_missing,
         reads::a_missing_subset_is_said_and_nothing_is_sent,
@@ -51,6 +53,14 @@ fn all() -> Vec<Case> {
         writes::a_failed_test_is_answered_422_without_causes,
         writes::what_the_schema_refuses_is_no_conflict,
         writes::a_cockpit_that_only_reads_changes_nothing,
+        verbs::each_verb_is_planned_done_and_seen,
+        verbs::a_dry_run_of_a_verb_changes_nothing,
+        verbs::what_another_client_changed_is_not_gone_over,
+        verbs::an_older_driver_is_fenced_off_a_deployment,
+        verbs::a_deployment_made_anew_is_another_one,
+        verbs::a_paused_rollout_takes_no_undo_and_no_restart,
+        verbs::an_autoscaler_stands_in_the_way_of_a_size_that_it_would_set_back,
+        verbs::rights_of_the_verbs_are_asked_for_beforehand,
         changes::deployments_come_and_go,
         changes::pods_come_change_and_go,
         changes::a_changed_route_is_told_at_once,

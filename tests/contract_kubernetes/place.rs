@@ -55,7 +55,7 @@ pub(crate) struct Place {
 }
 
 /// A kubeconfig's client, without repeats.
-async fn client(file: &PathBuf) -> kube::Client {
+pub(crate) async fn client(file: &PathBuf) -> kube::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(file).expect("the kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a usable kubeconfig");
@@ -182,7 +182,9 @@ impl Place {
         for collection in [
             self.path("/apis/networking.istio.io/v1", "virtualservices"),
             self.path("/apis/argoproj.io/v1alpha1", "rollouts"),
+            self.path("/apis/autoscaling/v2", "horizontalpodautoscalers"),
             self.path("/apis/apps/v1", "deployments"),
+            self.path("/apis/apps/v1", "replicasets"),
             self.path("/api/v1", "pods"),
         ] {
             let (code, list) = self.call(Method::GET, &collection, "", None).await;

@@ -338,5 +338,4 @@ fn stale_manifest(object: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "deployment_tests.rs"]
 mod tests;

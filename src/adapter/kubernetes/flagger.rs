@@ -74,7 +74,8 @@ impl Canaries {
 
 /// Reads a Canary.
 fn canary(object: &Value) -> Option<FlaggerCanary> {
-    let text = |at: &Value, pointer: &str, most: usize| clean_bounded(at.pointer(pointer).and_then(Value::as_str).unwrap_or_default(), most);
+    let text =
+        |at: &Value, pointer: &str, most: usize| clean_bounded(at.pointer(pointer).and_then(Value::as_str).unwrap_or_default(), most);
     let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
     let flag = |pointer: &str| object.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
     let list = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice).iter().take(MOST);

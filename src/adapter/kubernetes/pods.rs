@@ -54,8 +54,8 @@ pub(super) struct Book {
     /// One map for each watch.
     slots: Vec<Known>,
     listing: Vec<Option<Known>>,
-    /// Which of the watches have listed everything once.
-    whole: Vec<bool>,
+    /// Watches whose list is complete.
+    whole: HashSet<usize>,
     /// The complete list was told: until another one is complete, what was told stays.
     told: bool,
     /// Uid of a ReplicaSet to the Deployment that controls it, and its name.
@@ -76,7 +76,7 @@ impl Book {
             shared: Shared::default(),
             slots: vec![],
             listing: vec![],
-            whole: vec![],
+            whole: HashSet::new(),
             told: false,
             owners: HashMap::new(),
             canary: None,
@@ -88,9 +88,17 @@ impl Book {
 
     /// Takes note of the Deployment, where one runs both sides. `None`: it does not, and nothing was done.
     pub(super) fn rolls(&mut self, workload: Option<Workload>) -> Option<Vec<PlatformUpdate>> {
+        let sides = self.sides();
         let mut updates = self.rolling.as_mut()?.deployment(workload);
-        updates.extend(self.retrack());
+        if self.sides() != sides {
+            updates.extend(self.retrack());
+        }
         Some(updates)
+    }
+
+    /// What tells the sides apart where one Deployment runs both.
+    fn sides(&self) -> Option<(Option<String>, usize)> {
+        self.rolling.as_ref().map(Rolling::sides)
     }
 
     /// Starts over with another scope, read by so many watches.
@@ -98,8 +106,8 @@ impl Book {
         self.scope = scope;
         self.slots = std::iter::repeat_with(Known::new).take(watches).collect();
         self.listing = std::iter::repeat_with(|| None).take(watches).collect();
-        self.whole = vec![false; watches];
         self.owners.clear();
+        self.whole.clear();
         self.census.forget();
     }
 
@@ -193,13 +201,13 @@ impl Book {
         }
         if last {
             self.slots[slot] = listing;
-            self.whole[slot] = true;
+            self.whole.insert(slot);
             // Owners may have been told while the list was read.
             self.retrack();
         } else {
             self.listing[slot] = Some(listing);
         }
-        if last && self.whole.iter().all(|whole| *whole) {
+        if last && self.whole.len() == self.slots.len() {
             self.told = true;
             self.census.replace(self.slots.iter().flat_map(HashMap::values).map(|kept| (&kept.instance, &kept.labels)));
             return vec![PlatformUpdate::Instances(self.everything())];
@@ -309,17 +317,16 @@ impl Follower<ReplicaSet> for ReplicaSets {
             // Its pods may still be there, and its events: it is forgotten with the next scope.
             Seen::Gone(set) => return book.rolling.as_mut().map(|rolling| rolling.gone(&set.metadata.uid)).unwrap_or_default(),
         };
-        let mut updates = Vec::new();
-        let mut news = false;
+        let sides = book.sides();
+        let (mut updates, mut news) = (Vec::new(), false);
         for set in items {
             updates.extend(book.rolling.as_mut().map(|rolling| rolling.saw(&set)).unwrap_or_default());
             let owner = (set.metadata.controller("Deployment").map(str::to_owned), set.metadata.name);
-            // Most of what is told of a ReplicaSet is its counts. Who owns it hardly ever changes, and to look through all instances is dear.
+            // Most of what is told of a ReplicaSet is its counts. Whose it is hardly ever changes, and to look through all instances is dear.
             news |= book.owners.get(&set.metadata.uid) != Some(&owner);
             book.owners.insert(set.metadata.uid, owner);
         }
-        // Which ReplicaSet is the newest may have changed.
-        if news || !updates.is_empty() {
+        if news || book.sides() != sides {
             updates.extend(book.retrack());
         }
         updates

@@ -4,7 +4,7 @@
 //! next one makes another ReplicaSet the newest; an undo does that too, with the version that it brings back.
 
 use super::objects::ReplicaSet;
-use super::pods::{main_container, version};
+use super::pods::version;
 use crate::domain::text::clean_bounded;
 use crate::domain::{RolloutStatus, Track, Workload};
 use crate::port::platform::PlatformUpdate;
@@ -47,7 +47,7 @@ impl Rolling {
         if !self.deployment.as_ref().is_some_and(ours) {
             return vec![];
         }
-        let image = main_container(&set.spec.template.spec.containers).map_or("", |container| container.image.as_str());
+        let image = set.spec.template.spec.main().map_or("", |container| container.image.as_str());
         let seen = Set {
             name: clean_bounded(&set.metadata.name, 253),
             number: set.metadata.annotations.revision.as_deref().and_then(|number| number.parse().ok()).unwrap_or(0),
@@ -74,6 +74,11 @@ impl Rolling {
     /// The side of the instances of a ReplicaSet; `None` where it is not known.
     pub(super) fn track(&self, set: &str) -> Option<Track> {
         self.sets.contains_key(set).then(|| if self.newest() == Some(set) { Track::Canary } else { Track::Baseline })
+    }
+
+    /// The newest ReplicaSet's uid, and how many are known: while these stay, every instance stays on its side.
+    pub(super) fn sides(&self) -> (Option<String>, usize) {
+        (self.newest().map(str::to_owned), self.sets.len())
     }
 
     /// Uid of the newest ReplicaSet.

@@ -139,7 +139,15 @@ async fn follow(
             let version = core.version(group, versions);
             let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
             let path = format!("{prefix}/namespaces/{}/{part}", core.spec.namespace);
-            let kind = Kind { part, path, labels: None, fields: None, page: super::feed::PAGE, limit: super::link::PAGE_LIMIT };
+            let kind = Kind {
+                part,
+                path,
+                labels: None,
+                fields: None,
+                page: super::feed::PAGE,
+                limit: super::link::PAGE_LIMIT,
+                as_metadata: false,
+            };
             let mut feed = Feed::new(Arc::clone(&core.link), kind, inner.clone());
             let mut follower = Writes { board: board.clone(), part, listing: BTreeMap::new() };
             tokio::select! {

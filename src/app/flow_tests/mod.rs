@@ -1,9 +1,11 @@
 //! Whole flights of the core against a small world that answers its effects: no runtime, no clock, no network.
 
 mod acting;
+mod alerts;
 mod chaos;
 mod deciding;
 mod failing;
 mod landing;
+mod logs;
 mod looking;
 mod world;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{Action, Percent, Probe, Severity, StepId, Track, Unit};
-use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, When};
+use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, Undo, When};
 use crate::runbook::rules::RULES;
 use crate::runbook::{from_journal, to_journal};
 use proptest::prelude::*;
@@ -34,8 +34,7 @@ fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
     let runbook = loaded(ROLLING, &[]);
     let image = runbook.step(&"new-image".into()).unwrap();
     assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
-    let back: Vec<String> =
-        runbook.guards.iter().filter(|g| g.then == crate::runbook::GuardThen::Rollback).map(|g| g.id.to_string()).collect();
+    let back: Vec<String> = runbook.guards.iter().filter(|g| g.then == GuardThen::Rollback).map(|g| g.id.to_string()).collect();
     assert_eq!(back, ["errors-critical", "slow-critical", "health"], "what is critical goes back, what warns does not");
 }
 
