@@ -8,8 +8,9 @@ use chrono::DateTime;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Type of these Secrets, as a field selector.
-pub(super) const SELECTOR: &str = "type=helm.sh/release.v1";
+/// Label selector of the Secrets that Helm keeps; their names begin with their type.
+pub(super) const SELECTOR: &str = "owner=helm";
+const TYPE: &str = "sh.helm.release.v1.";
 /// Revisions that are kept of a release: Helm itself keeps ten by default.
 const REVISIONS: usize = 20;
 
@@ -80,7 +81,8 @@ impl Follower<Value> for Releases {
 /// A Secret's revision by its labels `name`, `version`, `status` and `modifiedAt` (seconds since 1970).
 fn revision(secret: &Value) -> Option<Kept> {
     let label = |key: &str| secret.pointer("/metadata/labels").and_then(|labels| labels.get(key)).and_then(Value::as_str);
-    (label("owner")? == "helm").then_some(())?;
+    let name = secret.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    (label("owner")? == "helm" && name.starts_with(TYPE)).then_some(())?;
     let modified = label("modifiedAt").and_then(|at| at.parse().ok()).and_then(|at| DateTime::from_timestamp(at, 0));
     let created = secret.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
     let created = created.and_then(|at| DateTime::parse_from_rfc3339(at).ok()).map(|at| at.to_utc());
