@@ -199,14 +199,20 @@ mod tests {
     #[test]
     fn a_deployment_made_anew_replaces_the_old_one() {
         let (scope, _keep) = watch::channel(Scope::default());
-        let (ground, _ground) = watch::channel(Ground::default());
+        let (ground, grounded) = watch::channel(Ground::default());
         let mut follower = Deployments { track: Track::Canary, scope, ground, known: None, book: book() };
         follower.saw(Seen::Changed(deployment("one", &json!({}))));
         let updates = follower.saw(Seen::Changed(deployment("two", &json!({}))));
-        assert!(matches!(updates.as_slice(), [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_), ..] if uid == "one"));
+        let [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_), PlatformUpdate::Around(_), PlatformUpdate::Around(_)] =
+            updates.as_slice()
+        else {
+            panic!("{updates:?}")
+        };
+        assert_eq!((uid.as_str(), grounded.borrow().is_there()), ("one", true));
         assert!(matches!(
             follower.saw(Seen::Page { items: vec![], first: true, last: true }).as_slice(),
             [PlatformUpdate::WorkloadGone { .. }]
         ));
+        assert!(!grounded.borrow().is_there());
     }
 }

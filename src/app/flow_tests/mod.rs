@@ -2,6 +2,7 @@
 
 mod acting;
 mod alerts;
+mod around;
 mod chaos;
 mod deciding;
 mod failing;

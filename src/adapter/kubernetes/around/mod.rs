@@ -12,11 +12,11 @@ use super::life::Life;
 use super::link::{Ask, PAGE_LIMIT, query};
 use super::objects::{Deployment, Object};
 use super::scope::Scope;
-use crate::domain::around::{AroundUpdate, Near, Used};
+use crate::domain::around::{AroundUpdate, Near, NearKey, Used};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Failure, Track};
 use crate::port::platform::PlatformUpdate;
-use objects::{Autoscaler, Bare, Budget, EndpointSlice, Ingress, Service, UsageList};
+use objects::{Autoscaler, Bare, Budget, EndpointSlice, Ingress, Named, Service, UsageList};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -94,14 +94,16 @@ fn words(failure: &Failure) -> String {
 /// Turns objects of one kind into things near the workload.
 struct Watcher<F> {
     part: &'static str,
+    /// The key of what an object of this name becomes.
+    key: fn(&str) -> NearKey,
     ground: Ground,
     near: F,
     listing: Vec<Near>,
     /// Keys that were told.
-    known: BTreeSet<crate::domain::around::NearKey>,
+    known: BTreeSet<NearKey>,
 }
 
-impl<T: Object, F: Fn(&T, &Ground) -> Option<Near> + Send> Follower<T> for Watcher<F> {
+impl<T: Object + Named, F: Fn(&T, &Ground) -> Option<Near> + Send> Follower<T> for Watcher<F> {
     fn saw(&mut self, seen: Seen<T>) -> Vec<PlatformUpdate> {
         match seen {
             Seen::Page { items, first, last } => {
@@ -116,18 +118,20 @@ impl<T: Object, F: Fn(&T, &Ground) -> Option<Near> + Send> Follower<T> for Watch
                     self.known.insert(near.key());
                     vec![told(near)]
                 }
-                None => vec![],
+                // It no longer concerns the service.
+                None => self.gone(object.name()),
             },
-            Seen::Gone(object) => {
-                let key = (self.near)(&object, &self.ground).map(|near| near.key());
-                let gone = key.filter(|key| self.known.remove(key));
-                gone.map(|key| PlatformUpdate::Around(AroundUpdate::Gone(key))).into_iter().collect()
-            }
+            Seen::Gone(object) => self.gone(object.name()),
         }
     }
 }
 
 impl<F> Watcher<F> {
+    fn gone(&mut self, name: &str) -> Vec<PlatformUpdate> {
+        let key = (self.key)(&clean_bounded(name, 253));
+        if self.known.remove(&key) { vec![PlatformUpdate::Around(AroundUpdate::Gone(key))] } else { vec![] }
+    }
+
     /// All there is of the kind.
     fn listed(&mut self) -> Vec<PlatformUpdate> {
         let now: BTreeSet<_> = self.listing.iter().map(Near::key).collect();
@@ -140,17 +144,31 @@ impl<F> Watcher<F> {
     }
 }
 
+/// How things of a kind are told apart.
+fn key_of(part: &str) -> fn(&str) -> NearKey {
+    match part {
+        "services" => |name| ("service", name.to_owned()),
+        "endpointslices" => |name| ("endpoints", name.to_owned()),
+        "ingresses" => |name| ("ingress", name.to_owned()),
+        "horizontalpodautoscalers" => |name| ("autoscaler", name.to_owned()),
+        "poddisruptionbudgets" => |name| ("budget", name.to_owned()),
+        "configmaps" => |name| ("setting", format!("configmap/{name}")),
+        "secrets" => |name| ("setting", format!("secret/{name}")),
+        _ => |name| ("node", name.to_owned()),
+    }
+}
+
 /// Lists and watches a kind, anew whenever what belongs to the service changes.
 async fn kind<T, F>(core: &Core, aside: &Outlet, mut ground: watch::Receiver<Ground>, part: &'static str, group: &str, near: F)
 where
-    T: Object,
+    T: Object + Named,
     F: Fn(&T, &Ground) -> Option<Near> + Send + Copy,
 {
     let mut known = BTreeSet::new();
     loop {
         let Ok(found) = ground.wait_for(Ground::is_there).await.map(|g| g.clone()) else { return };
         ground.mark_unchanged();
-        let mut watcher = Watcher { part, ground: found, near, listing: vec![], known: std::mem::take(&mut known) };
+        let mut watcher = Watcher { part, key: key_of(part), ground: found, near, listing: vec![], known: std::mem::take(&mut known) };
         let what = Kind { as_metadata: matches!(part, "configmaps" | "secrets"), ..core.kind(part, group, part) };
         let mut feed = Feed::new(Arc::clone(&core.link), what, aside.clone());
         tokio::select! {
@@ -181,8 +199,14 @@ async fn behind_services(core: &Core, aside: &Outlet, mut services: watch::Recei
         let selector = format!("kubernetes.io/service-name in ({})", names.join(","));
         let what = core.kind("endpointslices", "/apis/discovery.k8s.io/v1", "endpointslices").labels(&selector);
         let near = |it: &EndpointSlice, _: &Ground| near::endpoints(it);
-        let mut watcher =
-            Watcher { part: "endpointslices", ground: Ground::default(), near, listing: vec![], known: std::mem::take(&mut known) };
+        let mut watcher = Watcher {
+            part: "endpointslices",
+            key: key_of("endpointslices"),
+            ground: Ground::default(),
+            near,
+            listing: vec![],
+            known: std::mem::take(&mut known),
+        };
         let mut feed = Feed::new(Arc::clone(&core.link), what, aside.clone());
         tokio::select! {
             Closed = feed.run::<EndpointSlice>(&mut watcher) => return,
@@ -200,8 +224,14 @@ async fn before_services(core: &Core, aside: &Outlet, mut services: watch::Recei
         services.mark_unchanged();
         let what = core.kind("ingresses", "/apis/networking.k8s.io/v1", "ingresses");
         let near = |it: &Ingress, _: &Ground| near::ingress(it, &names);
-        let mut watcher =
-            Watcher { part: "ingresses", ground: Ground::default(), near, listing: vec![], known: std::mem::take(&mut known) };
+        let mut watcher = Watcher {
+            part: "ingresses",
+            key: key_of("ingresses"),
+            ground: Ground::default(),
+            near,
+            listing: vec![],
+            known: std::mem::take(&mut known),
+        };
         let mut feed = Feed::new(Arc::clone(&core.link), what, aside.clone());
         tokio::select! {
             Closed = feed.run::<Ingress>(&mut watcher) => return,
@@ -218,7 +248,8 @@ async fn nodes(core: &Core, aside: &Outlet, mut ground: watch::Receiver<Ground>)
     }
     let what = Kind { path: "/api/v1/nodes".to_owned(), as_metadata: true, ..core.kind("nodes", "", "") };
     let near = |it: &Bare, _: &Ground| near::node(it);
-    let mut watcher = Watcher { part: "nodes", ground: Ground::default(), near, listing: vec![], known: BTreeSet::new() };
+    let mut watcher =
+        Watcher { part: "nodes", key: key_of("nodes"), ground: Ground::default(), near, listing: vec![], known: BTreeSet::new() };
     let Closed = Feed::new(Arc::clone(&core.link), what, aside.clone()).run::<Bare>(&mut watcher).await;
 }
 
@@ -256,4 +287,33 @@ async fn measure(core: &Core, selectors: &[String]) -> Result<AroundUpdate, Prob
     }
     let at = newest.unwrap_or_else(|| core.link.clock().now().wall);
     Ok(AroundUpdate::Usage { at, used })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn service(name: &str, app: &str) -> Service {
+        serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "selector": { "app": app } } })).unwrap()
+    }
+
+    fn near(it: &Service, _: &Ground) -> Option<Near> {
+        let ours = it.spec.selector.get("app").is_some_and(|app| app == "checkout");
+        ours.then(|| Near::Service { name: it.metadata.name.clone(), tracks: vec![Track::Canary] })
+    }
+
+    #[test]
+    fn what_is_deleted_leaves_the_list_or_no_longer_concerns_the_service_is_gone() {
+        let mut watcher =
+            Watcher { part: "services", key: key_of("services"), ground: Ground::default(), near, listing: vec![], known: BTreeSet::new() };
+        let gone = |name: &str| PlatformUpdate::Around(AroundUpdate::Gone(("service", name.to_owned())));
+        let all = |names: &[&str]| names.iter().map(|name| service(name, "checkout")).collect::<Vec<_>>();
+        let page = |items| Seen::Page { items, first: true, last: true };
+        assert_eq!(watcher.saw(page(all(&["a", "b", "c"]))).len(), 4, "readable, and three things");
+        assert_eq!(watcher.saw(page(all(&["a", "b"])))[0], gone("c"));
+        assert_eq!(watcher.saw(Seen::Changed(service("a", "cart"))), [gone("a")]);
+        assert_eq!(watcher.saw(Seen::Gone(service("b", "checkout"))), [gone("b")]);
+        assert_eq!(watcher.saw(Seen::Gone(service("x", "cart"))), [], "never ours");
+    }
 }

@@ -42,7 +42,7 @@ impl Ground {
     }
 
     /// Whether there is anything to match by.
-    pub(super) fn is_there(&self) -> bool {
+    pub(in super::super) fn is_there(&self) -> bool {
         self.canary.is_some() || self.baseline.is_some()
     }
 

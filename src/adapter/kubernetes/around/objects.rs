@@ -5,11 +5,23 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// Something with a name.
+pub(super) trait Named {
+    /// Its name as the platform has it.
+    fn name(&self) -> &str;
+}
+
 macro_rules! object {
     ($($name:ident),*) => {$(
         impl Object for $name {
             fn version(&self) -> &str {
                 &self.metadata.resource_version
+            }
+        }
+
+        impl Named for $name {
+            fn name(&self) -> &str {
+                &self.metadata.name
             }
         }
     )*};
@@ -122,12 +134,12 @@ pub(super) struct HttpPath {
 #[serde(default)]
 pub(super) struct Backend {
     #[serde(deserialize_with = "or_default")]
-    pub(super) service: Named,
+    pub(super) service: Target,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Named {
+pub(super) struct Target {
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
     #[serde(deserialize_with = "or_default")]
@@ -146,7 +158,7 @@ pub(super) struct Autoscaler {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AutoscalerSpec {
-    pub(super) scale_target_ref: Named,
+    pub(super) scale_target_ref: Target,
     pub(super) min_replicas: Option<u32>,
     pub(super) max_replicas: u32,
 }
