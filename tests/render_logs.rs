@@ -243,7 +243,7 @@ fn nothing_that_an_instance_writes_can_steer_the_terminal() {
             }
         }
     }
-    assert!(!gonogo::present::title(&model).chars().any(char::is_control));
+    assert!(!present::title(&model).chars().any(char::is_control));
 }
 
 #[test]

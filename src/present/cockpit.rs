@@ -237,6 +237,10 @@ fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
 /// The line of what is going on.
 fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(run) = sight.run() else {
+        // Somebody else may be releasing, and it may not start.
+        if let Some(reason) = sight.model.verdict.reasons.first().filter(|_| sight.model.is_rolling()) {
+            return Line::of(" ").mark(Role::Watch, "!").text(format!(" {}", reason.text));
+        }
         return Line::of(if sight.model.journal_read { " nothing is being released" } else { " looking into the journal for a run" });
     };
     let state = &run.state;
@@ -349,6 +353,7 @@ fn out_line(sight: &Sight<'_>, cells: usize) -> Line {
         return head.text(format!("  OFF: it cannot be sent. {} print-undo", sight.command()));
     }
     let phase = sight.run().map(|r| r.state.phase);
+    let back = super::verbs::way_back(sight);
     match phase {
         Some(Phase::RollingBack) => {
             let doing = sight.run().and_then(|r| r.doing.as_deref()).unwrap_or("under way");
@@ -359,9 +364,9 @@ fn out_line(sight: &Sight<'_>, cells: usize) -> Line {
         None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) if !sight.has_canary_traffic() => {
             Line::of(" out   nothing to back out: the canary has no traffic")
         }
-        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text("  canary -> 0%, as a run of its own"),
-        _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
-        _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text(format!("  {back}, as a run of its own")),
+        _ if !sight.metrics().usable() && narrow => head.text(format!("  {back}, effect not verifiable")),
+        _ if !sight.metrics().usable() => head.text(format!("  {back}   works, but its effect cannot be verified here")),
         _ => card::line(sight, head, cells),
     }
 }

@@ -93,7 +93,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => {
             list =
-                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")])
+                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")]);
         }
         View::Alerts => list = front(list, alert_hints(sight)),
         View::Checklist => {

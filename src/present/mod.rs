@@ -36,6 +36,7 @@ mod step;
 mod targets;
 mod timeline;
 mod traffic;
+mod verbs;
 
 pub use frame::{Area, Border, Frame, Panel, Row};
 pub use glyph::Glyphs;

@@ -17,6 +17,9 @@ pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
+    if !sight.model.is_split() && !sight.model.is_rolling() {
+        return Line::of(format!(" {mark}all of it to {}", sight.version(Track::Canary))).fit(cells);
+    }
     let left = format!(" base {} {mark}{} ", sight.version(Track::Baseline), percent(100.0 - share));
     let right = format!(" {mark}{} {} canary", percent(share), sight.version(Track::Canary));
     let room = cells.saturating_sub(width(&left) + width(&right));
@@ -150,11 +153,16 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
         lines.push(Line::of(format!(" seen: {seen:<6} {of}")));
         return lines;
     }
+    let rollout = model.picture.progressive.rollout.as_ref().filter(|it| !it.is_settled());
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
             Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),
             None => format!("run {}", run.state.run),
         },
+        (_, Some(_)) if rollout.is_some() => {
+            let place = rollout.and_then(crate::domain::Progressive::place).unwrap_or_default();
+            format!("what the rollout's own steps ask for: {place}")
+        }
         (_, Some(_)) => "what is configured: no run asked for anything else".into(),
         (_, None) => "unknown".into(),
     };

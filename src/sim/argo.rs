@@ -1,7 +1,7 @@
 //! The shop as an Argo Rollout: one object runs both versions, and its controller moves the mesh's weights step by step.
 
 use super::kubernetes::{Cluster, Kind};
-use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_cluster, service, template_spec};
+use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_around, furnish_cluster, template_spec};
 use super::split::{self, TrafficBy};
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
@@ -75,8 +75,7 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    let service = cluster.seat(Kind::Service, service(&split::service_selector(TrafficBy::Argo)), &since);
-    cluster.learn_service(&service);
+    furnish_around(cluster, TrafficBy::Argo, &since);
     split::furnish(cluster, TrafficBy::Argo, &since);
     cluster.seat(Kind::AnalysisTemplate, template("checkout-errors", &errors()), &since);
     cluster.seat(Kind::AnalysisTemplate, template("checkout-latency", &latency()), &since);

@@ -99,11 +99,11 @@ const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
 impl Options {
     /// The history before t = 0. Nothing is released in it where nothing splits traffic.
     pub(crate) fn script(&self) -> Script {
-        match self.traffic {
-            // Long enough for a whole rolling release to be flown in it.
-            TrafficBy::Rolling => Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() },
-            TrafficBy::Argo => Scene::Idle.script(),
-            _ => self.scene.script(),
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) {
+            // Long enough for a whole release to be flown in it.
+            Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() }
+        } else {
+            self.scene.script()
         }
     }
 

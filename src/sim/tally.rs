@@ -35,7 +35,7 @@ impl Tally {
         };
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= KINDS && !counts.contains_key(&words) {
-            words = "other".to_owned();
+            "other".clone_into(&mut words);
         }
         let count = counts.entry(words).or_default();
         count.requests.fetch_add(1, Ordering::Relaxed);

@@ -36,6 +36,9 @@ const RETENTION: i64 = 6 * 3600 * 1000;
 const AUTOSCALED: (u32, u32) = (14, 9);
 const AUTOSCALED_FOR: i64 = 120_000;
 
+/// How late a replacement of Pods for load tests may be, in ms.
+const OVERDUE: i64 = 500;
+
 /// Something that happens by itself.
 #[derive(Debug, Clone)]
 enum Timer {
@@ -235,13 +238,7 @@ impl World {
             Timer::FaultBegins(index) => self.begin_fault(*index),
             Timer::FaultEnds(index) => self.end_fault(*index),
             Timer::Picture => self.show_delayed(),
-            Timer::Churn => {
-                for _ in 0..self.churn.div_ceil(10).max(1) {
-                    self.cluster.churn_one();
-                }
-                let pods = i64::from(self.churn.div_ceil(10).max(1));
-                self.plan(now.t + (pods * 1000 / i64::from(self.churn.max(1))).max(1), Timer::Churn);
-            }
+            Timer::Churn => self.churn(now.t),
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
     }
@@ -276,6 +273,20 @@ impl World {
             questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
         };
         self.cluster.analysis_answers(run, answers);
+    }
+
+    /// Replaces Pods. A machine that cannot keep up is not given yet more of it: what is overdue is left out.
+    fn churn(&mut self, t: i64) {
+        let pods = self.churn.div_ceil(10).max(1);
+        let due = if self.clock.is_live() { self.clock.now_t_ms() } else { t };
+        if due - t <= OVERDUE {
+            for _ in 0..pods {
+                self.cluster.churn_one();
+            }
+        }
+        let every = (i64::from(pods) * 1000 / i64::from(self.churn.max(1))).max(1);
+        let next = if due - t <= OVERDUE { t + every } else { due + every };
+        self.plan(next, Timer::Churn);
     }
 
     /// A write that came over the API.

@@ -5,7 +5,7 @@ use crate::place::{act, to};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{Failure, HarmSpec, Labels, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write};
 use gonogo::port::{Platform, PlatformUpdate};
-use gonogo::sim::{self, Options, Scene};
+use gonogo::sim::{self, Options, Scene, TrafficBy};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Rig {
         Self::with(faults, |_| {}).await
     }
 
-    async fn with(faults: &[&str], change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(faults: &[&str], change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let mut options = Options { scene: Scene::Idle, faults, calls: Some(dir.path().join("calls")), ..Options::default() };
@@ -77,12 +77,7 @@ impl Rig {
             scrape_interval: Duration::from_secs(15),
             baseline: track(it.baseline),
             canary: track(it.canary),
-            route: RouteSpec::VirtualService {
-                name: it.service.to_owned(),
-                http: Some("primary".to_owned()),
-                baseline_subset: "stable".to_owned(),
-                canary_subset: "canary".to_owned(),
-            },
+            route: route(it),
             requests: String::new(),
             alerts: None,
             gates: vec![],
@@ -97,6 +92,31 @@ impl Rig {
         let text = std::fs::read_to_string(file).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.map(|call| (call["kind"].as_str().unwrap().to_owned(), call["result"].as_str().unwrap().to_owned())).collect()
+    }
+}
+
+/// What splits the traffic of the simulated service.
+fn route(it: &sim::Endpoints) -> RouteSpec {
+    let version = |version: &str| [("version".to_owned(), version.to_owned())].into_iter().collect();
+    match it.traffic {
+        TrafficBy::Mesh => RouteSpec::VirtualService {
+            name: it.service.to_owned(),
+            http: Some("primary".to_owned()),
+            baseline_subset: "stable".to_owned(),
+            canary_subset: "canary".to_owned(),
+        },
+        TrafficBy::Gateway => RouteSpec::HttpRoute {
+            name: it.service.to_owned(),
+            rule: Some("primary".to_owned()),
+            baseline: it.baseline.to_owned(),
+            canary: it.canary.to_owned(),
+        },
+        TrafficBy::Ingress => RouteSpec::Ingress { name: it.canary.to_owned() },
+        TrafficBy::Rolling => RouteSpec::Rolling,
+        TrafficBy::Argo => RouteSpec::Rollout { name: it.service.to_owned() },
+        TrafficBy::Selector => {
+            RouteSpec::Selector { service: it.service.to_owned(), baseline: version("stable"), canary: version("canary") }
+        }
     }
 }
 
@@ -191,11 +211,9 @@ async fn answers_that_are_none_are_named_and_nothing_is_sent_on_them() {
 async fn long_lists_come_in_pages_the_first_at_once() {
     let rig = Rig::with(&[], |options| options.instances = Some(1200)).await;
     let mut watched = Watched::new(&rig.connect().await);
-    let size = |update: &PlatformUpdate| match update {
-        PlatformUpdate::Instances(all) if !all.is_empty() => Some(all.len()),
-        _ => None,
-    };
-    let (first, whole) = (watched.until("a page", size).await, watched.until("the whole", size).await);
+    let some = |update: &PlatformUpdate| if let PlatformUpdate::SomeInstances(some) = update { Some(some.len()) } else { None };
+    let all = |update: &PlatformUpdate| if let PlatformUpdate::Instances(all) = update { Some(all.len()) } else { None };
+    let (first, whole) = (watched.until("a page", some).await, watched.until("the whole", all).await);
     assert!(first <= 500 && whole > 2 * first.min(400), "{first} and {whole}");
 }
 

@@ -14,6 +14,8 @@ mod left_out;
 mod place;
 mod reads;
 mod schema;
+mod seen;
+mod splits;
 mod verb_faults;
 mod verbs;
 mod writes;
@@ -35,7 +37,7 @@ macro_rules! cases {
 }
 
 fn all() -> Vec<Case> {
-    let cases: [Case; 30] = cases![
+    let cases: [Case; 36] = cases![
         reads::the_rule_is_read_with_its_header_match,
         reads::a_missing_object_is_said_to_be_missing,
         reads::a_missing_subset_is_said_and_nothing_is_sent,
@@ -53,6 +55,12 @@ fn all() -> Vec<Case> {
         writes::a_failed_test_is_answered_422_without_causes,
         writes::what_the_schema_refuses_is_no_conflict,
         writes::a_cockpit_that_only_reads_changes_nothing,
+        splits::an_httproute_keeps_every_promise,
+        splits::a_canary_ingress_keeps_every_promise,
+        splits::a_switched_service_keeps_every_promise,
+        splits::a_switch_to_pods_that_are_not_ready_is_refused,
+        splits::two_canaries_of_one_rule_are_refused,
+        splits::the_gateways_schema_is_asked,
         verbs::each_verb_is_planned_done_and_seen,
         verbs::a_dry_run_of_a_verb_changes_nothing,
         verbs::what_another_client_changed_is_not_gone_over,
@@ -89,6 +97,7 @@ async fn run(place: &Place) {
 fn the_meshs_definitions_can_be_applied() {
     let names: Vec<String> = place::definitions().iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["destinationrules.networking.istio.io", "virtualservices.networking.istio.io"]);
+    assert_eq!(place::gateway_definitions()[0]["metadata"]["name"], "httproutes.gateway.networking.k8s.io");
     assert!(place::definitions().iter().all(|it| it["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object()));
 }
 
@@ -96,6 +105,7 @@ fn the_meshs_definitions_can_be_applied() {
 async fn against_the_simulator() {
     let place = Place::simulated().await;
     run(&place).await;
+    splits::webhooks_are_heard(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

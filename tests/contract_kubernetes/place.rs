@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 const DEFINITIONS: &str = include_str!("../fixtures/crds/istio-virtualservice-destinationrule.yaml");
+const GATEWAY: &str = include_str!("../fixtures/crds/gwapi-gateway.networking.k8s.io_httproutes.yaml");
 /// How long anything may take to show.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,6 +38,12 @@ impl Clock for Machine {
     fn boot_id(&self) -> String {
         "test".to_owned()
     }
+}
+
+/// The definition of the Gateway API's routes.
+pub(crate) fn gateway_definitions() -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(GATEWAY).expect("the definitions of the gateway");
+    all.into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
 }
 
 /// The mesh's definitions of its resources.
@@ -144,6 +151,7 @@ impl Place {
     /// Applies the mesh's definitions where they are missing, and waits until they are served.
     async fn define(&self) {
         self.define_all(&definitions(), "/apis/networking.istio.io/v1/virtualservices").await;
+        self.define_all(&gateway_definitions(), "/apis/gateway.networking.k8s.io/v1/httproutes").await;
     }
 
     /// Applies definitions where they are missing, and waits until this collection is served.
@@ -181,6 +189,9 @@ impl Place {
         let name = &self.namespace;
         for collection in [
             self.path("/apis/networking.istio.io/v1", "virtualservices"),
+            self.path("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+            self.path("/apis/networking.k8s.io/v1", "ingresses"),
+            self.path("/api/v1", "services"),
             self.path("/apis/autoscaling/v2", "horizontalpodautoscalers"),
             self.path("/apis/argoproj.io/v1alpha1", "rollouts"),
             self.path("/apis/apps/v1", "deployments"),
@@ -268,7 +279,12 @@ impl Place {
     }
 
     pub(crate) async fn connect_as(&self, name: &str, writes: bool) -> Kubernetes {
-        self.connect_with(self.spec(name), writes).await
+        self.connect_by(name, self.spec(name).route, writes).await
+    }
+
+    /// With another way of splitting traffic.
+    pub(crate) async fn connect_by(&self, name: &str, route: RouteSpec, writes: bool) -> Kubernetes {
+        self.connect_with(ServiceSpec { route, ..self.spec(name) }, writes).await
     }
 
     async fn connect_with(&self, spec: ServiceSpec, writes: bool) -> Kubernetes {

@@ -51,7 +51,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    fn accept(&self, list: bool) -> &'static str {
+    pub(super) fn accept(&self, list: bool) -> &'static str {
         match (self.as_metadata, list) {
             (false, _) => JSON,
             (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",

@@ -82,11 +82,11 @@ impl Mechanism for Gateway {
         match acceptance(&object) {
             Acceptance::Accepted => {}
             Acceptance::Pending(why) => {
-                subject.shown = format!("{}, not accepted by the gateway yet", subject.shown);
+                subject.shown = format!("{} (not accepted by the gateway yet)", subject.shown);
                 warnings.push(format!("not accepted by the gateway yet: {why}"));
             }
             Acceptance::Refused(why) => {
-                subject.shown = format!("{}, refused by the gateway", subject.shown);
+                subject.shown = format!("{} (refused by the gateway)", subject.shown);
                 // The way back stays open: some gateways go on serving the part that they understand.
                 if action.raises_traffic() && subject.trouble.is_none() {
                     subject.trouble = Some(format!("the gateway refuses this route: {why}"));
@@ -399,5 +399,4 @@ fn same_parent(about: &Value, parent: &Value) -> bool {
 }
 
 #[cfg(test)]
-#[path = "gateway_tests.rs"]
 pub(super) mod tests;

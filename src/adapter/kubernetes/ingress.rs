@@ -242,5 +242,4 @@ fn sessions(stable: &Value, canary: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "ingress_tests.rs"]
 pub(super) mod tests;

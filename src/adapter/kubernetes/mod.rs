@@ -14,6 +14,7 @@ mod deployment;
 mod feed;
 mod flagger;
 mod gateway;
+mod helm;
 mod ingress;
 mod keepers;
 mod kubeconfig;

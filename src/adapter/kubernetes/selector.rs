@@ -105,7 +105,7 @@ impl Mechanism for Switch {
         subject.fields.extend(selector.iter().map(|(key, value)| (format!("selector {key}"), clean_bounded(value, 120))));
         if let Some([canary, baseline, others]) = self.survey.endpoints {
             let others = if others > 0 { format!(", {others} others") } else { String::new() };
-            subject.shown = format!("{}, its ready endpoints: {canary} canary, {baseline} baseline{others}", subject.shown);
+            subject.shown = format!("{} (endpoints: {canary} canary, {baseline} baseline{others})", subject.shown);
         }
         Look { subject, action: action.clone(), consequence: None, warnings, change, object }
     }
@@ -229,5 +229,4 @@ fn pairs(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "selector_tests.rs"]
 pub(super) mod tests;

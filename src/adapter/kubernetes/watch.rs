@@ -65,6 +65,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
             rollout(&core, &outlet, whole),
             instances(&core, &outlet, scoped, &book, Some(&deck)),
             analysis_runs(&core, &outlet, &deck, name),
+            helm_releases(&core, &outlet),
             events(&core, &outlet, &book),
         );
         return;
@@ -79,6 +80,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
         route_changes(&core, &outlet, &routes, &board),
         super::xray::run(&core, &outlet, &book, &board),
         flagger_canaries(&core, &outlet),
+        helm_releases(&core, &outlet),
     );
 }
 
@@ -296,10 +298,21 @@ async fn flagger_canaries(core: &Core, outlet: &Outlet) {
     optional(core, outlet, kind, &mut follower).await;
 }
 
+/// Helm's account of what it installed, by metadata alone.
+async fn helm_releases(core: &Core, outlet: &Outlet) {
+    let spec = &core.spec;
+    let kind = Kind { as_metadata: true, page: 100, ..core.kind("helm releases", "/api/v1", "secrets") };
+    let kind = kind.labels(super::helm::SELECTOR);
+    let names = vec![spec.name.clone(), spec.canary.deployment.clone(), spec.baseline.deployment.clone()];
+    let mut follower = super::helm::Releases { names, known: std::collections::BTreeMap::new(), told: vec![] };
+    optional(core, outlet, kind, &mut follower).await;
+}
+
 /// Follows a kind that may not be there: asks for it now and then, and follows it once it answers.
 pub(super) async fn optional(core: &Core, outlet: &Outlet, kind: Kind, follower: &mut dyn Follower<Value>) {
     loop {
-        let ask = Ask::object(format!("look for {}", kind.part), format!("{}{}", kind.path, query(&[("limit", "1")])));
+        let path = format!("{}{}", kind.path, query(&[("limit", "1")]));
+        let ask = Ask { accept: kind.accept(true), ..Ask::object(format!("look for {}", kind.part), path) };
         match core.link.ask(&ask).await.map_err(Failure::from) {
             Ok(_) => break,
             Err(Failure::Refused { reason: Refusal::Missing | Refusal::Right, .. }) => {}

@@ -27,7 +27,8 @@ pub(super) struct Deployments {
 impl Deployments {
     fn there(&mut self, deployment: &Deployment) -> Vec<PlatformUpdate> {
         self.scope.send_if_modified(|scope| scope.set(self.track, Some(deployment)));
-        if let Some(updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+        if let Some(mut updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+            updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
             return updates;
         }
         let uid = &deployment.metadata.uid;

@@ -30,8 +30,10 @@ const QUESTIONS: usize = 16;
 /// The objects that routes lead through, as read last.
 #[derive(Default)]
 struct Board {
-    /// The object with the rules; `Some(None)`: there is none.
-    route: Option<Option<Value>>,
+    /// The object with the rules, if there is one.
+    route: Option<Value>,
+    /// It was looked for.
+    looked: bool,
     /// By kind, by name. A kind that is not here was not read.
     others: HashMap<&'static str, BTreeMap<String, Value>>,
     /// Why a kind could not be read.
@@ -53,7 +55,7 @@ impl SharedBoard {
 
     /// The object with the rules, as read last.
     pub(super) fn route(&self, object: Option<Value>) {
-        self.change(|board| board.route = Some(object));
+        self.change(|board| (board.route, board.looked) = (object, true));
     }
 }
 
@@ -249,7 +251,9 @@ enum Picks {
 
 /// The picture as it is now, and the selectors that pick nothing known. `None` until the route was read.
 fn see(core: &Core, board: &Board, book: &SharedBook, elsewhere: &Elsewhere) -> (Option<Xray>, BTreeSet<String>) {
-    let Some(route) = &board.route else { return (None, BTreeSet::new()) };
+    if !board.looked {
+        return (None, BTreeSet::new());
+    }
     let mut asked = BTreeSet::new();
     let book = open(book);
     let mut xray = Xray {
@@ -272,7 +276,7 @@ fn see(core: &Core, board: &Board, book: &SharedBook, elsewhere: &Elsewhere) -> 
         Picks::Undefined(why) => (XraySelector::Undefined(why), Some(XrayInstances::default())),
         Picks::Unknown(why) => (XraySelector::Unknown(why), None),
     };
-    if let Some(object) = route {
+    if let Some(object) = &board.route {
         rules::read(&core.spec, object, board, &mut xray, &mut |name, weight, meant, picks| {
             let (picks, instances) = count(picks);
             XrayDestination { name, weight, meant, picks, instances }

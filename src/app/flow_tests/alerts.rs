@@ -108,7 +108,7 @@ impl Am {
         let suppressed = |alert: &Alert| {
             let silenced_by = active(alert);
             let state = if silenced_by.is_empty() { alert.state } else { AlertState::Suppressed };
-            Alert { silenced_by, state, ..alert.clone() }
+            Alert { state, silenced_by, ..alert.clone() }
         };
         self.alerts.iter().map(suppressed).collect()
     }
@@ -166,7 +166,7 @@ impl Flow {
     }
 
     fn outcomes(&self) -> Vec<SideResult> {
-        let of = |e: &crate::domain::record::Entry| match Event::of(e) {
+        let of = |e: &record::Entry| match Event::of(e) {
             Ok(Event::SideOutcome { outcome, .. }) => Some(outcome),
             _ => None,
         };

@@ -9,4 +9,5 @@ mod failing;
 mod landing;
 mod logs;
 mod looking;
+mod verbs;
 mod world;

@@ -353,9 +353,9 @@ fn watch(model: &mut Model, script: &Script) {
 /// Whether the last step that was to do this passed.
 fn passed(state: &RunState, action: &Action) -> bool {
     let steps = state.runbook.steps.iter().zip(&state.steps);
-    let done = steps.filter(|(step, _)| matches!(&step.kind, StepKind::Do(of) if of == action)).map(|(_, known)| known.phase);
+    let mut done = steps.filter(|(step, _)| matches!(&step.kind, StepKind::Do(of) if of == action)).map(|(_, known)| known.phase);
     let current = state.current().is_some_and(|(step, _)| matches!(&step.kind, StepKind::Do(of) if of == action));
-    !current && done.last() == Some(StepPhase::Passed)
+    !current && done.next_back() == Some(StepPhase::Passed)
 }
 
 fn unknown(failure: Option<&Failure>) -> ScriptEnd {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const MESH: &str = include_str!("../../../assets/playbooks/kubernetes-canary-mesh.yaml");
+const BLUE_GREEN: &str = include_str!("../../../assets/playbooks/kubernetes-blue-green.yaml");
 const ARGO: &str = include_str!("../../../assets/playbooks/kubernetes-argo-rollouts.yaml");
 const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling.yaml");
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
@@ -25,6 +26,19 @@ fn loaded(text: &str, params: &[(&str, &str)]) -> Runbook {
     let errors: Vec<String> = loaded.diagnostics.iter().filter(|d| d.severity == Severity::Error).map(ToString::to_string).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     loaded.runbook.unwrap()
+}
+
+#[test]
+fn the_blue_green_playbook_switches_once_and_back() {
+    assert_eq!(lint("kubernetes-blue-green.yaml", BLUE_GREEN, &Context::default()), []);
+    let runbook = loaded(BLUE_GREEN, &[]);
+    let acts = |steps: &[crate::runbook::plan::Step]| -> Vec<u8> {
+        steps.iter().filter_map(|s| if let StepKind::Do(a) = &s.kind { a.weight().map(Percent::get) } else { None }).collect()
+    };
+    assert_eq!((acts(&runbook.steps), acts(&runbook.rollback.steps)), (vec![100], vec![0]));
+    for step in runbook.steps.iter().chain(&runbook.rollback.steps) {
+        assert!(step.title.chars().count() <= 44, "{} does not fit the screen", step.title);
+    }
 }
 
 #[test]

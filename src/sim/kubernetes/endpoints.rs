@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Most endpoints of one slice, as in a real cluster.
 const MOST: usize = 100;
-/// How long changes of Pods are gathered; longer where there are many.
-const GATHER: (usize, i64, i64) = (1_000, 120, 2_000);
+/// How long changes of Pods are gathered, in a small cluster.
+const GATHER: i64 = 150;
 
 /// A Service with a selector, and where its Pods are listed.
 #[derive(Debug, Clone)]
@@ -121,8 +121,7 @@ impl Cluster {
     }
 
     fn enqueue_service(&mut self, at: &Key) {
-        let (many, soon, later) = GATHER;
-        let after = if self.pods.len() > many { later } else { soon };
+        let after = self.gather(GATHER);
         let services = self.services.get_mut(&at.0).into_iter().flatten();
         let mut service = services.filter(|service| service.at == *at && !service.queued);
         if let Some(service) = service.next() {

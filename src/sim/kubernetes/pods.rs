@@ -54,6 +54,8 @@ pub(crate) struct Pod {
     pub(crate) labels: Arc<BTreeMap<String, String>>,
     /// Tag of its first container's image.
     pub(crate) tag: Arc<str>,
+    /// Labels that its Node must have.
+    pub(crate) wants: Arc<BTreeMap<String, String>>,
     pub(crate) needs: Needs,
     /// Index of its Node.
     pub(crate) node: Option<usize>,
@@ -69,16 +71,21 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    pub(crate) fn new(uid: &Arc<str>, value: &Value, labels: &BTreeMap<String, String>, now: i64) -> Self {
+    /// Of a stamped object.
+    pub(crate) fn new(value: &Value, now: i64) -> Self {
         let (behaviour, culprit) = Behaviour::of(&value["spec"]);
+        let map = |value: &Value| -> BTreeMap<String, String> {
+            value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), text(v).to_owned())).collect()
+        };
         Self {
-            uid: Arc::clone(uid),
+            uid: Arc::from(text(&value["metadata"]["uid"])),
             set: None,
             created: now,
             ready: None,
             stopping: false,
             restarts: 0,
-            labels: Arc::new(labels.clone()),
+            labels: Arc::new(map(&value["metadata"]["labels"])),
+            wants: Arc::new(map(&value["spec"]["nodeSelector"])),
             tag: text(&value["spec"]["containers"][0]["image"]).rsplit(':').next().unwrap_or_default().into(),
             needs: Needs::of(&value["spec"]),
             node: None,

@@ -175,7 +175,7 @@ fn what_the_gateways_say_is_told_and_only_a_refusal_stops_the_way_forward() {
     late["metadata"]["generation"] = json!(8);
     assert_eq!(acceptance(&late), Acceptance::Pending("gateway/edge has not taken up the latest change".to_owned()));
     let seen = look(late, 50);
-    assert_eq!((seen.subject.shown.as_str(), seen.subject.trouble), ("25%, not accepted by the gateway yet", None));
+    assert_eq!((seen.subject.shown.as_str(), seen.subject.trouble), ("25% (not accepted by the gateway yet)", None));
 
     let mut refused = object();
     let condition = &mut refused["status"]["parents"][0]["conditions"][1];
