@@ -77,7 +77,7 @@ impl Card {
             n => format!("{n} times"),
         };
         let landed = if self.measured.iter().any(|b| b.landed) { "" } else { " until the platform was set" };
-        format!("up to {} s{landed}, measured {times}", (slowest.as_millis() + 999) / 1000)
+        format!("up to {} s{landed}, measured {times}", slowest.as_millis().div_ceil(1000))
     }
 
     /// `9 ready, needs 7 at 412 rps`, or how many are short and for how long.

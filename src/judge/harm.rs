@@ -49,7 +49,7 @@ pub fn harm(canary: Option<Tally>, baseline: Option<Tally>) -> Result<Excess, St
         p * (1.0 - p) / t.requests
     };
     let spread = Z * canary.requests * (variance(canary) + variance(baseline)).sqrt();
-    // No more can have failed than did, and no fewer than none did because of it than were asked of it.
+    // At most every error that there was is due to the canary, and at most every request of it was saved.
     let (least, most) = (-canary.requests, canary.errors);
     Ok(Excess { count, low: (count - spread).max(least), high: (count + spread).min(most.max(count)) })
 }
