@@ -542,7 +542,7 @@ fn the_status_tells_what_the_screen_shows() {
     insta::assert_snapshot!("status.json", serde_json::to_string_pretty(&present::status_json(&no_go(), &now())).unwrap());
     assert_eq!(present::title(&baking()), "#PROD# checkout-api 25% HOLD");
     for model in [baking(), stale(), lost(), empty(), loading()] {
-        assert_eq!(present::status_lines(&model, &now()).len(), 8);
+        assert_eq!(present::status_lines(&model, &now()).len(), 9);
         assert_eq!(present::status_json(&model, &now())["schema"], "gonogo.status/v1");
     }
 }

@@ -1,6 +1,6 @@
 //! Rules and alerts of the simulator over HTTP, and Debian's `amtool` driving its Alertmanager.
 
-#![cfg(feature = "sim")]
+#![cfg(all(feature = "sim", feature = "shell"))]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
 mod sim;
@@ -8,6 +8,9 @@ mod sim;
 mod support;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use gonogo::adapter::alertmanager::{self, Settings};
+use gonogo::domain::alert::{Matcher, SilenceDraft, SilenceState};
+use gonogo::port::Alerts as _;
 use gonogo::sim::{Options, Scene};
 use serde_json::{Value, json};
 use sim::{Sim, calls};
@@ -113,6 +116,46 @@ async fn faults_of_the_wire_concern_the_alertmanager_alone() {
     })
     .await;
     assert_eq!(date().await, first, "the clock of a stale server stands");
+}
+
+#[tokio::test]
+async fn a_lost_reply_leaves_one_silence_that_is_found_by_its_stamp() {
+    let calls = tempfile::tempdir().unwrap();
+    let path = calls.path().join("calls.jsonl");
+    let faults = vec!["alerts:reply-lost@0".parse().unwrap()];
+    let sim = Sim::start(Options { scene: Scene::Ready50, faults, calls: Some(path.clone()), ..Options::default() }).await;
+    let am = alertmanager::new(Settings {
+        source: "am".into(),
+        url: sim.handle.endpoints().alertmanager_url.clone(),
+        auth: None,
+        ca_file: None,
+        timeout: std::time::Duration::from_secs(10),
+        clock: sim.handle.clock(),
+        writes: true,
+    })
+    .unwrap();
+    let now = sim.handle.clock().now().wall;
+    let stamp = gonogo::domain::alert::stamp("checkout-20261120-1", "s84");
+    let draft = SilenceDraft {
+        matchers: vec![Matcher::equal("alertname", "CheckoutP99High")],
+        starts_at: now,
+        ends_at: now + TimeDelta::minutes(30),
+        created_by: "mira".into(),
+        comment: format!("known ({stamp})"),
+    };
+    let failure = am.create_silence(draft, stamp.clone()).await.unwrap_err();
+    assert!(!failure.certainly_not_applied(), "{failure}");
+    let found = am.find_silence(stamp).await.unwrap().expect("it was made");
+    assert_eq!(found.state, SilenceState::Active);
+    let acts = |path: &std::path::Path| calls_of(path, "alertmanager");
+    assert_eq!(acts(&path), 1, "one write, whatever became of its answer");
+    am.expire_silence(found.clone()).await.unwrap();
+    assert_eq!(am.read_silence(found.id).await.unwrap().unwrap().state, SilenceState::Expired);
+    assert_eq!(acts(&path), 2);
+}
+
+fn calls_of(path: &std::path::Path, system: &str) -> usize {
+    calls(path).iter().filter(|line| line["platform"] == system).count()
 }
 
 struct Amtool {

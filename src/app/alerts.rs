@@ -122,7 +122,8 @@ pub struct AlertBoard {
 
 impl AlertBoard {
     /// One that has not been asked yet.
-    pub(super) fn new(source: &crate::domain::SourceId) -> Self {
+    #[must_use]
+    pub fn new(source: &crate::domain::SourceId) -> Self {
         Self {
             source: SourceHealth::new(source.clone(), "am", PERIOD),
             sightings: Vec::new(),

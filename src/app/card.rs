@@ -3,11 +3,13 @@
 
 use super::landing::{BackOut, Learnt};
 use super::model::Model;
+use super::verdict;
 use super::wanted::current_share;
 use crate::domain::record::Entry;
 use crate::domain::text::clean_bounded;
 use crate::domain::time::age;
 use crate::domain::{Instance, InstanceState, OpId, RouteSpec, Stamp, Track, Workload};
+use crate::judge::Matter;
 use crate::runbook::plan::{StepKind, Undo};
 use crate::runbook::record::Event;
 use chrono::{DateTime, Utc};
@@ -151,6 +153,8 @@ fn undone_by(model: &Model, target: Option<&Workload>) -> Vec<String> {
             list.push(format!("{} is paused: it replaces nothing", workload.object));
         }
     }
+    let remarks = verdict::around(model).into_iter().filter(|r| r.matter == Matter::Undoes);
+    list.extend(remarks.map(|r| r.text));
     if let Some(trouble) = model.picture.route.as_ref().and_then(|r| r.trouble.as_ref()) {
         list.push(trouble.clone());
     }
@@ -160,7 +164,8 @@ fn undone_by(model: &Model, target: Option<&Workload>) -> Vec<String> {
 fn not_restored(model: &Model) -> Vec<String> {
     let Some(run) = &model.run else { return Vec::new() };
     let state = &run.state;
-    let mut list = Vec::new();
+    let remarks = verdict::around(model).into_iter().filter(|r| r.matter == Matter::Stays);
+    let mut list: Vec<String> = remarks.map(|r| r.text).collect();
     for step in state.in_force.iter().filter_map(|id| state.runbook.step(id)) {
         if matches!(step.undo, Undo::Irreversible) {
             list.push(format!("{} cannot be taken back", step.title));

@@ -147,6 +147,8 @@ pub enum CommandId {
     Done,
     /// Write a note.
     Memo,
+    /// What can be done outside a runbook.
+    Verbs,
     /// Take the driver's seat of an unattended run.
     Take,
     /// Silence the selected alert.
@@ -200,6 +202,7 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Done, "done", "answer an item, decide a failure", Danger::L1, &[Key::char('D')]),
     spec(CommandId::Take, "take", "take the driver's seat", Danger::L1, &[Key::char('T')]),
     spec(CommandId::Memo, "memo", "write a note into the record", Danger::L1, &[Key::char('M')]),
+    spec(CommandId::Verbs, "verbs", "act outside a runbook", Danger::L2, &[Key::char('V')]),
     spec(CommandId::Silence, "silence", "silence the selected alert", Danger::L1, &[Key::char('K')]),
     spec(CommandId::EndSilence, "silence.end", "end the selected silence", Danger::L1, &[Key::char('X')]),
     spec(CommandId::Show(View::Cockpit), "view.cockpit", "the cockpit", Danger::L0, &[Key::char('1')]),

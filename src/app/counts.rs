@@ -126,7 +126,7 @@ fn followed(model: &Model, stamp: &Stamp) -> Option<DateTime<Utc>> {
 /// When it wants to ask next (boot clock).
 pub(super) fn due(model: &Model, stamp: &Stamp) -> Option<Duration> {
     let waits = model.counts.asked.is_empty() && followed(model, stamp).is_some();
-    waits.then_some(model.counts.due)
+    waits.then_some(model.counts.due.max(stamp.boot + Duration::from_millis(1)))
 }
 
 /// Asks what is due.

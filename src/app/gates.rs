@@ -36,10 +36,10 @@ fn promql(model: &Model, threshold: &Threshold, hold: Duration, not_before: Opti
 
 fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Finding {
     let own = condition.on.as_ref().is_none_or(|on| *on == model.spec.name);
-    let (picture, health) = match condition.on.as_deref().and_then(|on| model.target(on)) {
-        Some(target) if !own => (&target.picture, &target.platform),
+    let (spec, picture, health) = match condition.on.as_deref().and_then(|on| model.target(on)) {
+        Some(target) if !own => (&target.spec, &target.picture, &target.platform),
         None if !own => return Finding::without_value(Outcome::Error, "this cockpit is not connected to that service"),
-        _ => (&model.picture, &model.platform),
+        _ => (&model.spec, &model.picture, &model.platform),
     };
     let started = model.run.as_ref().map(|r| r.state.started);
     // Who drives a run from its middle on did not see its beginning: an instance cannot have had more restarts then than all together.
@@ -53,7 +53,7 @@ fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Findin
     let restarted = picture.instances.notable();
     // Where one object runs both versions, the older side ends with every rollout: what is asked of all is asked of the newest.
     let newest = PlatformCondition { track: condition.track.or(Some(Track::Canary)), ..condition.clone() };
-    let condition = if !own || model.is_split() { condition } else { &newest };
+    let condition = if spec.route.object().is_some() { condition } else { &newest };
     let mut finding = judge::platform(condition, &workloads, restarted, before, health.freshness(now.wall));
     finding.at = health.newest;
     finding

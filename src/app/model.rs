@@ -6,10 +6,11 @@ use super::command::View;
 use super::counts::Counts;
 use super::effect::Span;
 use super::instances::Instances;
-use super::logs::Logs;
 use super::landing::Learnt;
+use super::logs::Logs;
 use super::prompt::Prompt;
 use super::update::Driver;
+use crate::domain::around::Around;
 use crate::domain::record::Entry;
 use crate::domain::{
     Finding, Labels, ObservedShare, Percent, PlatformEvent, Probe, Route, Series, ServiceSpec, SourceHealth, Stamp, Ticket, Tickets,
@@ -85,6 +86,8 @@ pub struct Picture {
     pub first_restarts: BTreeMap<Arc<str>, u32>,
     /// Difference of the server's clock to ours.
     pub skew: Option<chrono::TimeDelta>,
+    /// What stands around the workload.
+    pub around: Around,
     /// Progressive delivery.
     pub progressive: crate::domain::ProgressivePicture,
 }

@@ -2,7 +2,7 @@
 
 use super::key::{Key, KeyCode};
 use crate::domain::alert::{Matcher, Silence};
-use crate::domain::{Danger, RunId, StepId};
+use crate::domain::{Action, Danger, RunId, StepId};
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::Choice;
 use std::collections::VecDeque;
@@ -111,10 +111,31 @@ pub enum Ask {
         /// Alerts that will notify again.
         covers: Vec<String>,
     },
+    /// Choose what to do outside a runbook.
+    Verbs {
+        /// What can be done.
+        offer: Vec<VerbChoice>,
+    },
+    /// Give the value that a verb needs.
+    VerbValue {
+        /// The act, its value still open.
+        action: Action,
+    },
     /// Leave while driving.
     Quit,
     /// Write a note.
     Memo,
+}
+
+/// One line of the menu of acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerbChoice {
+    /// Its letter.
+    pub key: char,
+    /// What it does.
+    pub does: String,
+    /// Its level.
+    pub danger: Danger,
 }
 
 /// Decisions that need a typed reason.
@@ -188,7 +209,7 @@ impl Prompt {
     /// Whether a text area takes the keys: memo, reason, free answers. They can never confirm an act.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        matches!(self.ask, Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. })
+        matches!(self.ask, Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. })
     }
 
     /// Whether it asks for a typed consequence.
@@ -227,7 +248,7 @@ impl Prompt {
         }
         match &self.ask {
             Ask::Promote | Ask::BackOut => self.typed_key(key, mono, last),
-            Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => Reaction::Stay,
+            Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => Reaction::Stay,
             Ask::Silence { .. } => match key.printable() {
                 Some('y') => Reaction::Yes,
                 Some('n') => Reaction::Cancel,
@@ -238,7 +259,7 @@ impl Prompt {
                 KeyCode::Enter | KeyCode::Char('n' | 'q') => Reaction::Cancel,
                 _ => Reaction::Stay,
             },
-            Ask::Failed { .. } | Ask::Unclear { .. } => match key.printable() {
+            Ask::Failed { .. } | Ask::Unclear { .. } | Ask::Verbs { .. } => match key.printable() {
                 Some('n') => Reaction::Cancel,
                 Some(c) => Reaction::Pick(c),
                 None => Reaction::Stay,

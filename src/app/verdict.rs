@@ -6,7 +6,7 @@ use super::{counts, landing};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
-use crate::domain::{Freshness, Outcome, Stamp, Verdict};
+use crate::domain::{Freshness, Outcome, RolloutStatus, Stamp, Verdict};
 use crate::judge::{self, Landing};
 use crate::runbook::engine::HARM_GUARD;
 use crate::runbook::io::Permit;
@@ -27,7 +27,8 @@ pub fn weights(model: &Model, now: &Stamp) -> Agreement {
     let under_way = state
         .and_then(|s| s.operation.as_ref())
         .is_some_and(|o| !o.fence && matches!(o.stage, OpStage::Intent | OpStage::Accepted | OpStage::Unknown { .. }));
-    let shifted = state.and_then(|s| s.shifted_at);
+    // A rollout shifts by itself, with and without a run.
+    let shifted = state.and_then(|s| s.shifted_at).max(model.picture.progressive.shifted);
     let settled = !under_way && shifted.is_none_or(|at| age(now.wall, at) >= settle_time(model.spec.scrape_interval));
     // A window that reaches back before the shift counts the old traffic too.
     let share = current_share(model, now.wall).filter(|share| {
@@ -69,7 +70,10 @@ pub(super) fn verdict(model: &Model, now: &Stamp) -> VerdictView {
     }
     routing(model, now, &mut reasons);
     cost(model, now, &mut reasons);
+    let remarks = around(model).into_iter().filter(|remark| remark.verdict > Verdict::Go);
+    reasons.extend(remarks.map(|remark| Reason { verdict: remark.verdict, text: remark.text }));
     reasons.extend(super::targets::reasons(model, now).into_iter().map(|(verdict, text)| Reason { verdict, text }));
+    super::progressive::reasons(&model.picture.progressive, &mut reasons);
     run(model, now, &mut reasons);
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));
     VerdictView { verdict: Verdict::worst(reasons.iter().map(|r| r.verdict)), reasons }
@@ -98,7 +102,7 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         reasons.push(Reason { verdict: Verdict::Unknown, text });
         return;
     };
-    let found = model.picture.xray.iter().flat_map(crate::judge::xray);
+    let found = model.picture.xray.iter().flat_map(judge::xray);
     reasons.extend(found.map(|finding| Reason { verdict: finding.verdict, text: finding.text }));
     if let Some(trouble) = &route.trouble {
         reasons.push(Reason { verdict: Verdict::Unknown, text: trouble.clone() });
@@ -119,6 +123,22 @@ fn routing(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Agreement::Unknown => return,
     };
     reasons.push(Reason { verdict, text });
+}
+
+/// What stands around the workload, judged for the release on screen, worst first.
+#[must_use]
+pub fn around(model: &Model) -> Vec<judge::Remark> {
+    let state = model.run.as_ref().map(|r| &r.state);
+    let object = model.spec.route.object();
+    let workloads: Vec<_> = model.picture.workloads.values().cloned().collect();
+    let moves = workloads.iter().any(|w| w.rollout != RolloutStatus::Complete && w.desired > 0);
+    let release = judge::Release {
+        route: object.as_deref(),
+        since: state.map(|s| s.started),
+        serves: model.configured().is_some_and(|share| share > 0.0),
+        moves,
+    };
+    judge::around(&model.picture.around, &workloads, release)
 }
 
 /// What the release costs, and whether its last act landed.
@@ -233,11 +253,13 @@ pub(super) fn blocked(model: &Model, now: &Stamp) -> Vec<String> {
             }
         }
     }
-    if !model.verdict.verdict.permits_go() {
+    let question = model.run.as_ref().and_then(|run| run.state.question());
+    let remedy = matches!(&question, Some(Question::Act { action, .. }) if action.is_remedy());
+    if !remedy && !model.verdict.verdict.permits_go() {
         why.extend(model.verdict.reasons.iter().filter(|r| !r.verdict.permits_go()).map(|r| r.text.clone()));
     }
     let agreed = weights(model, now);
-    if agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
+    if !remedy && agreed == Agreement::Unknown && model.verdict.verdict.permits_go() {
         why.push("the weights are not known".into());
     }
     if matches!(model.mode, Mode::Observe) && !model.options.read_only {

@@ -101,7 +101,7 @@ enum Stage {
     Asked,
 }
 
-fn finish(global: &Global, end: Option<Result<ScriptEnd, String>>) -> Outcome {
+pub(super) fn finish(global: &Global, end: Option<Result<ScriptEnd, String>>) -> Outcome {
     let (exit, word, text) = match end {
         None => (Exit::Timeout, "timeout", "no answer in time; gonogo status and gonogo show tell how it stands".to_owned()),
         Some(Err(why)) => (Exit::Refused, "refused", why),

@@ -88,6 +88,8 @@ pub enum Command {
     },
     /// Go one step on, without a screen
     Promote(Promote),
+    /// Change one thing outside a runbook, without a screen: a run of one step
+    Act(Act),
     /// Take the canary's traffic away, without a screen
     Backout {
         /// The new canary weight, typed out: 0
@@ -168,6 +170,102 @@ pub struct Promote {
     pub take_over: Option<String>,
 }
 
+/// One act outside a runbook.
+#[derive(Debug, Clone, Args)]
+pub struct Act {
+    /// What to do
+    #[command(subcommand)]
+    pub deed: Deed,
+}
+
+/// What can be done outside a runbook.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Deed {
+    /// Run another image; confirmed with its version
+    SetImage {
+        /// The image, with tag or digest
+        #[arg(long)]
+        image: String,
+        /// Name of the container, where there are several
+        #[arg(long)]
+        container: Option<String>,
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Ask for so many instances; confirmed with the count
+    Scale {
+        /// How many
+        #[arg(long)]
+        replicas: u32,
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Replace all instances; confirmed with their number
+    Restart {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Run an earlier revision again; confirmed with its number
+    Undo {
+        /// The revision [default: the one before]
+        #[arg(long)]
+        to: Option<u64>,
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Stop the platform's own progress; confirmed with the word pause
+    Pause {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Let the platform go on; confirmed with the word resume
+    Resume {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Let a progressive rollout go past its step; confirmed with the new weight
+    Promote {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Let a progressive rollout go past all steps; confirmed with 100
+    PromoteFull {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Send a progressive rollout back; confirmed with 0
+    Abort {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+    /// Let an aborted progressive rollout begin again; confirmed with the word retry
+    Retry {
+        /// Which side, and the confirmation
+        #[command(flatten)]
+        sure: Sure,
+    },
+}
+
+/// Which side an act is for, and what a person would type.
+#[derive(Debug, Clone, Args)]
+pub struct Sure {
+    /// The version that served before, instead of the new one
+    #[arg(long)]
+    pub baseline: bool,
+    /// The consequence: what a person types in the prompt
+    #[arg(long, value_name = "CONSEQUENCE")]
+    pub confirm: Option<String>,
+}
+
 /// The simulator's options.
 #[derive(Debug, Clone, Args)]
 pub struct Sim {
@@ -177,7 +275,7 @@ pub struct Sim {
     /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route
     #[arg(long)]
     pub scene: Option<String>,
-    /// What splits the traffic: mesh, gateway, ingress, selector, rolling
+    /// What splits the traffic: mesh, gateway, ingress, selector, rolling, argo
     #[arg(long, default_value = "mesh", value_name = "KIND")]
     pub traffic: String,
     /// The same seed gives the same numbers

@@ -4,7 +4,7 @@ use super::args::{Global, Sim};
 use super::exit::{Exit, Failed, Outcome};
 use super::wire::{self, IsSo};
 use crate::app::{Request, ScriptEnd};
-use crate::domain::{Percent, ServiceSpec, StepId};
+use crate::domain::{Percent, RouteSpec, ServiceSpec, StepId};
 use crate::runbook::StepKind;
 use crate::runbook::plan::{AnswerKind, Item, Runbook};
 use crate::runbook::state::Question;
@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// The runbook that scenes fly.
 const PLAYBOOK: &str = include_str!("../../assets/playbooks/kubernetes-canary-mesh.yaml");
+
+/// The runbook that they fly where a Service is switched.
+const BLUE_GREEN: &str = include_str!("../../assets/playbooks/kubernetes-blue-green.yaml");
 
 /// What history may really take before the demo gives up on it.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -109,7 +112,8 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     let mut options = options(args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
-    let script = if options.traffic == sim::TrafficBy::Rolling { sim::Scene::Idle.script() } else { scene.script() };
+    let script =
+        if matches!(options.traffic, sim::TrafficBy::Rolling | sim::TrafficBy::Argo) { sim::Scene::Idle.script() } else { scene.script() };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
     let config = wire::config(&dir.join("config.toml"))?;
@@ -147,7 +151,11 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
 
 /// Flies the scene's run up to t = 0 with a scripted operator: the same engine, the same requests, only faster.
 async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: &ServiceSpec, script: sim::Script) -> Result<(), Failed> {
-    let loaded = super::runbook::load_text("assets/playbooks/kubernetes-canary-mesh.yaml", PLAYBOOK, &[], spec)?;
+    let (file, text) = match spec.route {
+        RouteSpec::Selector { .. } => ("assets/playbooks/kubernetes-blue-green.yaml", BLUE_GREEN),
+        _ => ("assets/playbooks/kubernetes-canary-mesh.yaml", PLAYBOOK),
+    };
+    let loaded = super::runbook::load_text(file, text, &[], spec)?;
     let end = clock.boot_at(TimeDelta::zero());
     let at = |when: Option<TimeDelta>| when.map(|t| clock.boot_at(t));
     let mut operator = ScriptedOperator {
@@ -245,7 +253,7 @@ impl ScriptedOperator {
 }
 
 /// An answer that lets the step pass.
-fn good_answer(item: &Item) -> String {
+pub(super) fn good_answer(item: &Item) -> String {
     match &item.answer {
         AnswerKind::Done => "done".into(),
         AnswerKind::Text { equals } => equals.clone().unwrap_or_else(|| "demo".into()),

@@ -161,7 +161,7 @@ async fn alerts(wired: &Wired, report: &mut Report) {
     }
     match wired.ports.metrics.alert_rules().await {
         Ok(rules) if rules.is_empty() => {
-            report.add("alerts", Mark::Warn, "the metrics backend tells no alerting rules: pending alerts are not seen")
+            report.add("alerts", Mark::Warn, "the metrics backend tells no alerting rules: pending alerts are not seen");
         }
         Ok(rules) => {
             report.add("alerts", Mark::Ok, format!("{} alerting rules", rules.len()));

@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit code out. What joins the outside to the core is `wire`.
 
+mod act;
 mod acts;
 mod args;
 #[cfg(feature = "failpoints")]
@@ -14,6 +15,9 @@ mod lint;
 mod local_time;
 mod logs;
 mod plan;
+#[cfg(all(test, feature = "sim"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod playbook_tests;
 mod print_undo;
 mod runbook;
 mod runs;
@@ -91,6 +95,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Plan(args)) => plan::plan(global, args).await,
         Some(Command::Lint { files }) => lint::lint(global, files),
         Some(Command::Promote(args)) => acts::promote(global, args).await,
+        Some(Command::Act(args)) => act::act(global, args).await,
         Some(Command::Backout { confirm }) => acts::backout(global, confirm.clone()).await,
         Some(Command::Hold { reason }) => acts::hold(global, reason).await,
         Some(Command::Status) => status::status(global).await,

@@ -25,7 +25,8 @@ pub(super) async fn status(global: &Global) -> Outcome {
         let metrics = model.metrics.failures > 0
             || (model.panels.values().all(|p| p.answered.is_some() || p.trouble.is_some())
                 && (model.observed.outstanding.is_none() || model.observed.trouble.is_some()));
-        if platform && metrics && model.journal_read { Step::Done(()) } else { Step::Wait }
+        let alerts = model.alerts.as_ref().is_none_or(|board| board.read.is_some() || board.source.failures > 0);
+        if platform && metrics && alerts && model.journal_read { Step::Done(()) } else { Step::Wait }
     })
     .await;
     let now = core.now();

@@ -87,6 +87,10 @@ fn a_whole_file_is_read() {
         (Protection::Protected, "production", Duration::from_secs(30))
     );
     assert_eq!(spec.canary.labels, [("version".to_owned(), "canary".to_owned())].into());
+    let alerts = spec.alerts.clone().unwrap();
+    assert_eq!((alerts.source.as_str(), selected.alerts.unwrap().name.as_str()), ("am-eu", "am-eu"));
+    assert_eq!(alerts.matchers, selected.alerts.unwrap().matchers);
+    assert!(!alerts.matchers.is_empty());
     let gates: Vec<_> = spec
         .gates
         .iter()

@@ -226,6 +226,12 @@ impl Action {
         }
     }
 
+    /// Whether it only stops something or goes back: it is never refused for the sake of the verdict.
+    #[must_use]
+    pub fn is_remedy(&self) -> bool {
+        matches!(self, Self::Undo { .. } | Self::AbortRollout { .. } | Self::HelmRollback { .. } | Self::Pause { .. })
+    }
+
     /// The wish behind it, without what was fixed when it was planned: a plan must be for the same wish.
     #[must_use]
     pub fn wish(&self) -> Self {

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod alert;
+pub mod around;
 pub mod backoff;
 pub mod canonical;
 pub mod criterion;

@@ -1,10 +1,11 @@
 //! What a platform tells, as it changes.
 
+use super::around::AroundUpdate;
 use super::failure::Failure;
 use super::progressive::ProgressiveUpdate;
 use super::traffic::Route;
-use super::xray::Xray;
 use super::workload::{Instance, PlatformEvent, Workload};
+use super::xray::Xray;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub enum PlatformUpdate {
     Xray(Box<Xray>),
     /// The platform remarked something.
     Event(PlatformEvent),
+    /// Something around the workload.
+    Around(AroundUpdate),
     /// Progressive delivery: a rollout, its analyses, who else moves traffic.
     Progressive(ProgressiveUpdate),
     /// Proof of life: what was told is how it was at `at`, by this machine's clock.

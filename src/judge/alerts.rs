@@ -140,7 +140,6 @@ pub fn alerts<'a>(
     let shown = format!("{firing} firing");
     let why = if bad.is_empty() { shown.clone() } else { format!("firing since the run began: {}", bad.join(", ")) };
     Finding {
-        lasting: false,
         outcome: if bad.is_empty() { Outcome::Pass } else { Outcome::Fail },
         value: Some(f64::from(firing)),
         shown,
@@ -150,6 +149,7 @@ pub fn alerts<'a>(
         held: Duration::ZERO,
         bad: Duration::ZERO,
         why: text::clean_bounded(&why, 200),
+        lasting: false,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
 mod alerts;
-pub mod patterns;
+mod around;
 mod counts;
 mod harm;
 mod landing;
+pub mod patterns;
 mod platform;
 mod share;
 mod spark;
@@ -12,6 +13,7 @@ mod threshold;
 mod xray;
 
 pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
+pub use around::{Matter, Release, Remark, around};
 pub use counts::{Slot, Tally, slots};
 pub use harm::{Excess, LEAST_BASELINE, forecast, harm, spends};
 pub use landing::{Band, Errors, Landing, errors, impact, landing, percent};

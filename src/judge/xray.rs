@@ -83,7 +83,8 @@ fn destination(xray: &Xray, rule: &XrayRule, to: &XrayDestination, reached: bool
         return Some((Verdict::NoGo, format!("{who} -> {}: {nothing}", to.name)));
     }
     let new = &xray.canary.versions;
-    let old = to.meant.is_none() && rule.chosen && served && !new.is_empty() && !instances.versions.iter().any(|version| new.contains(version));
+    let old =
+        to.meant.is_none() && rule.chosen && served && !new.is_empty() && !instances.versions.iter().any(|version| new.contains(version));
     old.then(|| (Verdict::Watch, format!("{who} -> {}: runs {}, not the new version", to.name, instances.versions.join(", "))))
 }
 

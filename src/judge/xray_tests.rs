@@ -31,7 +31,11 @@ fn route() -> Xray {
                 to: vec![canary(100)],
                 besides: vec![],
             },
-            XrayRule { name: "primary".into(), to: vec![to("stable", 75, Some(Track::Baseline), of(0, 9, 9)), canary(25)], ..XrayRule::default() },
+            XrayRule {
+                name: "primary".into(),
+                to: vec![to("stable", 75, Some(Track::Baseline), of(0, 9, 9)), canary(25)],
+                ..XrayRule::default()
+            },
         ],
         first_match_wins: true,
         whole: Some(100),
@@ -66,14 +70,27 @@ fn a_header_rule_that_leads_nowhere_is_no_go_though_the_weights_are_fine() {
     let undefined = found(|x| {
         x.rules[0].to[0].picks = XraySelector::Undefined("no DestinationRule defines the subset beta".into());
     });
-    assert_eq!(undefined, [(Verdict::NoGo, "header x-canary=true -> checkout/canary: no DestinationRule defines the subset beta".to_owned())]);
+    assert_eq!(
+        undefined,
+        [(Verdict::NoGo, "header x-canary=true -> checkout/canary: no DestinationRule defines the subset beta".to_owned())]
+    );
     let old = found(|x| x.rules[0].to[0] = to("old", 100, None, of(0, 2, 2)));
     assert_eq!(old, [(Verdict::Watch, "header x-canary=true -> checkout/old: runs v1, not the new version".to_owned())]);
 }
 
 #[test]
 fn weight_on_an_empty_back_end_is_no_go_and_none_on_it_is_not() {
-    let unready = |weight| found(move |x| x.rules = vec![XrayRule { to: vec![to("canary", weight, Some(Track::Canary), of(3, 0, 0)), to("stable", 100 - weight, Some(Track::Baseline), of(0, 9, 9))], ..XrayRule::default() }]);
+    let unready = |weight| {
+        found(move |x| {
+            x.rules = vec![XrayRule {
+                to: vec![
+                    to("canary", weight, Some(Track::Canary), of(3, 0, 0)),
+                    to("stable", 100 - weight, Some(Track::Baseline), of(0, 9, 9)),
+                ],
+                ..XrayRule::default()
+            }]
+        })
+    };
     assert_eq!(unready(25), [(Verdict::NoGo, "25% of the requests -> checkout/canary: 0 of 3 are ready".to_owned())]);
     assert_eq!(unready(0), []);
 }

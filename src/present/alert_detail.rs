@@ -103,7 +103,8 @@ fn says(sighting: &Sighting) -> Line {
 
 /// What may have to do with it: said as an inference, never as a cause.
 fn maybe(sight: &Sight<'_>, sighting: &Sighting) -> Option<Line> {
-    if sighting.since != Since::During || !matches!(sighting.concern, Concern::Side(Track::Canary) | Concern::Service) {
+    let calm = sighting.alert.state == AlertState::Suppressed || sighting.alert.severity() == AlertSeverity::Info;
+    if calm || sighting.since != Since::During || !matches!(sighting.concern, Concern::Side(Track::Canary) | Concern::Service) {
         return None;
     }
     let started = sight.run()?.state.started;
@@ -152,7 +153,12 @@ pub(super) fn chart(sight: &Sight<'_>, board: &AlertBoard, area: Area) -> Option
     let baseline = wanted.baseline.as_ref().and_then(|query| sight.model.panels.get(query));
     let fits = |series: &&Series| series.labels.iter().all(|(name, value)| sighting.alert.labels.get(name).is_none_or(|v| v == value));
     let series = kept.series.iter().find(fits).or_else(|| kept.series.first());
-    let base = baseline.and_then(|panel| panel.series.first());
+    // A rule about both versions tells the old one by itself.
+    let old = &sight.model.spec.baseline.labels;
+    let is_old = |s: &&Series| !old.is_empty() && old.iter().all(|(name, value)| s.labels.get(name) == Some(value));
+    let base = baseline
+        .and_then(|panel| panel.series.first())
+        .or_else(|| kept.series.iter().find(is_old).filter(|_| series.is_some_and(|s| !is_old(&s))));
     let title = format!("rule value  c canary b base - - alert at {}", wanted.unit.show(wanted.limit));
     let panel = Panel::new(area, Line::of(title), sight.freshness(&sight.model.metrics)).close();
     let old = kept.newest.is_none_or(|at| !Freshness::of(sight.age(at), sight.model.metrics.interval).usable());

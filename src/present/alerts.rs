@@ -20,8 +20,11 @@ fn rows(count: usize) -> u16 {
 
 /// `ALERTS 1 firing  1 pending  1 silenced`.
 fn title(sight: &Sight<'_>, board: &AlertBoard) -> Line {
+    if board.read.is_none() {
+        return Line::of("ALERTS");
+    }
     let counts = board.counts();
-    let were = if board.freshness(sight.now.wall).usable() || board.read.is_none() { "" } else { "were " };
+    let were = if board.freshness(sight.now.wall).usable() { "" } else { "were " };
     let mut line = Line::of("ALERTS ").text(were);
     let firing = format!("{} firing", counts.firing);
     line = if counts.firing > 0 { line.word(Role::Watch, firing) } else { line.text(firing) };
@@ -76,7 +79,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     if chart.is_some() {
         body.height -= chart_rows;
     }
-    panels.push(aside_panel(sight, body, aside, at.place.checked_sub(split), chart.is_none()));
+    panels.push(aside_panel(sight, board, body, aside, at.place.checked_sub(split), chart.is_none()));
     panels.extend(chart);
     panels
 }
@@ -116,20 +119,11 @@ impl Columns {
 
     fn header(&self) -> Line {
         let gap = if self.wide { " " } else { "" };
-        let mut text = format!("  {}{gap}", pad("STATE", 9));
-        if self.severity {
-            text.push_str(&format!("{}{gap}", pad("SEV", 5)));
-        }
-        text.push_str(&format!(
-            "{} {gap}{} {}",
-            pad("ALERT", self.name),
-            pad("GROUP", self.group),
-            pad("FOR", if self.wide { 9 } else { 6 })
-        ));
-        if self.severity && self.wide {
-            text.push_str(&pad("SILENCED", 10));
-        }
-        Line::default().word(Role::Secondary, text + "WHY")
+        let severity = if self.severity { format!("{}{gap}", pad("SEV", 5)) } else { String::new() };
+        let silenced = if self.severity && self.wide { pad("SILENCED", 10) } else { String::new() };
+        let (name, group, since) = (pad("ALERT", self.name), pad("GROUP", self.group), pad("FOR", if self.wide { 9 } else { 7 }));
+        let text = format!("  {}{gap}{severity}{name} {gap}{group} {since}{silenced}WHY", pad("STATE", 9));
+        Line::default().word(Role::Secondary, text)
     }
 
     fn row(&self, sight: &Sight<'_>, board: &AlertBoard, sighting: &Sighting) -> Line {
@@ -145,7 +139,7 @@ impl Columns {
             "{} {gap}{} {}",
             pad(alert.name(), self.name),
             pad(sighting.group(), self.group),
-            pad(&span(sight.age(sighting.began)), if self.wide { 9 } else { 6 })
+            pad(&span(sight.age(sighting.began)), if self.wide { 9 } else { 7 })
         ));
         if self.severity && self.wide {
             let by = board.silence_of(alert).map_or("-", |s| s.created_by.as_str());
@@ -216,12 +210,12 @@ fn nothing(sight: &Sight<'_>, board: &AlertBoard) -> String {
     }
 }
 
-fn aside_panel(sight: &Sight<'_>, area: Area, aside: &[Sighting], selected: Option<usize>, last: bool) -> Panel {
+fn aside_panel(sight: &Sight<'_>, board: &AlertBoard, area: Area, aside: &[Sighting], selected: Option<usize>, last: bool) -> Panel {
     let mut panel = Panel::new(area, Line::of("FIRING BEFORE T-0, OR OF OTHERS (ignored by gates)"), Line::default());
     panel.closed = last;
     let (cells, room) = (panel.inner_width(), panel.inner_height());
     if aside.is_empty() {
-        return panel.with(vec![Line::of("  none")]);
+        return panel.with(vec![Line::of(if board.read.is_some() { "  none" } else { "  not read yet" })]);
     }
     let shown = if aside.len() > room { room.saturating_sub(1) } else { aside.len() };
     let from = window(selected.unwrap_or(0), aside.len(), shown);
@@ -296,10 +290,12 @@ fn silences(sight: &Sight<'_>, board: &AlertBoard, mut body: Area) -> Vec<Panel>
 /// The alerts in the cockpit.
 pub(super) fn summary(sight: &Sight<'_>, board: &AlertBoard, area: Area) -> Panel {
     let counts = board.counts();
-    let mut title = format!("ALERTS {} firing", counts.firing);
-    if counts.pending > 0 {
-        title.push_str(&format!(" {} pending", counts.pending));
-    }
+    let usable = board.freshness(sight.now.wall).usable();
+    let title = match (board.read.is_some(), counts.pending) {
+        (false, _) => "ALERTS".to_owned(),
+        (true, 0) => format!("ALERTS {}{} firing", if usable { "" } else { "were " }, counts.firing),
+        (true, pending) => format!("ALERTS {}{} firing {pending} pending", if usable { "" } else { "were " }, counts.firing),
+    };
     let panel = Panel::new(area, Line::of(title), sight.freshness(&board.source));
     let (cells, room) = (panel.inner_width(), panel.inner_height().max(1));
     let near: Vec<&Sighting> = board.sightings.iter().filter(|s| !s.is_aside()).collect();

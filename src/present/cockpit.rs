@@ -145,6 +145,7 @@ pub(super) fn now(sight: &Sight<'_>, area: Area) -> Panel {
     let (width, height) = (panel.inner_width(), panel.inner_height());
     let narrow = width < 60;
     let mut lines = now_lines(sight, width, if narrow { height.saturating_sub(2).min(2) } else { 1 });
+    lines.extend(rollout_line(sight).filter(|_| height > lines.len() + 2));
     lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, height.saturating_sub(lines.len() + 1)));
     lines.push(out_line(sight, width));
@@ -157,6 +158,7 @@ fn now_and_steps(sight: &Sight<'_>, area: Area) -> Panel {
     let panel = Panel::new(area, now_title(sight), state_word(sight));
     let width = panel.inner_width();
     let mut lines = now_lines(sight, width, 2);
+    lines.extend(rollout_line(sight));
     lines.extend(harm::line(sight, width));
     lines.extend(next_lines(sight, width, 3));
     lines.push(out_line(sight, width));
@@ -207,6 +209,22 @@ fn now_lines(sight: &Sight<'_>, width: usize, most: usize) -> Vec<Line> {
     parts.into_iter().map(|l| Line::of(format!(" {l}"))).collect()
 }
 
+/// Where a rollout stands that moves the traffic by itself.
+fn rollout_line(sight: &Sight<'_>) -> Option<Line> {
+    let rollout = sight.model.picture.progressive.rollout.as_ref().filter(|it| !it.is_settled())?;
+    let place = rollout.place().map_or_else(String::new, |place| format!(" {place}"));
+    let standing = super::progressive::standing(sight, rollout);
+    let line = Line::of(" rollout ").then(super::progressive::phase(rollout)).text(format!("{place}: {standing}"));
+    // Our hold stops the run, not the controller.
+    let held = sight.run().is_some_and(|run| run.state.hold.is_some());
+    let moves = !rollout.paused && !rollout.aborted && (rollout.pauses.is_empty() || rollout.pause_ends().is_some());
+    Some(if held && moves {
+        Line::of(" ").word(Role::Bad, "the rollout goes on by itself: it is not paused").text("  ").then(line)
+    } else {
+        line
+    })
+}
+
 /// When the bake ends, or why its clock stands.
 fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
     if let Some(why) = &bake.stopped {
@@ -219,6 +237,10 @@ fn bake_note(sight: &Sight<'_>, bake: &super::sight::Baking) -> Line {
 /// The line of what is going on.
 fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     let Some(run) = sight.run() else {
+        // Somebody else may be releasing, and it may not start.
+        if let Some(reason) = sight.model.verdict.reasons.first().filter(|_| sight.model.is_rolling()) {
+            return Line::of(" ").mark(Role::Watch, "!").text(format!(" {}", reason.text));
+        }
         return Line::of(if sight.model.journal_read { " nothing is being released" } else { " looking into the journal for a run" });
     };
     let state = &run.state;
@@ -331,6 +353,7 @@ fn out_line(sight: &Sight<'_>, cells: usize) -> Line {
         return head.text(format!("  OFF: it cannot be sent. {} print-undo", sight.command()));
     }
     let phase = sight.run().map(|r| r.state.phase);
+    let back = super::verbs::way_back(sight);
     match phase {
         Some(Phase::RollingBack) => {
             let doing = sight.run().and_then(|r| r.doing.as_deref()).unwrap_or("under way");
@@ -341,9 +364,9 @@ fn out_line(sight: &Sight<'_>, cells: usize) -> Line {
         None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) if !sight.has_canary_traffic() => {
             Line::of(" out   nothing to back out: the canary has no traffic")
         }
-        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text("  canary -> 0%, as a run of its own"),
-        _ if !sight.metrics().usable() && narrow => head.text("  canary -> 0%, effect not verifiable"),
-        _ if !sight.metrics().usable() => head.text("  canary -> 0%   works, but its effect cannot be verified here"),
+        None | Some(Phase::Completed | Phase::RolledBack | Phase::Aborted) => head.text(format!("  {back}, as a run of its own")),
+        _ if !sight.metrics().usable() && narrow => head.text(format!("  {back}, effect not verifiable")),
+        _ if !sight.metrics().usable() => head.text(format!("  {back}   works, but its effect cannot be verified here")),
         _ => card::line(sight, head, cells),
     }
 }

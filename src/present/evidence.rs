@@ -113,7 +113,9 @@ fn not_undone(sight: &Sight<'_>, card: &Card) -> Vec<String> {
     let canary = sight.model.picture.instances.of(Track::Canary);
     let mut list = card.not_restored.clone();
     list.push(format!("what {} already wrote stays", sight.version(Track::Canary)));
-    list.push(format!("the canary's {} instances keep running, without traffic", canary.total));
+    list.push(
+        super::verbs::left_alone(sight).unwrap_or_else(|| format!("the canary's {} instances keep running, without traffic", canary.total)),
+    );
     list
 }
 
@@ -191,8 +193,8 @@ fn undo(sight: &Sight<'_>, proposal: &Proposal, cells: usize) -> Vec<Line> {
     let step = sight.run().and_then(|r| r.state.runbook.step(&proposal.step));
     let text = match step.map(|s| (&s.undo, &s.kind)) {
         Some((Undo::Irreversible, _)) => "NONE: this step cannot be taken back".to_owned(),
-        Some((_, StepKind::Do(_))) | None => "B: canary to 0%, works in every mode".to_owned(),
-        Some(_) => "B: canary to 0%".to_owned(),
+        Some((_, StepKind::Do(_))) | None => format!("B: {}, works in every mode", super::verbs::way_back_words(sight)),
+        Some(_) => format!("B: {}", super::verbs::way_back_words(sight)),
     };
     let mut lines = field("undo", &text, cells);
     lines.extend(field("not undone", &format!("what {} already wrote", sight.version(Track::Canary)), cells));

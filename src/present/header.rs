@@ -6,7 +6,7 @@ use super::sight::Sight;
 use crate::app::command::View;
 use crate::app::model::{Mode, Seat};
 use crate::domain::text::{clock, span, width};
-use crate::domain::{Freshness, Protection, SourceHealth, Track};
+use crate::domain::{Freshness, Protection, SourceHealth};
 use std::time::Duration;
 
 /// Row 1: what would be changed from here, and whether it can be.
@@ -98,8 +98,7 @@ pub(super) fn flight(sight: &Sight<'_>) -> Line {
     let narrow = sight.tier <= Tier::Compact;
     let mut heads = Vec::new();
     if sight.tier >= Tier::Medium {
-        let arrow = sight.glyphs.arrow();
-        let versions = format!("  {} {arrow} {}", sight.version(Track::Baseline), sight.version(Track::Canary));
+        let versions = format!("  {}", super::verbs::versions(sight));
         let bake = sight.baking().map_or_else(String::new, |b| format!(" bake {}/{}", clock(b.done()), clock(b.total)));
         heads.push(format!(" {elapsed}   {stage}{versions} {progress}{bake}   "));
         heads.push(format!(" {elapsed}  {stage}{versions}{progress}   "));
@@ -265,7 +264,7 @@ fn incident_state(sight: &Sight<'_>, incident: &crate::app::model::Incident) -> 
         Some(left) if !left.is_zero() => {
             format!("BACKS OUT BY ITSELF in {} s.   H stops that.   B backs out now: 0%.", left.as_millis().div_ceil(1000))
         }
-        _ if sight.can_back_out() => format!("{}.   B backs out: canary to 0%.", incident.state),
+        _ if sight.can_back_out() => format!("{}.   B backs out: {}.", incident.state, super::verbs::way_back_words(sight)),
         _ => format!("{}.", incident.state),
     }
 }

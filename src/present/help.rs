@@ -3,7 +3,7 @@
 use super::frame::{Area, Border, Panel};
 use super::line::{Line, Role, pad};
 use super::sight::Sight;
-use crate::app::command::{CommandId, CommandSpec, REGISTRY};
+use crate::app::command::{CommandId, CommandSpec, REGISTRY, View};
 use crate::domain::Danger;
 use crate::domain::text::width;
 
@@ -19,7 +19,7 @@ pub(super) fn overlay(sight: &Sight<'_>) -> Panel {
     let border = if roomy { Border::Single } else { Border::None };
     let panel = Panel { border, ..Panel::new(area, title, Line::of("keys: default")).close() };
     let cells = panel.inner_width();
-    let lines = if cells >= 70 { columns(sight, cells) } else { one_column() };
+    let lines = if cells >= 70 { columns(sight, cells) } else { one_column(sight.model.screen.view) };
     panel.with(lines.into_iter().map(|l| l.fit(cells)).collect())
 }
 
@@ -43,8 +43,17 @@ fn acts() -> impl Iterator<Item = &'static CommandSpec> {
     REGISTRY.iter().filter(|s| s.danger > Danger::L0 || s.id == CommandId::Hold)
 }
 
+/// Keys that mean something in one view alone are told of there.
+fn belongs(id: CommandId, view: View) -> bool {
+    match id {
+        CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => view == View::Logs,
+        CommandId::Logs => matches!(view, View::Logs | View::Instances),
+        _ => true,
+    }
+}
+
 /// What changes nothing outside, the most wanted first.
-fn looks() -> Vec<(String, &'static str)> {
+fn looks(view: View) -> Vec<(String, &'static str)> {
     const MOVES: [CommandId; 6] =
         [CommandId::Down, CommandId::Up, CommandId::PageDown, CommandId::PageUp, CommandId::Top, CommandId::Bottom];
     let is_rare =
@@ -59,9 +68,12 @@ fn looks() -> Vec<(String, &'static str)> {
     let others = || {
         REGISTRY
             .iter()
+            .filter(|s| belongs(s.id, view))
             .filter(|s| s.danger == Danger::L0 && s.id != CommandId::Hold && !matches!(s.id, CommandId::Show(_)) && !MOVES.contains(&s.id))
     };
-    rows.extend(others().filter(|s| !is_rare(s.id)).map(|s| (keys(s), s.does)));
+    let own = |id: CommandId| !belongs(id, View::Cockpit);
+    rows.extend(others().filter(|s| own(s.id)).map(|s| (keys(s), s.does)));
+    rows.extend(others().filter(|s| !is_rare(s.id) && !own(s.id)).map(|s| (keys(s), s.does)));
     rows.extend(others().filter(|s| is_rare(s.id)).map(|s| (keys(s), s.does)));
     rows
 }
@@ -101,8 +113,10 @@ fn rules() -> [&'static str; 5] {
 fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let column = (cells - 2) / 3;
     let acts: Vec<Line> = acts().map(|s| command(s, column - 3)).collect();
-    let looks: Vec<Line> =
-        looks().into_iter().map(|(k, does)| Line::default().word(Role::HintKey, pad(&k, 8)).text(" ").text(does)).collect();
+    let looks: Vec<Line> = looks(sight.model.screen.view)
+        .into_iter()
+        .map(|(k, does)| Line::default().word(Role::HintKey, pad(&k, 8)).text(" ").text(does))
+        .collect();
     let signs = signs(sight);
     let room = usize::from(sight.port.height).saturating_sub(5 + 2 + 1 + rules().len() + 2);
     // What does not fit goes below the acts, where there is room.
@@ -130,9 +144,9 @@ fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     lines
 }
 
-fn one_column() -> Vec<Line> {
+fn one_column(view: View) -> Vec<Line> {
     let mut lines: Vec<Line> = acts().map(|s| Line::of(" ").then(command(s, 28))).collect();
     lines.extend(rules().into_iter().map(|r| Line::of(format!(" {r}"))));
-    lines.extend(looks().into_iter().map(|(k, does)| Line::of(format!(" {} {does}", pad(&k, 8)))));
+    lines.extend(looks(view).into_iter().map(|(k, does)| Line::of(format!(" {} {does}", pad(&k, 8)))));
     lines
 }

@@ -93,7 +93,7 @@ fn all_hints(sight: &Sight<'_>) -> Vec<Hint> {
         View::Metrics => list = front(list, vec![hint("j/k", "gate"), hint("u", "query")]),
         View::Instances => {
             list =
-                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")])
+                front(list, vec![hint("j/k", "move"), hint("Enter", "details"), hint("/", "filter"), hint("l", "logs"), hint("s", "sort")]);
         }
         View::Alerts => list = front(list, alert_hints(sight)),
         View::Checklist => {
@@ -137,8 +137,10 @@ fn alert_hints(sight: &Sight<'_>) -> Vec<Hint> {
 /// What can be done with lines.
 fn log_hints(sight: &Sight<'_>) -> Vec<Hint> {
     let logs = &sight.model.logs;
-    let follow = if logs.cursor.is_some() { "follow" } else { "follow ON" };
-    let mut list = vec![hint("/", "filter"), hint("l", "level"), hint("i", "instance"), hint("f", follow), hint("w", "wrap")];
+    let roomy = sight.tier >= Tier::Medium;
+    let follow = if logs.cursor.is_some() || !roomy { "follow" } else { "follow ON" };
+    let source = if roomy { "instance" } else { "side" };
+    let mut list = vec![hint("/", "filter"), hint("l", "level"), hint("i", source), hint("f", follow), hint("w", "wrap")];
     if !logs.new.is_empty() {
         list.insert(0, hint("n", "next new"));
     }

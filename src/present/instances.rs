@@ -1,5 +1,6 @@
 //! View 2, and what the cockpit shows of it: counts, problem rows, the table.
 
+use super::around;
 use super::frame::{Area, Panel, Tier};
 use super::gates::mark_selected;
 use super::line::{Line, Role, pad, wrap};
@@ -178,7 +179,7 @@ pub(super) fn table_panel(sight: &Sight<'_>, area: Area) -> Panel {
         // Problem rows are never what is left out without a count.
         rows.sort_by_key(|i| !i.is_problem());
     }
-    let columns = Columns::of(&rows[..shown], cells, sight.tier == Tier::Large);
+    let columns = Columns::of(sight, &rows[..shown], cells, sight.tier == Tier::Large);
     let mut lines = vec![columns.header()];
     lines.extend(rows[..shown].iter().map(|i| columns.row(sight, i).fit(cells)));
     if shown < all {
@@ -194,11 +195,14 @@ struct Columns {
     version: usize,
     state: usize,
     node: usize,
+    /// Use of CPU; nothing where it is not measured, or where there is no room.
+    cpu: usize,
+    zone: usize,
     full_names: bool,
 }
 
 impl Columns {
-    fn of(rows: &[&Instance], cells: usize, full_names: bool) -> Self {
+    fn of(sight: &Sight<'_>, rows: &[&Instance], cells: usize, full_names: bool) -> Self {
         let full_names = full_names || cells >= 76;
         let most = |f: &dyn Fn(&Instance) -> usize| rows.iter().map(|i| f(i)).max().unwrap_or(0);
         let width = |text: &str| width(&clean(text));
@@ -208,7 +212,18 @@ impl Columns {
         let node = most(&|i| i.node.as_deref().map_or(0, width)) + 1;
         // cursor, group, restarts, age
         let fixed = 2 + 7 + state + 5 + 9;
-        let mut columns = Self { name: (name + 1).max(13), version, state, node: node.clamp(5, 24), full_names };
+        let (name, node) = ((name + 1).max(13), node.clamp(5, 24));
+        let cpu = if rows.iter().any(|i| around::cpu(sight, i).is_some()) { 6 } else { 0 };
+        let zone = most(&|i| around::zone(sight, i).map_or(0, width));
+        let zone = if zone > 0 { (zone + 1).clamp(5, 16) } else { 0 };
+        let mut columns = Self { name, version, state, node, cpu, zone, full_names };
+        if fixed + columns.name + columns.version + columns.node + columns.cpu + columns.zone + 12 > cells {
+            columns.zone = 0;
+        }
+        if fixed + columns.name + columns.version + columns.cpu > cells {
+            columns.cpu = 0;
+        }
+        let fixed = fixed + columns.cpu + columns.zone;
         if fixed + columns.name + columns.version + columns.node + 12 > cells {
             columns.node = 0;
         }
@@ -224,11 +239,10 @@ impl Columns {
         if self.version > 0 {
             text += &pad("VERSION", self.version);
         }
-        for (name, cells) in [("STATE", self.state), ("RST", 5), ("AGE", 9)] {
-            text += &pad(name, cells);
-        }
-        if self.node > 0 {
-            text += &pad("NODE", self.node);
+        for (name, cells) in [("STATE", self.state), ("RST", 5), ("CPU", self.cpu), ("AGE", 9), ("NODE", self.node), ("ZONE", self.zone)] {
+            if cells > 0 {
+                text += &pad(name, cells);
+            }
         }
         Line::default().word(Role::Secondary, text + "WHY")
     }
@@ -245,9 +259,16 @@ impl Columns {
             _ => Role::Watch,
         };
         line = line.word(role, instance.state.word()).column(2 + 7 + self.name + self.version + self.state);
-        line = line.text(format!("{}{}", pad(&instance.restarts.to_string(), 5), pad(&span(sight.age(instance.created)), 9)));
+        line = line.text(pad(&instance.restarts.to_string(), 5));
+        if self.cpu > 0 {
+            line = line.text(pad(&around::cpu(sight, instance).unwrap_or_else(|| "-".into()), self.cpu));
+        }
+        line = line.text(pad(&span(sight.age(instance.created)), 9));
         if self.node > 0 {
             line = line.text(pad(instance.node.as_deref().unwrap_or("-"), self.node));
+        }
+        if self.zone > 0 {
+            line = line.text(pad(around::zone(sight, instance).unwrap_or("-"), self.zone));
         }
         if instance.reason.is_some() || instance.last_exit.is_some() {
             line = line.text(why(sight, instance));
@@ -294,7 +315,7 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
     let shown = part(rows, model.screen.sort, from, room.max(cursor.place + 1 - from));
     let selected = shown.get(cursor.place - from).copied();
     let shown = &shown[..shown.len().min(room)];
-    let columns = Columns::of(shown, cells, true);
+    let columns = Columns::of(sight, shown, cells, true);
     let mut lines = vec![columns.header()];
     for (i, instance) in shown.iter().enumerate() {
         let line = columns.row(sight, instance).fit(cells);
@@ -308,7 +329,11 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         };
         lines.push(Line::of(text));
     }
-    vec![panel.with(lines), detail(sight, body, selected, cursor.gone)]
+    if sight.port.width < 120 {
+        return vec![panel.with(lines), detail(sight, body, selected, cursor.gone)];
+    }
+    let (left, right) = body.split_left(body.width * 55 / 100);
+    vec![panel.with(lines), detail(sight, left, selected, cursor.gone), around::panel(sight, right)]
 }
 
 fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool) -> Panel {
@@ -330,9 +355,10 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
         instance.restarts
     ))];
     lines.push(Line::of(format!(
-        " runs     {}   on {}   created {} ({} ago)",
+        " runs     {}   on {}{}   created {} ({} ago)",
         instance.version,
         instance.node.as_deref().unwrap_or("no node"),
+        around::zone(sight, instance).map_or_else(String::new, |zone| format!(" in {zone}")),
         sight.time(instance.created).trim_end(),
         span(sight.age(instance.created))
     )));
@@ -348,6 +374,7 @@ fn detail(sight: &Sight<'_>, area: Area, selected: Option<&Instance>, gone: bool
             )));
         }
     }
+    lines.extend(around::limits(sight, instance));
     let workload = sight.model.picture.workloads.values().find(|w| w.track == instance.track);
     if let Some(workload) = workload {
         let trouble = workload.trouble.as_ref().map_or_else(String::new, |t| format!("   ! {t}"));

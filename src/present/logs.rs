@@ -39,7 +39,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);
@@ -48,14 +48,15 @@ fn grouped(n: u64) -> String {
 }
 
 /// What is filtered out, as a person would type it.
-fn chip(logs: &Logs) -> String {
+fn chip(logs: &Logs, only: Option<Track>) -> String {
     let filter = &logs.filter;
     let mut parts = Vec::new();
     match (&filter.instance, filter.track) {
         (Some((_, name)), _) => parts.push(format!("inst:{}", short_name(name))),
         (None, Some(Track::Canary)) => parts.push("track:canary".to_owned()),
         (None, Some(Track::Baseline)) => parts.push("track:base".to_owned()),
-        (None, None) => parts.push("track:canary|base".to_owned()),
+        (None, None) if only.is_none() => parts.push("track:canary|base".to_owned()),
+        (None, None) => {}
     }
     parts.extend(logs.level_word().map(|word| format!("level:{word}")));
     if filter.pattern.is_some() {
@@ -82,11 +83,15 @@ fn right(sight: &Sight<'_>) -> Line {
     let logs = &sight.model.logs;
     let line = if logs.cursor.is_some() { Line::default().word(Role::Watch, "PAUSED f follows") } else { Line::of("FOLLOW") };
     let line = line.text("  ");
-    let wanted = logs.wanted.instances.len();
-    let states = || logs.wanted.instances.iter().filter_map(|source| logs.streams.get(&source.uid)).map(|stream| &stream.state);
+    // Of one instance alone, where only its lines are shown: that others write says nothing of it.
+    let only = logs.filter.instance.as_ref().map(|(uid, _)| uid);
+    let sources = || logs.wanted.instances.iter().filter(|source| only.is_none_or(|uid| *uid == source.uid));
+    let streams = || sources().filter_map(|source| logs.streams.get(&source.uid));
+    let (wanted, states) = (sources().count(), || streams().map(|stream| &stream.state));
     let open = states().filter(|state| **state == StreamState::Following).count();
     let bad = states().filter(|state| matches!(state, StreamState::Trouble { .. })).count();
-    let old = logs.newest.map_or_else(String::new, |at| format!(" {}", span(sight.age(at))));
+    let newest = streams().filter_map(|stream| stream.newest).max().or(logs.newest.filter(|_| only.is_none()));
+    let old = newest.map_or_else(String::new, |at| format!(" {}", span(sight.age(at))));
     match (open, bad) {
         _ if sight.is_lost() => line.word(Role::Stale, format!("LOST{old}")),
         (0, 0) => line.text("waiting"),
@@ -98,7 +103,8 @@ fn right(sight: &Sight<'_>) -> Line {
 
 fn list(sight: &Sight<'_>, area: Area, only: Option<Track>) -> Panel {
     let logs = &sight.model.logs;
-    let title = format!("LOGS {}  filter [{}]", sides(logs, only), chip(logs));
+    let chip = chip(logs, only);
+    let title = format!("LOGS {}{}", sides(logs, only), if chip.is_empty() { chip } else { format!("  filter [{chip}]") });
     let right = if only == Some(Track::Canary) { Line::default() } else { right(sight) };
     let panel = Panel::new(area, Line::of(title), right).close();
     let (cells, room) = (panel.inner_width() + 1, panel.inner_height());
@@ -112,10 +118,24 @@ fn list(sight: &Sight<'_>, area: Area, only: Option<Track>) -> Panel {
     let wide = sight.tier >= Tier::Medium && cells >= 90;
     let shown = &rows[from.min(rows.len())..rows.len().min(from + room)];
     let name = shown.iter().map(|folded| width(short_name(&folded.row.line.name))).max().unwrap_or(5).clamp(5, 10);
+    let shape = Shape { wide, name, cells, selected: false, sides: only.is_none() };
+    // Broken lines take more than one row each: those above the selected one must leave it in sight.
+    let mut above = 0;
+    let kept = place.map_or(0, |place| {
+        let before = shown[..place.saturating_sub(from).min(shown.len())].iter().rev();
+        before
+            .take_while(|folded| {
+                above += row(sight, folded, shape).len();
+                above < room.saturating_sub(WRAPPED).max(1)
+            })
+            .count()
+    });
+    let from = place.map_or(0, |place| place - kept.min(place));
+    let shown = &rows[from.min(rows.len())..rows.len().min(from + room)];
     let mut lines: Vec<Line> = Vec::new();
     for (i, folded) in shown.iter().enumerate() {
         let selected = place == Some(from + i);
-        lines.extend(row(sight, folded, Shape { wide, name, cells, selected }));
+        lines.extend(row(sight, folded, Shape { selected, ..shape }));
         if lines.len() >= room {
             break;
         }
@@ -130,6 +150,8 @@ struct Shape {
     name: usize,
     cells: usize,
     selected: bool,
+    /// The side of each line is said.
+    sides: bool,
 }
 
 /// `! 03:07:40.118Z  tz4vw  can  WARN   pool: waited 212ms`.
@@ -139,7 +161,9 @@ fn row(sight: &Sight<'_>, folded: &Folded<'_>, shape: Shape) -> Vec<Line> {
     let side = if line.track == Track::Canary { "can" } else { "bas" };
     let head =
         mark(sight, line.level).text(" ").text(time(sight, line.at, shape.wide)).text(gap).text(pad(short_name(&line.name), shape.name));
-    let head = head.text(gap).mark(if line.track == Track::Canary { Role::Canary } else { Role::Baseline }, side).text(gap);
+    let head = head.text(gap);
+    let role = if line.track == Track::Canary { Role::Canary } else { Role::Baseline };
+    let head = if shape.sides { head.mark(role, side).text(gap) } else { head };
     let level = pad(line.level.word(), if shape.wide { 6 } else { 5 });
     let head = if line.level.is_error() { head.word(Role::Watch, level) } else { head.text(level) }.text(" ");
     let is_new = folded.row.pattern.is_some_and(|id| sight.model.logs.watch(sight.now.wall).any(|new| new.id == id));
@@ -229,10 +253,7 @@ fn nothing(sight: &Sight<'_>, only: Option<Track>, cells: usize) -> Vec<Line> {
         }
         let again = sight.time(next);
         lines.extend(if forbidden {
-            say(&format!(
-                "next: have \"get\" on \"pods/log\" in {} granted to this login; it is tried again at {again}",
-                model.spec.namespace
-            ))
+            say(&format!("next: have that right granted; it is tried again at {again}"))
         } else {
             say(&format!("next: nothing to do, it is tried again at {again}; r asks all sources now"))
         });
@@ -266,9 +287,8 @@ fn new_patterns(sight: &Sight<'_>, body: Area) -> Option<Panel> {
     let more = logs.new.len() - rows.len().min(logs.new.len());
     let more = if more > 0 { format!("{more} more, {quiet} of them no warning   n next") } else { "n next".to_owned() };
     let title = format!(
-        "NEW PATTERNS canary only  {} {} read",
-        grouped(logs.patterns.lines(Track::Canary) + logs.patterns.lines(Track::Baseline)),
-        "lines"
+        "NEW PATTERNS canary only  {} lines read",
+        grouped(logs.patterns.lines(Track::Canary) + logs.patterns.lines(Track::Baseline))
     );
     let panel = Panel::new(Area { height, ..body }, Line::of(title), Line::of(more));
     let cells = panel.inner_width() + 1;
@@ -311,15 +331,30 @@ pub(super) fn gate_line(sight: &Sight<'_>, cells: usize) -> Option<Line> {
     Some(Line::between(left, Line::default().word(Role::Watch, "WATCH").text("  "), cells))
 }
 
+/// `2 of 7 streams fail: connection reset`.
+fn some_fail(logs: &Logs) -> Option<String> {
+    let states = || logs.wanted.instances.iter().filter_map(|source| logs.streams.get(&source.uid)).map(|stream| &stream.state);
+    let why = states().find_map(|state| if let StreamState::Trouble { why, .. } = state { Some(why) } else { None })?;
+    let bad = states().filter(|state| matches!(state, StreamState::Trouble { .. })).count();
+    Some(format!("{bad} of {} streams fail: {}", logs.wanted.instances.len(), crate::domain::text::clean_bounded(why, 60)))
+}
+
 /// The last row's text in this view.
 pub(super) fn status(sight: &Sight<'_>) -> String {
     let logs = &sight.model.logs;
     let shown = logs.ring.iter().filter(|row| row.shown).count();
     let folded = shown - logs.ring.folded(None).len();
     let (held, dropped) = (grouped(logs.ring.len() as u64), grouped(logs.dropped));
-    let gaps = if logs.gaps > 0 { format!(", {} gaps", logs.gaps) } else { String::new() };
+    let gaps = match logs.gaps {
+        0 => String::new(),
+        1 => ", 1 gap".to_owned(),
+        n => format!(", {n} gaps"),
+    };
     if let Some(why) = &logs.filter.error {
         return format!("no such expression: {why}; taken as words");
+    }
+    if let Some(why) = some_fail(logs) {
+        return format!("{why}   {held} lines held, {dropped} dropped{gaps}");
     }
     if sight.tier < Tier::Medium {
         return format!("{held} lines held, {folded} repeats folded, {dropped} dropped{gaps}");

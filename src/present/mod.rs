@@ -4,6 +4,7 @@
 
 mod alert_detail;
 mod alerts;
+mod around;
 mod card;
 mod chart;
 mod checklist;
@@ -24,6 +25,7 @@ mod logs;
 mod lost;
 mod metrics;
 mod operation;
+mod progressive;
 mod prompt;
 mod routes;
 mod run;
@@ -34,6 +36,7 @@ mod step;
 mod targets;
 mod timeline;
 mod traffic;
+mod verbs;
 
 pub use frame::{Area, Border, Frame, Panel, Row};
 pub use glyph::Glyphs;

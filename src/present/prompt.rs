@@ -148,6 +148,9 @@ fn asked(ask: &Ask, action: Option<&Action>, now: &str, arrow: &str) -> String {
         Ask::SilenceComment { .. } => "WHY IS IT SILENCED?".into(),
         Ask::EndSilence { .. } => "END A SILENCE".into(),
         Ask::Memo => "MEMO".into(),
+        Ask::Verbs { .. } => "ACT OUTSIDE A RUNBOOK".into(),
+        Ask::VerbValue { action: Action::Scale { .. } } => "HOW MANY INSTANCES?".into(),
+        Ask::VerbValue { .. } => "WHICH IMAGE?".into(),
     }
 }
 
@@ -155,7 +158,7 @@ fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
         Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => {
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
             (text_lines(prompt, cells), text_field(prompt, cells))
         }
         _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
@@ -172,12 +175,7 @@ fn typed_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let typed = pad(&format!("{}_", prompt.typed), room);
     let mut lines = vec![Line::default()];
     let ready = prompt.proposal.is_some();
-    let label = match cells {
-        44.. => " type the NEW canary weight:  [ ",
-        26.. => " NEW weight: [ ",
-        _ => "[",
-    };
-    let input = Line::of(label);
+    let input = Line::of(super::verbs::label(prompt, cells));
     let input = if ready { input.word(Role::Focus, typed) } else { input.word(Role::Disabled, pad("", room)) }.text(" ]");
     lines.push(input);
     lines.push(match &prompt.error {
@@ -238,7 +236,16 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Failed { why, offer, .. } => {
             let mut lines = field("why", why, cells);
             lines.push(Line::default());
-            lines.extend(offer.iter().map(|c| choice(*c)));
+            lines.extend(offer.iter().map(|c| choice(sight, *c)));
+            lines
+        }
+        Ask::Verbs { offer } => {
+            let line = |choice: &crate::app::prompt::VerbChoice| {
+                pick(&choice.key.to_string(), &format!("{}  {}", choice.danger.word(), choice.does))
+            };
+            let mut lines: Vec<Line> = offer.iter().map(line).collect();
+            lines.push(Line::default());
+            lines.push(Line::of(" it becomes a run of one step; its prompt shows the plan first"));
             lines
         }
         Ask::Unclear { why, redo, adopt } => {
@@ -251,7 +258,7 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             if *adopt {
                 lines.push(pick("a", "adopt what is there as the result (asks for a reason)"));
             }
-            lines.push(pick("b", "back out: canary to 0%"));
+            lines.push(pick("b", &format!("back out: {}", super::verbs::way_back_words(sight))));
             lines.push(pick("x", "abort: stop here, traffic stays (asks for a reason)"));
             lines
         }
@@ -282,11 +289,11 @@ fn pick(key: &str, text: &str) -> Line {
 }
 
 /// The key and the words of a choice about a failed step.
-fn choice(choice: Choice) -> Line {
+fn choice(sight: &Sight<'_>, choice: Choice) -> Line {
     match choice {
         Choice::Retry => pick("r", "retry the step"),
         Choice::Skip => pick("s", "skip it (asks for a reason)"),
-        Choice::BackOut => pick("b", "back out: canary to 0%"),
+        Choice::BackOut => pick("b", &format!("back out: {}", super::verbs::way_back_words(sight))),
         Choice::Abort => pick("x", "abort: stop here, traffic stays (asks for a reason)"),
     }
 }
@@ -307,6 +314,7 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     match (&prompt.ask, guard(sight, prompt)) {
         (Ask::Blocked { .. }, _) => lines.push(Line::of("    [ Esc ] closes")),
         (_, Some(left)) => lines.push(Line::of(format!(" keys count in {:.1} s", left.as_secs_f64()))),
+        (Ask::Verbs { .. }, None) => lines.push(Line::of("    [ n ] nothing  (default)")),
         (Ask::Failed { .. } | Ask::Unclear { .. }, None) => lines.push(Line::of("    [ n ] decide later  (default)")),
         (_, None) if cells < 50 => lines.push(Line::of(" [").word(Role::HintKey, "y").text(format!("] {yes}  [n] cancel"))),
         (_, None) => lines.push(Line::of("    [ ").word(Role::HintKey, "y").text(format!(" ] {yes}        [ n ] cancel  (default)"))),
@@ -364,9 +372,12 @@ pub(super) fn hints(prompt: &Prompt) -> String {
             let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
             format!("{what}   Esc cancels   Tab shows the exact call")
         }
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } => "Enter sends   Esc cancels".into(),
+        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
+            "Enter sends   Esc cancels".into()
+        }
         Ask::Silence { .. } => "y silences   3 1 2 how long   c why   n or Esc no".into(),
         Ask::Blocked { .. } => "Esc closes".into(),
+        Ask::Verbs { .. } => "press the letter of an act   n or Esc does nothing".into(),
         Ask::Failed { .. } | Ask::Unclear { .. } => "press the letter of a choice   n or Esc decides later".into(),
         _ => "y yes   n or Esc no   every other key is ignored".into(),
     }

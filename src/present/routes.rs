@@ -71,7 +71,11 @@ fn rule_lines(sight: &Sight<'_>, rule: &XrayRule, bad: Option<Verdict>, match_ce
 }
 
 fn short(text: &str, cells: usize) -> String {
-    if width(text) <= cells { text.to_owned() } else { format!("{}~", clean_bounded(text, cells.saturating_sub(2)).trim_end_matches('…')) }
+    if width(text) <= cells {
+        text.to_owned()
+    } else {
+        format!("{}~", clean_bounded(text, cells.saturating_sub(2)).trim_end_matches('…'))
+    }
 }
 
 /// What stands behind a destination: `3/3 ready v2.42.0`.

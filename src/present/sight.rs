@@ -336,7 +336,7 @@ impl<'a> Sight<'a> {
 
     /// Whether there is traffic to take from the canary, as far as is known.
     pub(super) fn has_canary_traffic(&self) -> bool {
-        self.model.share_now().is_none_or(|share| share > 0.0)
+        self.model.is_rolling() || self.model.share_now().is_none_or(|share| share > 0.0)
     }
 
     /// Whether a back-out can be sent: with or without a run.

@@ -13,10 +13,11 @@ pub(super) fn create(sight: &Sight<'_>, matchers: &[Matcher], minutes: u32, comm
     let mark = |m: u32, key: &str, name: &str| if m == minutes { format!("[{key}] *{name}*") } else { format!("[{key}] {name}") };
     let choice =
         format!("{}  {}  {}   until {}", mark(30, "3", "30m"), mark(60, "1", "1h"), mark(120, "2", "2h"), sight.time(ends).trim_end());
-    let mut lines = field("about", &about.join(" "), cells);
-    lines.extend(field("for", &choice, cells));
+    // How long comes first: a small window cuts the middle.
+    let mut lines = field("for", &choice, cells);
+    lines.extend(field("about", &about.join(" "), cells));
     lines.extend(field("why", &format!("{comment}   [c] changes it"), cells));
-    lines.extend(field("effect", "nobody is notified; it stays on this screen and never blocks", cells));
+    lines.extend(field("effect", "nobody is notified; it is shown here and never blocks", cells));
     lines.extend(field("undo", "X ends the silence", cells));
     lines
 }

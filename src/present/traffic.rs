@@ -17,6 +17,9 @@ pub(super) fn bar(sight: &Sight<'_>, cells: usize) -> Line {
         return Line::of(" ").text(no_route(sight)).fit(cells);
     };
     let mark = if sight.platform().usable() { "" } else { "~" };
+    if !sight.model.is_split() && !sight.model.is_rolling() {
+        return Line::of(format!(" {mark}all of it to {}", sight.version(Track::Canary))).fit(cells);
+    }
     let left = format!(" base {} {mark}{} ", sight.version(Track::Baseline), percent(100.0 - share));
     let right = format!(" {mark}{} {} canary", percent(share), sight.version(Track::Canary));
     let room = cells.saturating_sub(width(&left) + width(&right));
@@ -81,12 +84,19 @@ pub(super) fn panels(sight: &Sight<'_>, mut body: Area) -> Vec<Panel> {
         0 => None,
         rows => Some(super::targets::panel(sight, body.take_top(rows.min(body.height / 3)))),
     };
+    if super::progressive::is_there(sight) && body.height >= 4 {
+        let mut panels = vec![split];
+        panels.extend(others);
+        panels.extend(super::progressive::panels(sight, body));
+        return panels;
+    }
     let plan_rows = u16::try_from(plan_lines(sight, 20).len().clamp(1, 14) + 1).unwrap_or(8);
     // The plan keeps room for where it stands; routes show what is wrong first.
     let route_rows = route_rows.min(body.height.saturating_sub(plan_rows.min(6)));
     let has_chart = body.height >= plan_rows + route_rows + 7;
     // The last block has a border below.
-    let route_rows = if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
+    let route_rows =
+        if has_chart || route_rows == 0 { route_rows } else { (route_rows + 1).min(body.height.saturating_sub(plan_rows.min(6))) };
     let plan_area = body.take_top(if has_chart { plan_rows } else { body.height - route_rows });
     let route_area = body.take_top(route_rows);
     let mut plan = Panel::new(plan_area, Line::of("PLAN"), Line::of("weights and bakes"));
@@ -143,11 +153,16 @@ fn weight_lines(sight: &Sight<'_>) -> Vec<Line> {
         lines.push(Line::of(format!(" seen: {seen:<6} {of}")));
         return lines;
     }
+    let rollout = model.picture.progressive.rollout.as_ref().filter(|it| !it.is_settled());
     let by = match (sight.run().filter(|r| !r.state.phase.is_final()), &model.picture.route) {
         (Some(run), _) if run.state.intended.is_some() => match run.state.shifted_at {
             Some(at) => format!("run {}, in force since {}", run.state.run, sight.time(at).trim_end()),
             None => format!("run {}", run.state.run),
         },
+        (_, Some(_)) if rollout.is_some() => {
+            let place = rollout.and_then(crate::domain::Progressive::place).unwrap_or_default();
+            format!("what the rollout's own steps ask for: {place}")
+        }
         (_, Some(_)) => "what is configured: no run asked for anything else".into(),
         (_, None) => "unknown".into(),
     };

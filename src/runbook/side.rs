@@ -25,7 +25,7 @@ pub fn open_acts(entries: &[Entry]) -> Vec<OpenAct> {
         match Event::of(entry) {
             Ok(Event::SideIntent { op, what }) => open.push(OpenAct { op, what, since: entry.time.store }),
             Ok(Event::SideOutcome { op, outcome: SideResult::Applied { .. } | SideResult::NotApplied { .. } }) => {
-                open.retain(|a| a.op != op)
+                open.retain(|a| a.op != op);
             }
             _ => {}
         }

@@ -243,6 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "the paused time of the test")]
     async fn the_core_gets_so_many_lines_a_turn_and_has_peace_in_between() {
         let (out, mut inbox) = mpsc::channel(4);
         let open = Arc::default();

@@ -1,6 +1,7 @@
 //! The platform's changes, coalesced: fifty changes a second among ten thousand pods are one message a frame.
 
 use crate::domain::PlatformUpdate;
+use crate::domain::around::AroundUpdate;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -81,6 +82,8 @@ enum Key {
     Instance(Arc<str>),
     Workload(String),
     Event(Arc<str>),
+    /// An object beside the workload.
+    Near(String),
     /// There is only one of it.
     Only(&'static str),
 }
@@ -93,6 +96,13 @@ fn key(update: &PlatformUpdate) -> Option<Key> {
         PlatformUpdate::Workload(workload) => Key::Workload(workload.uid.clone()),
         PlatformUpdate::WorkloadGone { uid } => Key::Workload(uid.clone()),
         PlatformUpdate::Event(event) => Key::Event(event.uid.clone()),
+        PlatformUpdate::Around(AroundUpdate::Near(near)) => {
+            let (kind, name) = near.key();
+            Key::Near(format!("{kind}/{name}"))
+        }
+        PlatformUpdate::Around(AroundUpdate::Gone((kind, name))) => Key::Near(format!("{kind}/{name}")),
+        PlatformUpdate::Around(AroundUpdate::Usage { .. }) => Key::Only("usage"),
+        PlatformUpdate::Around(_) => return None,
         PlatformUpdate::Route(_) => Key::Only("route"),
         PlatformUpdate::Xray(_) => Key::Only("xray"),
         PlatformUpdate::Alive { .. } => Key::Only("alive"),

@@ -1,11 +1,11 @@
 //! Where a running simulator can be reached, and the files by which other programs find it.
 
 use super::options::SimError;
-use super::rolling;
 use super::scene::Scene;
 use super::shop;
 use super::split::TrafficBy;
 use super::switchboard::write_private;
+use super::{argo, rolling};
 use base64::Engine as _;
 use serde_json::json;
 use std::path::Path;
@@ -43,8 +43,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
     pub(crate) fn new(urls: [String; 3], ca_pem: String, token: String, traffic: TrafficBy) -> Self {
-        let rolling = traffic == TrafficBy::Rolling;
         let [kubernetes_url, prometheus_url, alertmanager_url] = urls;
+        let (baseline, canary) = match traffic {
+            TrafficBy::Rolling => (rolling::DEPLOYMENT, rolling::DEPLOYMENT),
+            TrafficBy::Argo => (argo::ROLLOUT, argo::ROLLOUT),
+            _ => (shop::BASELINE, shop::CANARY),
+        };
         Self {
             clock_url: format!("{prometheus_url}/clock"),
             kubernetes_url,
@@ -55,8 +59,8 @@ impl Endpoints {
             context: "sim",
             namespace: shop::NAMESPACE,
             service: shop::SERVICE,
-            baseline: if rolling { rolling::DEPLOYMENT } else { shop::BASELINE },
-            canary: if rolling { rolling::DEPLOYMENT } else { shop::CANARY },
+            baseline,
+            canary,
             traffic,
         }
     }

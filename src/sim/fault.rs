@@ -133,9 +133,14 @@ impl FromStr for Fault {
         let kind = match (find(ANYWHERE, kind), find(PLATFORM_ONLY, kind)) {
             (Some(kind), _) => kind,
             (None, Some(kind)) if source == Source::Platform => kind,
+            (None, Some(kind @ FaultKind::ReplyLost)) if source == Source::Alerts => kind,
             (None, Some(_)) => return Err(bad(format!("{kind} is possible for platform only"))),
             (None, None) => {
-                let possible = if source == Source::Platform { format!(", {}", list(PLATFORM_ONLY)) } else { String::new() };
+                let possible = match source {
+                    Source::Platform => format!(", {}", list(PLATFORM_ONLY)),
+                    Source::Alerts => ", reply-lost".to_owned(),
+                    Source::Metrics | Source::All => String::new(),
+                };
                 return Err(bad(format!("unknown kind {kind:?}; possible here: {}{possible}", list(ANYWHERE))));
             }
         };
@@ -192,6 +197,8 @@ mod tests {
         }
         for (name, kind) in PLATFORM_ONLY {
             assert_eq!(format!("platform:{name}@1.5").parse::<Fault>().unwrap().kind, *kind);
+            let alerts = format!("alerts:{name}@1").parse::<Fault>();
+            assert_eq!(alerts.is_ok(), *kind == FaultKind::ReplyLost, "{name}");
             assert!(format!("metrics:{name}@1").parse::<Fault>().unwrap_err().to_string().contains("platform only"));
         }
     }

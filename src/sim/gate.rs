@@ -108,7 +108,16 @@ async fn through(gate: Gate, request: Request, next: Next) -> Response {
         return huge();
     }
     let cut_short = on(FaultKind::Reset);
+    let writes = gate.face == Face::Alerts && request.method() != http::Method::GET;
+    let connection = request.extensions().get::<Connection>().cloned();
     let response = next.run(request).await;
+    // The platform's own layer does this to its writes.
+    if writes && gate.board.hits_write_on(gate.face, FaultKind::ReplyLost) {
+        if let Some(connection) = connection {
+            connection.cut();
+        }
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     if cut_short { half(response).await } else { response }
 }
 

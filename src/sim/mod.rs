@@ -5,6 +5,7 @@
 //! of faults stands between them and their clients. Nothing here knows who the client is.
 
 pub mod alerts;
+mod argo;
 mod calls;
 mod clock;
 mod endpoints;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The platform to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,13 +102,19 @@ const ROLLING_SCENES: [Scene; 3] = [Scene::Idle, Scene::NoGo, Scene::SlowLeak];
 impl Options {
     /// The history before t = 0. Nothing is released in it where nothing splits traffic.
     pub(crate) fn script(&self) -> Script {
-        if self.traffic == TrafficBy::Rolling { Scene::Idle.script() } else { self.scene.script() }
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) {
+            // Long enough for a whole release to be flown in it.
+            Script { prelude: Duration::from_secs(45 * 60), ..Scene::Idle.script() }
+        } else {
+            self.scene.script()
+        }
     }
 
     /// Refuses what cannot be simulated.
     pub(crate) fn check(&self) -> Result<(), SimError> {
-        if self.traffic == TrafficBy::Rolling && !ROLLING_SCENES.contains(&self.scene) {
-            return Err(SimError::Option(format!("scene {} has a mesh; with traffic rolling use idle, no-go or slow-leak", self.scene)));
+        if matches!(self.traffic, TrafficBy::Rolling | TrafficBy::Argo) && !ROLLING_SCENES.contains(&self.scene) {
+            let why = format!("scene {} has a mesh; with traffic {} use idle, no-go or slow-leak", self.scene, self.traffic);
+            return Err(SimError::Option(why));
         }
         if !(self.speed.is_finite() && (0.01..=1000.0).contains(&self.speed)) {
             return Err(SimError::Option(format!("speed {} is not between 0.01 and 1000", self.speed)));

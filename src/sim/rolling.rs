@@ -1,7 +1,8 @@
 //! The shop as one Deployment behind a Service: nothing splits traffic, and instances are replaced a few at a time.
 
 use super::kubernetes::{Cluster, Kind};
-use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_cluster, service, template_spec};
+use super::shop::{NAMESPACE, SERVICE, Sizes, furnish_around, furnish_cluster, template_spec};
+use super::split::TrafficBy;
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
@@ -35,22 +36,15 @@ fn deployment(replicas: u32) -> Value {
 }
 
 fn autoscaler(replicas: u32) -> Value {
+    // Of what is requested, half of the limits: about what the service uses, so that a release finds it at rest.
     let target = |kind: &str, percent: u32| json!({ "type": "Resource", "resource": { "name": kind, "target": { "type": "Utilization", "averageUtilization": percent } } });
     json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
         "spec": {
             "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": DEPLOYMENT },
-            "minReplicas": 3, "maxReplicas": (replicas * 2).max(10), "metrics": [target("cpu", 70), target("memory", 80)],
+            "minReplicas": 3, "maxReplicas": (replicas * 2).max(10), "metrics": [target("cpu", 120), target("memory", 120)],
         },
-    })
-}
-
-fn budget() -> Value {
-    json!({
-        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
-        "metadata": { "name": SERVICE, "namespace": NAMESPACE, "labels": { "app": SERVICE } },
-        "spec": { "minAvailable": 2, "selector": { "matchLabels": { "app": SERVICE } } },
     })
 }
 
@@ -59,9 +53,9 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    cluster.seat(Kind::Service, service(&super::split::service_selector(super::split::TrafficBy::Rolling)), &since);
-    cluster.seat(Kind::Hpa, autoscaler(sizes.baseline), &since);
-    cluster.seat(Kind::Pdb, budget(), &since);
+    furnish_around(cluster, TrafficBy::Rolling, &since);
+    let at = cluster.seat(Kind::Hpa, autoscaler(sizes.baseline), &since);
+    cluster.noticed(Kind::Hpa, &at);
     cluster.seat_deployment(deployment(sizes.baseline), &since);
 }
 

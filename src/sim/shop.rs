@@ -175,14 +175,19 @@ pub(crate) fn furnish(cluster: &mut Cluster, sizes: Sizes, by: TrafficBy) {
     let long_ago = cluster.now.wall - TimeDelta::hours(6 * 24 + 4);
     let since = long_ago.to_rfc3339_opts(SecondsFormat::Secs, true);
     furnish_cluster(cluster, sizes, &since);
-    let service = cluster.seat(Kind::Service, service(&super::split::service_selector(by)), &since);
-    cluster.learn_service(&service);
-    for (kind, extra) in around() {
-        let at = cluster.seat(kind, extra, &since);
-        cluster.noticed(kind, &at);
-    }
+    furnish_around(cluster, by, &since);
     super::split::furnish(cluster, by, &since);
     cluster.seat_deployment(deployment(BASELINE, "stable", "v2.41.3", sizes.baseline), &since);
+}
+
+/// The Service, and what stands around the workloads.
+pub(crate) fn furnish_around(cluster: &mut Cluster, by: TrafficBy, since: &str) {
+    let service = cluster.seat(Kind::Service, service(&super::split::service_selector(by)), since);
+    cluster.learn_service(&service);
+    for (kind, extra) in around() {
+        let at = cluster.seat(kind, extra, since);
+        cluster.noticed(kind, &at);
+    }
 }
 
 /// Namespaces, definitions and nodes.

@@ -19,14 +19,17 @@ pub enum TrafficBy {
     Selector,
     /// Nothing: one Deployment that replaces its instances a few at a time.
     Rolling,
+    /// An Argo Rollout, whose controller moves the weights of a VirtualService.
+    Argo,
 }
 
-const NAMES: [(&str, TrafficBy); 5] = [
+const NAMES: [(&str, TrafficBy); 6] = [
     ("mesh", TrafficBy::Mesh),
     ("gateway", TrafficBy::Gateway),
     ("ingress", TrafficBy::Ingress),
     ("selector", TrafficBy::Selector),
     ("rolling", TrafficBy::Rolling),
+    ("argo", TrafficBy::Argo),
 ];
 const WEIGHT: &str = "nginx.ingress.kubernetes.io/canary-weight";
 const WHOLE: &str = "nginx.ingress.kubernetes.io/canary-weight-total";
@@ -113,7 +116,7 @@ pub(super) fn furnish(cluster: &mut Cluster, by: TrafficBy, since: &str) {
         seat(Kind::Service, side_service(shop::CANARY, "canary"));
     }
     match by {
-        TrafficBy::Mesh => {
+        TrafficBy::Mesh | TrafficBy::Argo => {
             seat(Kind::DestinationRule, shop::subsets());
             seat(Kind::VirtualService, shop::route());
         }
@@ -138,7 +141,7 @@ pub(super) fn service_selector(by: TrafficBy) -> Value {
 impl TrafficBy {
     fn kind(self) -> Kind {
         match self {
-            Self::Mesh => Kind::VirtualService,
+            Self::Mesh | Self::Argo => Kind::VirtualService,
             Self::Gateway => Kind::HttpRoute,
             Self::Ingress => Kind::Ingress,
             Self::Selector | Self::Rolling => Kind::Service,
@@ -167,7 +170,7 @@ impl TrafficBy {
         let canary = canary.min(100);
         let set = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
         let patch = match self {
-            Self::Mesh => shop::weight_patch(&object, canary),
+            Self::Mesh | Self::Argo => shop::weight_patch(&object, canary),
             Self::Gateway => json!([
                 set("/spec/rules/1/backendRefs/0/weight", json!(100 - canary)),
                 set("/spec/rules/1/backendRefs/1/weight", json!(canary)),
@@ -177,7 +180,8 @@ impl TrafficBy {
             Self::Selector => json!([set("/spec/selector/version", json!(if canary > 50 { "canary" } else { "stable" }))]),
         };
         let resource = self.kind().resource();
-        let group = if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
+        let group =
+            if resource.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", resource.group, resource.versions[0]) };
         Some((format!("{group}/namespaces/{NAMESPACE}/{}/{}", resource.plural, self.name()), patch))
     }
 
@@ -186,16 +190,19 @@ impl TrafficBy {
         let (baseline, canary) = (shop::BASELINE, shop::CANARY);
         match self {
             Self::Mesh => {
-                format!(r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#)
+                format!(
+                    r#"route = {{ virtualservice = "{SERVICE}", http = "primary", baseline_subset = "stable", canary_subset = "canary" }}"#
+                )
             }
             Self::Gateway => format!(
                 r#"route = {{ httproute = "{SERVICE}", rule = "primary", baseline_service = "{baseline}", canary_service = "{canary}" }}"#
             ),
             Self::Ingress => format!(r#"route = {{ ingress = "{canary}" }}"#),
             Self::Rolling => String::new(),
-            Self::Selector => format!(
-                r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#
-            ),
+            Self::Argo => format!(r#"route = {{ rollout = "{SERVICE}" }}"#),
+            Self::Selector => {
+                format!(r#"route = {{ selector = "{SERVICE}", baseline = {{ version = "stable" }}, canary = {{ version = "canary" }} }}"#)
+            }
         }
     }
 }

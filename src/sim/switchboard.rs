@@ -102,8 +102,13 @@ impl Switchboard {
 
     /// As [`Self::on`] for kinds that hit a write; a fault that happens once is used up.
     pub(crate) fn hits_write(&self, kind: FaultKind) -> bool {
+        self.hits_write_on(Face::Platform, kind)
+    }
+
+    /// As [`Self::hits_write`], of another listener than the platform's.
+    pub(crate) fn hits_write_on(&self, face: Face, kind: FaultKind) -> bool {
         let mut active = lock(&self.active);
-        let Some(at) = active.iter().position(|a| a.fault.kind == kind && concerns(a.fault.source, Face::Platform)) else {
+        let Some(at) = active.iter().position(|a| a.fault.kind == kind && concerns(a.fault.source, face)) else {
             return false;
         };
         if kind.is_once() && active[at].fault.lasts.is_none() {

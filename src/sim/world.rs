@@ -3,7 +3,7 @@
 use super::alerts::{self, Manager, Rules};
 use super::clock::SimClock;
 use super::fault::{Fault, FaultKind};
-use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write, key};
+use super::kubernetes::{Answer, Cluster, Job, Key, Kind, Now, Picture, Target, Used, Verb, Write};
 use super::logbook::{self, Container, Habits};
 use super::metrics::{Tsdb, values};
 use super::options::{Options, Prelude};
@@ -35,6 +35,9 @@ const RETENTION: i64 = 6 * 3600 * 1000;
 /// The baseline under the autoscaler's fault, relative to its size, and how long that lasts by itself.
 const AUTOSCALED: (u32, u32) = (14, 9);
 const AUTOSCALED_FOR: i64 = 120_000;
+
+/// How late a replacement of Pods for load tests may be, in ms.
+const OVERDUE: i64 = 500;
 
 /// Something that happens by itself.
 #[derive(Debug, Clone)]
@@ -126,6 +129,7 @@ impl World {
         world.cluster.full_size = options.full_size;
         match options.traffic {
             TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
+            TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
             by => shop::furnish(&mut world.cluster, sizes, by),
         }
         world.collect();
@@ -218,6 +222,8 @@ impl World {
             Timer::DeployCanary if self.by == TrafficBy::Rolling => {
                 self.act(rolling::PATH, Verb::JsonPatch, &rolling::deploy_serving(), "helm");
             }
+            // Its new version comes when somebody releases it.
+            Timer::DeployCanary if self.by == TrafficBy::Argo => {}
             Timer::DeployCanary => shop::deploy_canary(&mut self.cluster, self.sizes),
             Timer::StartCrashes => {
                 if self.traffic.share() > 0.0 {
@@ -232,13 +238,7 @@ impl World {
             Timer::FaultBegins(index) => self.begin_fault(*index),
             Timer::FaultEnds(index) => self.end_fault(*index),
             Timer::Picture => self.show_delayed(),
-            Timer::Churn => {
-                for _ in 0..self.churn.div_ceil(10).max(1) {
-                    self.cluster.churn_one();
-                }
-                let pods = i64::from(self.churn.div_ceil(10).max(1));
-                self.plan(now.t + (pods * 1000 / i64::from(self.churn.max(1))).max(1), Timer::Churn);
-            }
+            Timer::Churn => self.churn(now.t),
             Timer::AutoscaleBack => self.scale_baseline(self.sizes.baseline),
         }
     }
@@ -273,6 +273,20 @@ impl World {
             questions.into_iter().map(|(place, query)| (place, values(&tsdb, &query, at))).collect()
         };
         self.cluster.analysis_answers(run, answers);
+    }
+
+    /// Replaces Pods. A machine that cannot keep up is not given yet more of it: what is overdue is left out.
+    fn churn(&mut self, t: i64) {
+        let pods = self.churn.div_ceil(10).max(1);
+        let due = if self.clock.is_live() { self.clock.now_t_ms() } else { t };
+        if due - t <= OVERDUE {
+            for _ in 0..pods {
+                self.cluster.churn_one();
+            }
+        }
+        let every = (i64::from(pods) * 1000 / i64::from(self.churn.max(1))).max(1);
+        let next = if due - t <= OVERDUE { t + every } else { due + every };
+        self.plan(next, Timer::Churn);
     }
 
     /// A write that came over the API.
@@ -455,6 +469,10 @@ impl World {
         self.cluster.loads = [("canary", canary(now.t)), ("stable", stable(now.t))]
             .map(|(version, behaviour)| (shop::NAMESPACE.to_owned(), version.to_owned(), used(behaviour)))
             .to_vec();
+        if self.by == TrafficBy::Rolling {
+            // Nothing labels the versions here.
+            self.cluster.loads.push((shop::NAMESPACE.to_owned(), String::new(), used(stable(now.t))));
+        }
         let samples = self.traffic.scrape(
             now.t,
             Side { version: "canary", serving: self.serving("canary"), behaviour: &canary },

@@ -5,22 +5,22 @@ use crate::place::{act, to};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{Failure, HarmSpec, Labels, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write};
 use gonogo::port::{Platform, PlatformUpdate};
-use gonogo::sim::{self, Options, Scene};
+use gonogo::sim::{self, Options, Scene, TrafficBy};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-struct Rig {
+pub(crate) struct Rig {
     handle: sim::Handle,
     dir: tempfile::TempDir,
 }
 
 impl Rig {
-    async fn new(faults: &[&str]) -> Self {
+    pub(crate) async fn new(faults: &[&str]) -> Self {
         Self::with(faults, |_| {}).await
     }
 
-    async fn with(faults: &[&str], change: impl FnOnce(&mut Options)) -> Self {
+    pub(crate) async fn with(faults: &[&str], change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let mut options = Options { scene: Scene::Idle, faults, calls: Some(dir.path().join("calls")), ..Options::default() };
@@ -31,7 +31,7 @@ impl Rig {
         Self { handle, dir }
     }
 
-    async fn connect(&self) -> Kubernetes {
+    pub(crate) async fn connect(&self) -> Kubernetes {
         let settings = Settings {
             context: None,
             kubeconfig: Some(self.dir.path().join("kubeconfig")),
@@ -41,6 +41,26 @@ impl Rig {
             writes: true,
         };
         kubernetes::connect(settings).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A change by somebody else.
+    pub(crate) async fn merge(&self, path: &str, patch: &Value) {
+        let (code, answer) = self.call(http::Method::PATCH, path, "application/merge-patch+json", patch).await;
+        assert!(code < 300, "patch {path}: {code} {answer}");
+    }
+
+    pub(crate) async fn create(&self, path: &str, object: &Value) {
+        let (code, answer) = self.call(http::Method::POST, path, "application/json", object).await;
+        assert!(code < 300, "create at {path}: {code} {answer}");
+    }
+
+    async fn call(&self, method: http::Method, path: &str, media: &str, body: &Value) -> (u16, Value) {
+        let client = crate::place::client(&self.dir.path().join("kubeconfig")).await;
+        let request = http::Request::builder().method(method).uri(path).header("content-type", media).header("accept", "application/json");
+        let response = client.send(request.body(body.to_string().into_bytes().into()).unwrap()).await.expect("the simulator answers");
+        let code = response.status().as_u16();
+        let bytes = response.into_body().collect_bytes().await.expect("a whole answer");
+        (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
     fn spec(&self) -> ServiceSpec {
@@ -57,12 +77,7 @@ impl Rig {
             scrape_interval: Duration::from_secs(15),
             baseline: track(it.baseline),
             canary: track(it.canary),
-            route: RouteSpec::VirtualService {
-                name: it.service.to_owned(),
-                http: Some("primary".to_owned()),
-                baseline_subset: "stable".to_owned(),
-                canary_subset: "canary".to_owned(),
-            },
+            route: route(it),
             requests: String::new(),
             alerts: None,
             gates: vec![],
@@ -72,11 +87,36 @@ impl Rig {
     }
 
     /// Writes that reached the platform: kind and result.
-    fn calls(&self) -> Vec<(String, String)> {
+    pub(crate) fn calls(&self) -> Vec<(String, String)> {
         let file: PathBuf = self.dir.path().join("calls");
         let text = std::fs::read_to_string(file).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.map(|call| (call["kind"].as_str().unwrap().to_owned(), call["result"].as_str().unwrap().to_owned())).collect()
+    }
+}
+
+/// What splits the traffic of the simulated service.
+fn route(it: &sim::Endpoints) -> RouteSpec {
+    let version = |version: &str| [("version".to_owned(), version.to_owned())].into_iter().collect();
+    match it.traffic {
+        TrafficBy::Mesh => RouteSpec::VirtualService {
+            name: it.service.to_owned(),
+            http: Some("primary".to_owned()),
+            baseline_subset: "stable".to_owned(),
+            canary_subset: "canary".to_owned(),
+        },
+        TrafficBy::Gateway => RouteSpec::HttpRoute {
+            name: it.service.to_owned(),
+            rule: Some("primary".to_owned()),
+            baseline: it.baseline.to_owned(),
+            canary: it.canary.to_owned(),
+        },
+        TrafficBy::Ingress => RouteSpec::Ingress { name: it.canary.to_owned() },
+        TrafficBy::Rolling => RouteSpec::Rolling,
+        TrafficBy::Argo => RouteSpec::Rollout { name: it.service.to_owned() },
+        TrafficBy::Selector => {
+            RouteSpec::Selector { service: it.service.to_owned(), baseline: version("stable"), canary: version("canary") }
+        }
     }
 }
 

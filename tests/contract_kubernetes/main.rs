@@ -6,12 +6,18 @@
 #![cfg(all(feature = "shell", feature = "sim"))]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod argo;
 mod changes;
 mod faults;
 #[path = "../support/left_out.rs"]
 mod left_out;
 mod place;
 mod reads;
+mod schema;
+mod seen;
+mod splits;
+mod verb_faults;
+mod verbs;
 mod writes;
 
 use futures::FutureExt as _;
@@ -31,7 +37,7 @@ macro_rules! cases {
 }
 
 fn all() -> Vec<Case> {
-    let cases: [Case; 22] = cases![
+    let cases: [Case; 36] = cases![
         reads::the_rule_is_read_with_its_header_match,
         reads::a_missing_object_is_said_to_be_missing,
         reads::a_missing_subset_is_said_and_nothing_is_sent,
@@ -49,6 +55,20 @@ fn all() -> Vec<Case> {
         writes::a_failed_test_is_answered_422_without_causes,
         writes::what_the_schema_refuses_is_no_conflict,
         writes::a_cockpit_that_only_reads_changes_nothing,
+        splits::an_httproute_keeps_every_promise,
+        splits::a_canary_ingress_keeps_every_promise,
+        splits::a_switched_service_keeps_every_promise,
+        splits::a_switch_to_pods_that_are_not_ready_is_refused,
+        splits::two_canaries_of_one_rule_are_refused,
+        splits::the_gateways_schema_is_asked,
+        verbs::each_verb_is_planned_done_and_seen,
+        verbs::a_dry_run_of_a_verb_changes_nothing,
+        verbs::what_another_client_changed_is_not_gone_over,
+        verbs::an_older_driver_is_fenced_off_a_deployment,
+        verbs::a_deployment_made_anew_is_another_one,
+        verbs::a_paused_rollout_takes_no_undo_and_no_restart,
+        verbs::an_autoscaler_stands_in_the_way_of_a_size_that_it_would_set_back,
+        verbs::rights_of_the_verbs_are_asked_for_beforehand,
         changes::deployments_come_and_go,
         changes::pods_come_change_and_go,
         changes::a_changed_route_is_told_at_once,
@@ -77,6 +97,7 @@ async fn run(place: &Place) {
 fn the_meshs_definitions_can_be_applied() {
     let names: Vec<String> = place::definitions().iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["destinationrules.networking.istio.io", "virtualservices.networking.istio.io"]);
+    assert_eq!(place::gateway_definitions()[0]["metadata"]["name"], "httproutes.gateway.networking.k8s.io");
     assert!(place::definitions().iter().all(|it| it["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].is_object()));
 }
 
@@ -84,6 +105,7 @@ fn the_meshs_definitions_can_be_applied() {
 async fn against_the_simulator() {
     let place = Place::simulated().await;
     run(&place).await;
+    splits::webhooks_are_heard(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

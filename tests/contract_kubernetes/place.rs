@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 const DEFINITIONS: &str = include_str!("../fixtures/crds/istio-virtualservice-destinationrule.yaml");
+const GATEWAY: &str = include_str!("../fixtures/crds/gwapi-gateway.networking.k8s.io_httproutes.yaml");
 /// How long anything may take to show.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,6 +40,12 @@ impl Clock for Machine {
     }
 }
 
+/// The definition of the Gateway API's routes.
+pub(crate) fn gateway_definitions() -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(GATEWAY).expect("the definitions of the gateway");
+    all.into_iter().filter(|it| it["kind"] == "CustomResourceDefinition").collect()
+}
+
 /// The mesh's definitions of its resources.
 pub(crate) fn definitions() -> Vec<Value> {
     let all: Vec<Value> = serde_saphyr::from_multiple(DEFINITIONS).expect("the definitions");
@@ -55,7 +62,7 @@ pub(crate) struct Place {
 }
 
 /// A kubeconfig's client, without repeats.
-async fn client(file: &PathBuf) -> kube::Client {
+pub(crate) async fn client(file: &PathBuf) -> kube::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(file).expect("the kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a usable kubeconfig");
@@ -143,8 +150,14 @@ impl Place {
 
     /// Applies the mesh's definitions where they are missing, and waits until they are served.
     async fn define(&self) {
+        self.define_all(&definitions(), "/apis/networking.istio.io/v1/virtualservices").await;
+        self.define_all(&gateway_definitions(), "/apis/gateway.networking.k8s.io/v1/httproutes").await;
+    }
+
+    /// Applies definitions where they are missing, and waits until this collection is served.
+    pub(crate) async fn define_all(&self, definitions: &[Value], collection: &str) {
         const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        for definition in &definitions() {
+        for definition in definitions {
             let name = definition["metadata"]["name"].as_str().unwrap();
             if self.call(Method::GET, &format!("{PATH}/{name}"), "", None).await.0 == 404 {
                 self.create(PATH, definition).await;
@@ -154,13 +167,13 @@ impl Place {
             let mut again = tokio::time::interval(Duration::from_millis(200));
             loop {
                 again.tick().await;
-                let (code, _) = self.call(Method::GET, "/apis/networking.istio.io/v1/virtualservices?limit=1", "", None).await;
+                let (code, _) = self.call(Method::GET, &format!("{collection}?limit=1"), "", None).await;
                 if code == 200 {
                     return;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, served).await.expect("networking.istio.io/v1 is served");
+        tokio::time::timeout(PATIENCE, served).await.unwrap_or_else(|_| panic!("{collection} is served"));
     }
 
     async fn furnish(&self) {
@@ -176,10 +189,20 @@ impl Place {
         let name = &self.namespace;
         for collection in [
             self.path("/apis/networking.istio.io/v1", "virtualservices"),
+            self.path("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+            self.path("/apis/networking.k8s.io/v1", "ingresses"),
+            self.path("/api/v1", "services"),
+            self.path("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+            self.path("/apis/argoproj.io/v1alpha1", "rollouts"),
             self.path("/apis/apps/v1", "deployments"),
+            self.path("/apis/apps/v1", "replicasets"),
             self.path("/api/v1", "pods"),
         ] {
-            let list = self.get(&collection).await;
+            let (code, list) = self.call(Method::GET, &collection, "", None).await;
+            if code == 404 {
+                continue;
+            }
+            assert!(code < 300, "get {collection}: {code} {list}");
             for object in list["items"].as_array().into_iter().flatten() {
                 self.delete(&format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or_default())).await;
             }
@@ -246,12 +269,30 @@ impl Place {
         self.connect_as(name, true).await
     }
 
+    /// A cockpit on a service that a Rollout runs.
+    pub(crate) async fn connect_to_rollout(&self, name: &str) -> Kubernetes {
+        let mut spec = self.spec(name);
+        spec.route = RouteSpec::Rollout { name: name.to_owned() };
+        spec.canary.deployment = name.to_owned();
+        spec.baseline.deployment = name.to_owned();
+        self.connect_with(spec, true).await
+    }
+
     pub(crate) async fn connect_as(&self, name: &str, writes: bool) -> Kubernetes {
+        self.connect_by(name, self.spec(name).route, writes).await
+    }
+
+    /// With another way of splitting traffic.
+    pub(crate) async fn connect_by(&self, name: &str, route: RouteSpec, writes: bool) -> Kubernetes {
+        self.connect_with(ServiceSpec { route, ..self.spec(name) }, writes).await
+    }
+
+    async fn connect_with(&self, spec: ServiceSpec, writes: bool) -> Kubernetes {
         let settings = Settings {
             context: None,
             kubeconfig: Some(self.kubeconfig.clone()),
             timeout: Duration::from_secs(10),
-            spec: self.spec(name),
+            spec,
             clock: self.clock(),
             writes,
         };

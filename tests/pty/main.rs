@@ -8,6 +8,7 @@
 #![allow(clippy::large_stack_arrays, clippy::unused_self, clippy::match_wild_err_arm)]
 
 mod back_out;
+mod blue_green;
 mod demo;
 mod faults;
 mod first;

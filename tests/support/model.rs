@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use gonogo::app::command::View;
+use gonogo::app::counts::Counts;
 use gonogo::app::instances::Instances;
+use gonogo::app::landing::{BackOut, Learnt};
 use gonogo::app::model::{Observed, *};
+use gonogo::domain::around::{Around, AroundUpdate, Near, SettingRef, Shape, Used};
 use gonogo::domain::record::{Actor, Entry, EntryTime, GENESIS};
 use gonogo::domain::*;
+use gonogo::judge::{Slot, Tally};
 use gonogo::runbook::io::{Level, Proposal, Purpose};
 use gonogo::runbook::plan::*;
 use gonogo::runbook::record::{Event, SendOutcome, TargetRecord};
@@ -59,7 +63,10 @@ pub fn spec() -> ServiceSpec {
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
         gates: vec![],
-        harm: HarmSpec::default(),
+        harm: HarmSpec {
+            errors: Some("sum by (version) (increase(http_requests_total{code=~\"5..\"}[${window}]))".into()),
+            budget: Some(500),
+        },
         with: vec![],
     }
 }
@@ -256,7 +263,13 @@ pub fn runbook() -> Runbook {
         owner: "team-checkout".into(),
         doc: String::new(),
         params: BTreeMap::new(),
-        target: Target { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into(), harm_budget: None, with: vec![] },
+        target: Target {
+            platform: "prod-eu".into(),
+            service: "checkout-api".into(),
+            environment: "production".into(),
+            harm_budget: None,
+            with: vec![],
+        },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
@@ -313,6 +326,8 @@ pub fn run_state() -> RunState {
     state.in_force = vec!["to-5".into(), "to-25".into()];
     state.intended = Some(percent(25));
     state.shifted_at = Some(at("03:01:00"));
+    state.exposed_at = Some(at("02:55:30"));
+    state.landing = Some(LandingState { op: "checkout-api-20260314-1/to-25/1".into(), took: Some(secs(34)), text: "landed".into() });
     state.landed = Some((true, "24.6% of 24720 requests".into()));
     state.started = at("02:55:00");
     state.driver_at = at("03:01:00");
@@ -349,11 +364,7 @@ pub fn entries() -> Vec<Entry> {
     let started = Event::RunStarted {
         runbook: gonogo::runbook::pin::to_journal(&runbook()),
         hash: "3f2a1c9d77aa".into(),
-        target: TargetRecord {
-            platform: "prod-eu".into(),
-            service: "checkout-api".into(),
-            environment: "production".into(),
-        },
+        target: TargetRecord { platform: "prod-eu".into(), service: "checkout-api".into(), environment: "production".into() },
         auto_back_out: false,
         configured: Some(percent(0)),
         restarts: 0,
@@ -493,7 +504,66 @@ pub fn picture() -> Picture {
         ]),
         skew: None,
         first_restarts: BTreeMap::new(),
+        around: around(),
     }
+}
+
+/// One Service, an autoscaler at its limit, a setting that was changed during the release, and what a few instances use.
+fn around() -> Around {
+    let setting = |name: &str, secret| SettingRef { secret, name: name.into() };
+    let shape = |track: Track| {
+        let object = format!("deployment/checkout-{}", if track == Track::Canary { "canary" } else { "stable" });
+        let settings = vec![setting("checkout-config", false), setting("checkout-keys", true)];
+        Near::Shape(track, Shape { object, settings, cpu_limit: Some(1000), memory_limit: Some(512 << 20), pinned: track == Track::Canary })
+    };
+    let all = [
+        shape(Track::Canary),
+        shape(Track::Baseline),
+        Near::Service { name: "checkout".into(), tracks: Track::ALL.to_vec() },
+        Near::Endpoints { name: "checkout-x1".into(), service: "checkout".into(), ready: 12, not_ready: 0 },
+        Near::Autoscaler {
+            name: "checkout".into(),
+            target: "checkout-stable".into(),
+            min: 3,
+            max: 9,
+            desired: 9,
+            current: 9,
+            limited: Some("TooManyReplicas".into()),
+            capped: true,
+            blind: None,
+        },
+        Near::Budget { name: "checkout".into(), tracks: Track::ALL.to_vec(), allowed: 3, healthy: 12, needed: 9 },
+        Near::Setting {
+            of: setting("checkout-config", false),
+            version: "77".into(),
+            changed: Some(at("03:04:10")),
+            by: Some("kubectl-edit".into()),
+        },
+        Near::Node { name: "ip-10-4-2-17".into(), zone: Some("eu-west-1a".into()) },
+    ];
+    let mut around = Around::default();
+    for near in all {
+        around.apply(&AroundUpdate::Near(Box::new(near)));
+    }
+    around.apply(&AroundUpdate::Unread { part: "ingresses", why: "list ingresses: mira may not do that (403)".into() });
+    let used = |cpu, memory: u64| Used { cpu, memory: memory << 20 };
+    let by_name = instances().iter().map(|i| (i.name.clone(), if i.restarts > 0 { used(640, 488) } else { used(580, 300) })).collect();
+    around.apply(&AroundUpdate::Usage { at: at("03:07:30"), used: by_name });
+    around
+}
+
+/// What the release cost so far, and the quarter of an hour before it.
+fn counts() -> Counts {
+    let tally = |requests, errors| Some(Tally { requests, errors });
+    let mut counts = Counts::default();
+    let before =
+        |i: i64| Slot { at: at("02:40:00") + TimeDelta::seconds(i * 15), service: tally(12_000.0, 22.0), baseline: None, canary: None };
+    counts.before = (0..60).map(before).collect();
+    let canary = tally(40_000.0, 114.0);
+    let baseline = tally(260_000.0, 494.0);
+    counts.total = Some(Slot { at: now().wall, service: tally(300_000.0, 608.0), baseline, canary });
+    counts.newest = Some(at("03:07:37"));
+    counts
 }
 
 pub fn screen(view: View) -> Screen {
@@ -535,12 +605,17 @@ pub fn baking() -> Model {
         .collect();
     Model {
         targets: vec![],
-        logs: gonogo::app::logs::Logs::default(),
         about: None,
         alerts: None,
-        counts: gonogo::app::counts::Counts::default(),
-        learnt: gonogo::app::landing::Learnt::default(),
-        capacity: gonogo::app::card::Capacity::default(),
+        counts: counts(),
+        learnt: Learnt {
+            slowest_landing: Some(secs(52)),
+            back_outs: vec![
+                BackOut { at: at("02:21:00"), took: secs(47), landed: true },
+                BackOut { at: at("01:02:00"), took: secs(39), landed: true },
+            ],
+        },
+        capacity: gonogo::app::card::Capacity { carried: Some(58.9), warm_up: Some(secs(41)) },
         spec: spec(),
         options: Options {
             operator: "mira".into(),
@@ -564,6 +639,7 @@ pub fn baking() -> Model {
             due: secs(0),
             trouble: None,
         },
+        logs: gonogo::app::logs::Logs::default(),
         gates,
         verdict: VerdictView {
             verdict: Verdict::Hold,

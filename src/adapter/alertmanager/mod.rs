@@ -97,7 +97,7 @@ impl Alertmanager {
         let operation = format!("status of {}", self.source);
         let url = self.endpoint(&["status"]);
         let reply = self.get(&operation, &url).await?;
-        let status: WireStatus = self.read(&operation, &url, &reply)?;
+        let status: WireStatus = read(&operation, &url, &reply)?;
         Ok(crate::domain::text::clean_bounded(&status.version_info.version, 60))
     }
 
@@ -114,21 +114,11 @@ impl Alertmanager {
         self.http.read(Request { operation, method: Method::GET, url: url.clone(), form: None }).await
     }
 
-    /// The body of a success, or what the answer is instead.
-    fn read<T: DeserializeOwned>(&self, operation: &str, url: &Url, reply: &Reply) -> Result<T, Failure> {
-        if !reply.is_success() {
-            return Err(failed(operation, url, reply));
-        }
-        serde_json::from_slice(&reply.body).map_err(|e| Failure::Unreadable {
-            why: format!("{operation} at {}: {e} ({}); is this the address of an Alertmanager?", shown_url(url), reply.describe()),
-        })
-    }
-
     async fn alerts(&self) -> Result<(Vec<Alert>, usize, Reply), Failure> {
         let operation = format!("alerts of {}", self.source);
         let url = self.endpoint(&["alerts"]);
         let reply = self.get(&operation, &url).await?;
-        let wire: Vec<WireAlert> = self.read(&operation, &url, &reply)?;
+        let wire: Vec<WireAlert> = read(&operation, &url, &reply)?;
         let left_out = wire.len().saturating_sub(MOST_ALERTS);
         Ok((wire.into_iter().take(MOST_ALERTS).map(alert).collect(), left_out, reply))
     }
@@ -138,7 +128,7 @@ impl Alertmanager {
         let operation = format!("silences of {}", self.source);
         let url = self.endpoint(&["silences"]);
         let reply = self.get(&operation, &url).await?;
-        let wire: Vec<WireSilence> = self.read(&operation, &url, &reply)?;
+        let wire: Vec<WireSilence> = read(&operation, &url, &reply)?;
         let mut all: Vec<Silence> = wire.into_iter().filter_map(silence).collect();
         all.sort_by_key(|s| (s.state, std::cmp::Reverse(s.ends_at)));
         let left_out = all.len().saturating_sub(MOST_SILENCES);
@@ -150,7 +140,7 @@ impl Alertmanager {
         let operation = format!("silences of {}", self.source);
         let url = self.endpoint(&["silences"]);
         let reply = self.get(&operation, &url).await?;
-        let wire: Vec<WireSilence> = self.read(&operation, &url, &reply)?;
+        let wire: Vec<WireSilence> = read(&operation, &url, &reply)?;
         Ok(wire.into_iter().filter_map(silence).find(|s| carries(&s.comment, stamp)))
     }
 
@@ -161,7 +151,7 @@ impl Alertmanager {
         if reply.status == 404 {
             return Ok(None);
         }
-        let wire: WireSilence = self.read(&operation, &url, &reply)?;
+        let wire: WireSilence = read(&operation, &url, &reply)?;
         Ok(silence(wire))
     }
 
@@ -178,6 +168,16 @@ impl Alertmanager {
         // The header has whole seconds: half of one is what it leaves out on average.
         (moved.then_some(asked), Some(date + TimeDelta::milliseconds(500) - asked))
     }
+}
+
+/// The body of a success, or what the answer is instead.
+fn read<T: DeserializeOwned>(operation: &str, url: &Url, reply: &Reply) -> Result<T, Failure> {
+    if !reply.is_success() {
+        return Err(failed(operation, url, reply));
+    }
+    serde_json::from_slice(&reply.body).map_err(|e| Failure::Unreadable {
+        why: format!("{operation} at {}: {e} ({}); is this the address of an Alertmanager?", shown_url(url), reply.describe()),
+    })
 }
 
 /// Why an answer is no success. A write that met 5xx may have been carried out.
@@ -241,7 +241,7 @@ impl Alerts for Alertmanager {
             let url = self.endpoint(&["silences"]);
             let request = WriteRequest { operation: &operation, method: Method::POST, url: url.clone(), json: Some(&body) };
             let reply = self.http.write(request).await?;
-            let made: WireMade = self.read(&operation, &url, &reply)?;
+            let made: WireMade = read(&operation, &url, &reply)?;
             Ok(crate::domain::text::clean_bounded(&made.id, 100))
         })
     }

@@ -85,7 +85,8 @@ fn blind(core: &Core, kubectl: &str, target: &str, (canary, baseline): (u32, u32
         RouteSpec::VirtualService { .. } => Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
         RouteSpec::HttpRoute { .. } => super::gateway::Names::of(&core.spec).map(|names| replace(names.program(canary, baseline))),
         RouteSpec::Ingress { .. } => {
-            let (weight, whole) = (format!("{}={canary}", super::ingress::WEIGHT), format!("{}={}", super::ingress::WHOLE, canary + baseline));
+            let (weight, whole) =
+                (format!("{}={canary}", super::ingress::WEIGHT), format!("{}={}", super::ingress::WHOLE, canary + baseline));
             Some(format!("{kubectl} annotate --overwrite {target} {weight} {whole}"))
         }
         RouteSpec::Selector { canary: new, baseline: old, .. } => {

@@ -313,15 +313,13 @@ fn set_paused(look: &mut Look, wanted: bool) {
     if let Some(value) = look.object.pointer("/spec/paused") {
         change.tests.push(test("/spec/paused", value));
     }
-    change.changes = vec![match wanted {
-        true => json!({"op": "add", "path": "/spec/paused", "value": true}),
-        false => json!({"op": "remove", "path": "/spec/paused"}),
-    }];
+    let op = json!({"op": "add", "path": "/spec/paused", "value": true});
+    change.changes = vec![if wanted { op } else { json!({"op": "remove", "path": "/spec/paused"}) }];
     change.lines = vec![line(look, "rollout", word(now), word(wanted))];
     change.covered = vec!["/spec/paused".to_owned()];
     look.subject.fields = [("rollout".to_owned(), word(now).to_owned())].into();
     look.subject.done = now == wanted;
-    look.subject.shown = word(now).to_owned();
+    word(now).clone_into(&mut look.subject.shown);
     look.change = change;
     if wanted {
         look.warnings.push("while it is paused no instance is replaced, and the platform watches no deadline".to_owned());
@@ -338,5 +336,4 @@ fn stale_manifest(object: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "deployment_tests.rs"]
 mod tests;

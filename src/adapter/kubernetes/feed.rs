@@ -2,7 +2,7 @@
 
 use super::answer::{Problem, Status, unreadable, unreadable_from};
 use super::life::Life;
-use super::link::{Ask, Link, query};
+use super::link::{Ask, JSON, Link, query};
 use super::objects::Object;
 use super::page::{Page, PageMeta, Reader};
 use crate::domain::backoff::Backoff;
@@ -46,6 +46,18 @@ pub(super) struct Kind {
     pub(super) page: u32,
     /// Most bytes of a page.
     pub(super) limit: usize,
+    /// Only the metadata of the objects is asked for; a server that cannot leave the rest out is not asked for it all.
+    pub(super) as_metadata: bool,
+}
+
+impl Kind {
+    pub(super) fn accept(&self, list: bool) -> &'static str {
+        match (self.as_metadata, list) {
+            (false, _) => JSON,
+            (true, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            (true, false) => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        }
+    }
 }
 
 /// What was seen.
@@ -171,7 +183,13 @@ impl Feed {
         let (mut next, mut first) = (None::<String>, true);
         loop {
             let what = format!("list {}", self.kind.part);
-            let ask = Ask { what: what.clone(), path: self.path(&self.list_query(next.as_deref())), post: None, limit: self.kind.limit };
+            let ask = Ask {
+                what: what.clone(),
+                path: self.path(&self.list_query(next.as_deref())),
+                post: None,
+                limit: self.kind.limit,
+                accept: self.kind.accept(true),
+            };
             let page: Page<T> = page(&self.link, &ask).await.map_err(|problem| Stop::Failed(problem, None))?;
             let Some(items) = page.items.or_else(|| (!page.metadata.resource_version.is_empty()).then(Vec::new)) else {
                 let why = format!("{what}: the answer is not a list");
@@ -202,6 +220,7 @@ impl Feed {
             ]),
             post: None,
             limit: LINE_LIMIT,
+            accept: self.kind.accept(false),
         };
         self.outlet.wake.mark_unchanged();
         let started = self.link.clock().now().mono;

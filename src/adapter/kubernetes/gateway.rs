@@ -40,9 +40,8 @@ impl<'a> Names<'a> {
                 format!(".spec.rules[] | select({} and {})", sends(self.canary), sends(self.baseline))
             }
         };
-        let set = |service: &str, weight: u32| {
-            format!("({rule} | .backendRefs[] | select(.name == {}) | .weight) = {weight}", json!(service))
-        };
+        let set =
+            |service: &str, weight: u32| format!("({rule} | .backendRefs[] | select(.name == {}) | .weight) = {weight}", json!(service));
         format!("{} | {}", set(self.canary, canary), set(self.baseline, baseline))
     }
 
@@ -83,11 +82,11 @@ impl Mechanism for Gateway {
         match acceptance(&object) {
             Acceptance::Accepted => {}
             Acceptance::Pending(why) => {
-                subject.shown = format!("{}, not accepted by the gateway yet", subject.shown);
+                subject.shown = format!("{} (not accepted by the gateway yet)", subject.shown);
                 warnings.push(format!("not accepted by the gateway yet: {why}"));
             }
             Acceptance::Refused(why) => {
-                subject.shown = format!("{}, refused by the gateway", subject.shown);
+                subject.shown = format!("{} (refused by the gateway)", subject.shown);
                 // The way back stays open: some gateways go on serving the part that they understand.
                 if action.raises_traffic() && subject.trouble.is_none() {
                     subject.trouble = Some(format!("the gateway refuses this route: {why}"));
@@ -400,5 +399,4 @@ fn same_parent(about: &Value, parent: &Value) -> bool {
 }
 
 #[cfg(test)]
-#[path = "gateway_tests.rs"]
 pub(super) mod tests;

@@ -126,7 +126,10 @@ fn read(object: &Value) -> Route {
         baseline: 0,
         others: 0,
         stamp: None,
-        pinned: pinned(object).into_iter().map(|(words, canary)| format!("{words} -> {}", if canary { "canary" } else { "baseline" })).collect(),
+        pinned: pinned(object)
+            .into_iter()
+            .map(|(words, canary)| format!("{words} -> {}", if canary { "canary" } else { "baseline" }))
+            .collect(),
         last_writer: last_writer_of(object, "f:metadata"),
         trouble: None,
     };
@@ -239,5 +242,4 @@ fn sessions(stable: &Value, canary: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "ingress_tests.rs"]
 pub(super) mod tests;

@@ -33,7 +33,8 @@ pub(super) fn of(object: &Value) -> Option<String> {
             return Some(format!("{who} keeps this object ({key} is {what}) and {sure}: {how}"));
         }
     }
-    if let Some((_, who)) = super::mechanism::managers(object, "f:spec").find_map(|(who, _)| MANAGERS.iter().find(|(name, _)| *name == who)) {
+    if let Some((_, who)) = super::mechanism::managers(object, "f:spec").find_map(|(who, _)| MANAGERS.iter().find(|(name, _)| *name == who))
+    {
         return Some(format!("{who} wrote this object and may take this back at its next sync: commit it to its repository too"));
     }
     let what = note("labels", INSTANCE)?;

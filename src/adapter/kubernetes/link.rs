@@ -31,21 +31,26 @@ pub(super) struct Ask {
     pub(super) post: Option<serde_json::Value>,
     /// Most bytes of an answer.
     pub(super) limit: usize,
+    /// The form that is asked for.
+    pub(super) accept: &'static str,
 }
+
+/// The usual form of answers.
+pub(super) const JSON: &str = "application/json";
 
 impl Ask {
     /// Reads one object.
     pub(super) fn object(what: String, path: String) -> Self {
-        Self { what, path, post: None, limit: OBJECT_LIMIT }
+        Self { what, path, post: None, limit: OBJECT_LIMIT, accept: JSON }
     }
 
     /// Asks a question that is a POST in Kubernetes but changes nothing (a review).
     pub(super) fn review(what: String, path: &str, body: serde_json::Value) -> Self {
-        Self { what, path: path.to_owned(), post: Some(body), limit: OBJECT_LIMIT }
+        Self { what, path: path.to_owned(), post: Some(body), limit: OBJECT_LIMIT, accept: JSON }
     }
 
     fn request(&self) -> Result<Request<Body>, http::Error> {
-        let accept = Request::builder().uri(&self.path).header(header::ACCEPT, "application/json");
+        let accept = Request::builder().uri(&self.path).header(header::ACCEPT, self.accept);
         match &self.post {
             None => accept.method(Method::GET).body(Body::empty()),
             Some(body) => {
@@ -173,7 +178,7 @@ impl Link {
         Ok(self.pieces(ask).await?.body)
     }
 
-    /// The same where the answer itself may take long to begin.
+    /// As [`Self::stream`], where the answer itself may take so long to begin.
     pub(super) async fn stream_within(&self, ask: &Ask, patience: Duration) -> Result<Body, Problem> {
         Ok(self.pieces_within(ask, patience).await?.body)
     }

@@ -18,7 +18,7 @@ impl Object for serde_json::Value {
 }
 
 /// The API server writes `null` where Go has an empty slice or map.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
@@ -56,6 +56,14 @@ pub(super) struct Metadata {
 pub(super) struct Notes {
     #[serde(rename = "deployment.kubernetes.io/revision")]
     pub(super) revision: Option<String>,
+    #[serde(rename = "argocd.argoproj.io/tracking-id")]
+    pub(super) argo: Option<String>,
+    #[serde(rename = "argocd.argoproj.io/revision")]
+    pub(super) argo_revision: Option<String>,
+    #[serde(rename = "kustomize.toolkit.fluxcd.io/revision")]
+    pub(super) flux_revision: Option<String>,
+    #[serde(rename = "org.opencontainers.image.revision")]
+    pub(super) image_revision: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,7 +115,55 @@ pub(super) struct DeploymentSpec {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Template {
-    pub(super) spec: PodSpec,
+    pub(super) metadata: TemplateMetadata,
+    pub(super) spec: TemplateSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TemplateMetadata {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+/// A pod template: there are few, so more of it is read than of the pods.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TemplateSpec {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) containers: Vec<TemplateContainer>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) init_containers: Vec<TemplateContainer>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) volumes: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct TemplateContainer {
+    pub(super) name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) image: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) env: Vec<serde_json::Value>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) env_from: Vec<serde_json::Value>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) resources: Resources,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Resources {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) limits: BTreeMap<String, serde_json::Value>,
+}
+
+impl TemplateSpec {
+    /// The container that is released: not the proxy of a mesh.
+    pub(super) fn main(&self) -> Option<&TemplateContainer> {
+        self.containers.iter().find(|container| container.name != "istio-proxy").or(self.containers.first())
+    }
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]

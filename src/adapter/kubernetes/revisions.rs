@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::answer::Problem;
-use super::link::{Ask, PAGE_LIMIT, query};
+use super::link::{Ask, JSON, PAGE_LIMIT, query};
 use super::objects::PodSpec;
 use super::pods::{main_container, version};
 use crate::domain::canonical;
@@ -129,7 +129,7 @@ impl Core {
         let path = format!("/apis/apps/v1/namespaces/{}/replicasets", self.spec.namespace);
         let selector = super::scope::selector(&deployment["spec"]["selector"]);
         let query = selector.as_deref().map(|selector| query(&[("labelSelector", selector)])).unwrap_or_default();
-        let ask = Ask { what: what.clone(), path: format!("{path}{query}"), post: None, limit: PAGE_LIMIT };
+        let ask = Ask { what: what.clone(), path: format!("{path}{query}"), post: None, limit: PAGE_LIMIT, accept: JSON };
         let list: Value = self.link.ask(&ask).await?.json(&what)?;
         let uid = deployment.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
         Ok(of(&list, uid))

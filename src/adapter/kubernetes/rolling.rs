@@ -4,7 +4,7 @@
 //! next one makes another ReplicaSet the newest; an undo does that too, with the version that it brings back.
 
 use super::objects::ReplicaSet;
-use super::pods::{main_container, version};
+use super::pods::version;
 use crate::domain::text::clean_bounded;
 use crate::domain::{RolloutStatus, Track, Workload};
 use crate::port::platform::PlatformUpdate;
@@ -47,7 +47,7 @@ impl Rolling {
         if !self.deployment.as_ref().is_some_and(ours) {
             return vec![];
         }
-        let image = main_container(&set.spec.template.spec.containers).map_or("", |container| container.image.as_str());
+        let image = set.spec.template.spec.main().map_or("", |container| container.image.as_str());
         let seen = Set {
             name: clean_bounded(&set.metadata.name, 253),
             number: set.metadata.annotations.revision.as_deref().and_then(|number| number.parse().ok()).unwrap_or(0),

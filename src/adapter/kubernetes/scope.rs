@@ -176,7 +176,8 @@ pub(super) fn selector(selector: &serde_json::Value) -> Option<String> {
     (!terms.is_empty()).then(|| written(&terms))
 }
 
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+/// Whether a selector picks what carries these labels.
+pub(super) fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let terms = selector.match_expressions.iter().all(|Expression { key, operator, values }| match (operator.as_str(), labels.get(key)) {
         ("In", Some(value)) => values.contains(value),
         ("NotIn", Some(value)) => !values.contains(value),

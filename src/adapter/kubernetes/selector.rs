@@ -95,7 +95,8 @@ impl Mechanism for Switch {
                         Err(Doubt::Unknown(why) | Doubt::Empty(why)) => route.trouble = route.trouble.or(Some(why)),
                     }
                     warnings.extend(self.short(track));
-                    warnings.push("all or nothing, at once; connections that are kept open stay on the old side until they close".to_owned());
+                    warnings
+                        .push("all or nothing, at once; connections that are kept open stay on the old side until they close".to_owned());
                 }
             }
             Ok(None) => {}
@@ -104,7 +105,7 @@ impl Mechanism for Switch {
         subject.fields.extend(selector.iter().map(|(key, value)| (format!("selector {key}"), clean_bounded(value, 120))));
         if let Some([canary, baseline, others]) = self.survey.endpoints {
             let others = if others > 0 { format!(", {others} others") } else { String::new() };
-            subject.shown = format!("{}, its ready endpoints: {canary} canary, {baseline} baseline{others}", subject.shown);
+            subject.shown = format!("{} (endpoints: {canary} canary, {baseline} baseline{others})", subject.shown);
         }
         Look { subject, action: action.clone(), consequence: None, warnings, change, object }
     }
@@ -132,9 +133,9 @@ impl Switch {
         match self.of(track) {
             None => Ok(()),
             Some(Err(why)) => Err(Doubt::Unknown(format!("what {target} would pick is not known: {why}"))),
-            Some(Ok(Count { ready: 0, all })) => {
-                Err(Doubt::Empty(format!("the selector {target} picks no ready pod ({all} exist): switching would leave the service empty")))
-            }
+            Some(Ok(Count { ready: 0, all })) => Err(Doubt::Empty(format!(
+                "the selector {target} picks no ready pod ({all} exist): switching would leave the service empty"
+            ))),
             Some(Ok(_)) => Ok(()),
         }
     }
@@ -228,5 +229,4 @@ fn pairs(labels: &Labels) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "selector_tests.rs"]
 pub(super) mod tests;

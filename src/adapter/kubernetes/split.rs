@@ -5,7 +5,7 @@ use super::answer::Problem;
 use super::feed::{PAGE, page};
 use super::gateway::Gateway;
 use super::ingress::{Canary, Neighbours};
-use super::link::{Ask, PAGE_LIMIT, query};
+use super::link::{Ask, JSON, PAGE_LIMIT, query};
 use super::mechanism::Mechanism;
 use super::mesh::Mesh;
 use super::objects::Pod;
@@ -140,7 +140,7 @@ impl Core {
             pairs.extend(labels.map(|labels| ("labelSelector", labels)));
             pairs.extend(next.as_deref().map(|token| ("continue", token)));
             let path = format!("{collection}{}", query(&pairs));
-            let ask = Ask { what: what.to_owned(), path, post: None, limit: PAGE_LIMIT };
+            let ask = Ask { what: what.to_owned(), path, post: None, limit: PAGE_LIMIT, accept: JSON };
             let page = page::<T>(&self.link, &ask).await?;
             next = page.metadata.next.filter(|token| !token.is_empty());
             page.items.into_iter().flatten().for_each(&mut *take);

@@ -2,14 +2,16 @@
 
 use super::Core;
 use super::argo::{self, SharedDeck};
+use super::around::{self, Ground};
 use super::feed::{Closed, Feed, Follower, Kind, Outlet, PAGE, Seen, dice};
+use super::flagger::Canaries;
 use super::life::Life;
 use super::link::{Ask, OBJECT_LIMIT, PAGE_LIMIT, query};
 use super::objects::{Deployment, Event, Pod, ReplicaSet};
 use super::pods::{Book, Pods, ReplicaSets, SharedBook, open};
 use super::scope::Scope;
-use super::xray::SharedBoard;
 use super::workloads::{Deployments, Events};
+use super::xray::SharedBoard;
 use crate::domain::backoff::Backoff;
 use crate::domain::{Clock, Failure, Refusal, RouteSpec, Track};
 use crate::port::platform::PlatformUpdate;
@@ -51,6 +53,7 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     let life = Arc::new(Life::new(Arc::clone(core.link.clock())));
     let outlet = Outlet { updates, wake: woken, life };
     let (scope, scoped) = watch::channel(Scope::default());
+    let (ground, grounded) = watch::channel(Ground::default());
     let book: SharedBook = Arc::new(Mutex::new(Book::new(Arc::clone(&core.spec))));
     let routes = Arc::new(AtomicU64::new(0));
     let board = SharedBoard::default();
@@ -62,18 +65,22 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
             rollout(&core, &outlet, whole),
             instances(&core, &outlet, scoped, &book, Some(&deck)),
             analysis_runs(&core, &outlet, &deck, name),
+            helm_releases(&core, &outlet),
             events(&core, &outlet, &book),
         );
         return;
     }
     tokio::join!(
         heartbeat(&core, &outlet, &wake, &routes, &board),
-        deployments(&core, &outlet, Track::Canary, scope.clone(), &book),
-        deployments(&core, &outlet, Track::Baseline, scope, &book),
+        deployments(&core, &outlet, Track::Canary, scope.clone(), ground.clone(), &book),
+        deployments(&core, &outlet, Track::Baseline, scope, ground, &book),
+        around::run(&core, &outlet, grounded, scoped.clone()),
         instances(&core, &outlet, scoped, &book, None),
         events(&core, &outlet, &book),
         route_changes(&core, &outlet, &routes, &board),
         super::xray::run(&core, &outlet, &book, &board),
+        flagger_canaries(&core, &outlet),
+        helm_releases(&core, &outlet),
     );
 }
 
@@ -160,7 +167,14 @@ async fn next_beat(clock: &dyn Clock, at: Duration) {
     }
 }
 
-async fn deployments(core: &Core, outlet: &Outlet, track: Track, scope: watch::Sender<Scope>, book: &SharedBook) {
+async fn deployments(
+    core: &Core,
+    outlet: &Outlet,
+    track: Track,
+    scope: watch::Sender<Scope>,
+    ground: watch::Sender<Ground>,
+    book: &SharedBook,
+) {
     if track == Track::Baseline && matches!(core.spec.route, RouteSpec::Rolling) {
         // One Deployment runs both sides, and it is watched once.
         scope.send_if_modified(|scope| scope.set(track, None));
@@ -171,7 +185,7 @@ async fn deployments(core: &Core, outlet: &Outlet, track: Track, scope: watch::S
         Track::Baseline => &core.spec.baseline.deployment,
     };
     let kind = core.kind("deployments", "/apis/apps/v1", "deployments").fields(format!("metadata.name={name}"));
-    let mut follower = Deployments { track, scope, known: None, book: Arc::clone(book) };
+    let mut follower = Deployments { track, scope, ground, known: None, book: Arc::clone(book) };
     let Closed = Feed::new(Arc::clone(&core.link), kind, outlet.clone()).run::<Deployment>(&mut follower).await;
 }
 
@@ -236,11 +250,15 @@ impl Follower<Value> for Routes<'_> {
     fn saw(&mut self, seen: Seen<Value>) -> Vec<PlatformUpdate> {
         let object = match seen {
             // Items of a list leave their kind out, and the heartbeat reads the object anyway.
-            Seen::Page { .. } => return vec![],
+            Seen::Page { items, .. } => {
+                let owner = |object: &Value| around::route_owner(object, self.core.spec.route.object());
+                return items.iter().filter_map(owner).collect();
+            }
             Seen::Changed(object) => Some(object),
             Seen::Gone(_) => None,
         };
         self.told.fetch_add(1, Ordering::SeqCst);
+        let owner = object.as_ref().and_then(|object| around::route_owner(object, self.core.spec.route.object()));
         self.board.route(object.clone());
         let route = object.and_then(|object| {
             let (mechanism, action) = self.core.beat();
@@ -248,7 +266,9 @@ impl Follower<Value> for Routes<'_> {
             self.core.remember(&look);
             look.subject.route
         });
-        vec![PlatformUpdate::Route(route.map(|route| *route))]
+        let mut updates = vec![PlatformUpdate::Route(route.map(|route| *route))];
+        updates.extend(owner);
+        updates
     }
 }
 
@@ -269,10 +289,30 @@ async fn analysis_runs(core: &Core, outlet: &Outlet, deck: &SharedDeck, name: &s
     optional(core, outlet, kind, &mut follower).await;
 }
 
+/// Flagger's account of what it does to our Deployments.
+async fn flagger_canaries(core: &Core, outlet: &Outlet) {
+    let path = format!("/apis/flagger.app/v1beta1/namespaces/{}/canaries", core.spec.namespace);
+    let kind = Kind { path, page: 100, ..core.kind("flagger canaries", "", "") };
+    let deployments = vec![core.spec.canary.deployment.clone(), core.spec.baseline.deployment.clone()];
+    let mut follower = Canaries { deployments, known: std::collections::BTreeMap::new(), told: None };
+    optional(core, outlet, kind, &mut follower).await;
+}
+
+/// Helm's account of what it installed, by metadata alone.
+async fn helm_releases(core: &Core, outlet: &Outlet) {
+    let spec = &core.spec;
+    let kind = Kind { as_metadata: true, page: 100, ..core.kind("helm releases", "/api/v1", "secrets") };
+    let kind = kind.labels(super::helm::SELECTOR);
+    let names = vec![spec.name.clone(), spec.canary.deployment.clone(), spec.baseline.deployment.clone()];
+    let mut follower = super::helm::Releases { names, known: std::collections::BTreeMap::new(), told: vec![] };
+    optional(core, outlet, kind, &mut follower).await;
+}
+
 /// Follows a kind that may not be there: asks for it now and then, and follows it once it answers.
 pub(super) async fn optional(core: &Core, outlet: &Outlet, kind: Kind, follower: &mut dyn Follower<Value>) {
     loop {
-        let ask = Ask::object(format!("look for {}", kind.part), format!("{}{}", kind.path, query(&[("limit", "1")])));
+        let path = format!("{}{}", kind.path, query(&[("limit", "1")]));
+        let ask = Ask { accept: kind.accept(true), ..Ask::object(format!("look for {}", kind.part), path) };
         match core.link.ask(&ask).await.map_err(Failure::from) {
             Ok(_) => break,
             Err(Failure::Refused { reason: Refusal::Missing | Refusal::Right, .. }) => {}
@@ -310,16 +350,16 @@ async fn route_changes(core: &Core, outlet: &Outlet, told: &AtomicU64, board: &S
 }
 
 impl Core {
-    fn kind(&self, part: &'static str, group: &str, resource: &str) -> Kind {
+    pub(super) fn kind(&self, part: &'static str, group: &str, resource: &str) -> Kind {
         let path = format!("{group}/namespaces/{}/{resource}", self.spec.namespace);
         // One object needs no room for a page of five hundred.
         let limit = if matches!(part, "deployments" | "route") { OBJECT_LIMIT } else { PAGE_LIMIT };
-        Kind { part, path, labels: None, fields: None, page: PAGE, limit }
+        Kind { part, path, labels: None, fields: None, page: PAGE, limit, as_metadata: false }
     }
 }
 
 impl Kind {
-    fn labels(mut self, selector: &str) -> Self {
+    pub(super) fn labels(mut self, selector: &str) -> Self {
         self.labels = Some(selector.to_owned());
         self
     }

@@ -1,8 +1,9 @@
 //! Deployments as workloads, and their events.
 
+use super::around::{self, Ground};
 use super::feed::{Follower, Seen};
 use super::objects::{Deployment, Event};
-use super::pods::{SharedBook, main_container, open, version};
+use super::pods::{SharedBook, open, version};
 use super::scope::Scope;
 use crate::domain::text::clean_bounded;
 use crate::domain::{PlatformEvent, RolloutStatus, Track, Workload};
@@ -15,6 +16,8 @@ pub(super) struct Deployments {
     pub(super) track: Track,
     /// What belongs to the service.
     pub(super) scope: watch::Sender<Scope>,
+    /// What others are matched with it by.
+    pub(super) ground: watch::Sender<Ground>,
     /// Uid it was last seen under.
     pub(super) known: Option<String>,
     /// Where one Deployment runs both sides, they are worked out there.
@@ -24,7 +27,8 @@ pub(super) struct Deployments {
 impl Deployments {
     fn there(&mut self, deployment: &Deployment) -> Vec<PlatformUpdate> {
         self.scope.send_if_modified(|scope| scope.set(self.track, Some(deployment)));
-        if let Some(updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+        if let Some(mut updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
+            updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
             return updates;
         }
         let uid = &deployment.metadata.uid;
@@ -32,12 +36,14 @@ impl Deployments {
         let mut updates = if self.known.as_ref() == Some(uid) { vec![] } else { self.not_there(false) };
         self.known = Some(uid.clone());
         updates.push(PlatformUpdate::Workload(workload(deployment, self.track)));
+        updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
         updates
     }
 
     fn not_there(&mut self, tell: bool) -> Vec<PlatformUpdate> {
         if tell {
             self.scope.send_if_modified(|scope| scope.set(self.track, None));
+            around::learn(&self.ground, self.track, None);
         }
         if let Some(updates) = open(&self.book).rolls(None) {
             return updates;
@@ -61,7 +67,7 @@ impl Follower<Deployment> for Deployments {
 
 fn workload(deployment: &Deployment, track: Track) -> Workload {
     let Deployment { metadata, spec, status } = deployment;
-    let image = main_container(&spec.template.spec.containers).map_or("", |container| container.image.as_str());
+    let image = spec.template.spec.main().map_or("", |container| container.image.as_str());
     let mut workload = Workload {
         track,
         object: format!("deployment/{}", clean_bounded(&metadata.name, 253)),
@@ -193,13 +199,20 @@ mod tests {
     #[test]
     fn a_deployment_made_anew_replaces_the_old_one() {
         let (scope, _keep) = watch::channel(Scope::default());
-        let mut follower = Deployments { track: Track::Canary, scope, known: None, book: book() };
+        let (ground, grounded) = watch::channel(Ground::default());
+        let mut follower = Deployments { track: Track::Canary, scope, ground, known: None, book: book() };
         follower.saw(Seen::Changed(deployment("one", &json!({}))));
         let updates = follower.saw(Seen::Changed(deployment("two", &json!({}))));
-        assert!(matches!(updates.as_slice(), [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_)] if uid == "one"));
+        let [PlatformUpdate::WorkloadGone { uid }, PlatformUpdate::Workload(_), PlatformUpdate::Around(_), PlatformUpdate::Around(_)] =
+            updates.as_slice()
+        else {
+            panic!("{updates:?}")
+        };
+        assert_eq!((uid.as_str(), grounded.borrow().is_there()), ("one", true));
         assert!(matches!(
             follower.saw(Seen::Page { items: vec![], first: true, last: true }).as_slice(),
             [PlatformUpdate::WorkloadGone { .. }]
         ));
+        assert!(!grounded.borrow().is_there());
     }
 }

@@ -30,8 +30,10 @@ const QUESTIONS: usize = 16;
 /// The objects that routes lead through, as read last.
 #[derive(Default)]
 struct Board {
-    /// The object with the rules; `Some(None)`: there is none.
-    route: Option<Option<Value>>,
+    /// The object with the rules, if there is one.
+    route: Option<Value>,
+    /// It was looked for.
+    looked: bool,
     /// By kind, by name. A kind that is not here was not read.
     others: HashMap<&'static str, BTreeMap<String, Value>>,
     /// Why a kind could not be read.
@@ -53,7 +55,7 @@ impl SharedBoard {
 
     /// The object with the rules, as read last.
     pub(super) fn route(&self, object: Option<Value>) {
-        self.change(|board| board.route = Some(object));
+        self.change(|board| (board.route, board.looked) = (object, true));
     }
 }
 
@@ -139,7 +141,15 @@ async fn follow(
             let version = core.version(group, versions);
             let prefix = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
             let path = format!("{prefix}/namespaces/{}/{part}", core.spec.namespace);
-            let kind = Kind { part, path, labels: None, fields: None, page: super::feed::PAGE, limit: super::link::PAGE_LIMIT };
+            let kind = Kind {
+                part,
+                path,
+                labels: None,
+                fields: None,
+                page: super::feed::PAGE,
+                limit: super::link::PAGE_LIMIT,
+                as_metadata: false,
+            };
             let mut feed = Feed::new(Arc::clone(&core.link), kind, inner.clone());
             let mut follower = Writes { board: board.clone(), part, listing: BTreeMap::new() };
             tokio::select! {
@@ -193,9 +203,7 @@ async fn tell(core: &Core, outlet: &Outlet, book: &SharedBook, board: &SharedBoa
         if open_questions {
             continue;
         }
-        let again = async {
-            if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await }
-        };
+        let again = async { if elsewhere.answers.is_empty() { std::future::pending().await } else { tokio::time::sleep(AGAIN).await } };
         tokio::select! {
             () = board.changed.notified() => {}
             () = counted.notified() => {}
@@ -243,7 +251,9 @@ enum Picks {
 
 /// The picture as it is now, and the selectors that pick nothing known. `None` until the route was read.
 fn see(core: &Core, board: &Board, book: &SharedBook, elsewhere: &Elsewhere) -> (Option<Xray>, BTreeSet<String>) {
-    let Some(route) = &board.route else { return (None, BTreeSet::new()) };
+    if !board.looked {
+        return (None, BTreeSet::new());
+    }
     let mut asked = BTreeSet::new();
     let book = open(book);
     let mut xray = Xray {
@@ -266,7 +276,7 @@ fn see(core: &Core, board: &Board, book: &SharedBook, elsewhere: &Elsewhere) -> 
         Picks::Undefined(why) => (XraySelector::Undefined(why), Some(XrayInstances::default())),
         Picks::Unknown(why) => (XraySelector::Unknown(why), None),
     };
-    if let Some(object) = route {
+    if let Some(object) = &board.route {
         rules::read(&core.spec, object, board, &mut xray, &mut |name, weight, meant, picks| {
             let (picks, instances) = count(picks);
             XrayDestination { name, weight, meant, picks, instances }

@@ -36,7 +36,7 @@ enum Deed {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let keys = prop::sample::select("PBHUADTMqjk/2679r1253400yynrsbx".chars().collect::<Vec<_>>());
+    let keys = prop::sample::select("PBHUADTMqjk/26789r1253400yynrsbxlifwe".chars().collect::<Vec<_>>());
     let codes = prop::sample::select(vec![KeyCode::Enter, KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::Backspace]);
     prop_oneof![
         8 => keys.prop_map(Deed::Key),

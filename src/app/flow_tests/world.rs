@@ -177,6 +177,7 @@ pub(super) struct Flow {
     /// Appends fail.
     pub(super) full_disk: bool,
     pub(super) queries: BTreeMap<String, u32>,
+    pub(super) am: super::alerts::Am,
     /// Share of failed requests of canary and baseline that the count of errors by version tells; it answers nothing when absent.
     pub(super) failing: Option<(f64, f64)>,
     /// When the weight became what.
@@ -226,6 +227,7 @@ impl Flow {
             metrics_fail: false,
             full_disk: false,
             queries: BTreeMap::new(),
+            am: super::alerts::Am::default(),
             failing: None,
             shifts: vec![],
         };
@@ -452,7 +454,10 @@ impl Flow {
                 self.write_entries(vec![taken.draft(), Event::RunResumed { epoch: self.seat }.draft()], "ada");
                 self.opened(true)
             }
-            _ => return,
+            other => match self.am.answer(self.at.wall, other) {
+                Some(msg) => msg,
+                None => return,
+            },
         };
         self.send(msg);
     }

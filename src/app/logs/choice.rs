@@ -5,7 +5,7 @@ use crate::domain::log::{LogSource, STREAMS_PER_SIDE};
 use crate::domain::time::age;
 use crate::domain::{Instance, InstanceState, Track};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ pub fn choose(
     known: &dyn Fn(&str) -> Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Vec<LogSource> {
-    let followed: BTreeMap<&str, ()> = followed.iter().map(|source| (&*source.uid, ())).collect();
+    let followed: BTreeSet<&str> = followed.iter().map(|source| &*source.uid).collect();
     let rank = |instance: &Instance| {
         let is_pinned = pinned == Some(&*instance.uid);
-        let is_kept = followed.contains_key(&*instance.uid);
+        let is_kept = followed.contains(&*instance.uid);
         (!is_pinned, !instance.is_problem(), !is_kept, std::cmp::Reverse(instance.created))
     };
     let mut chosen = Vec::new();

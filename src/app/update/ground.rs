@@ -66,7 +66,14 @@ fn lost(model: &Model) -> Option<String> {
             let observe = || (model.mode == Mode::Observe).then(|| "OBSERVE: A arms this cockpit".to_owned());
             driver(model, then, &now).or_else(observe)
         }
-        Ask::BackOut | Ask::Blocked { .. } | Ask::Arm | Ask::Start { .. } | Ask::Quit | Ask::Memo => None,
+        Ask::BackOut
+        | Ask::Blocked { .. }
+        | Ask::Arm
+        | Ask::Start { .. }
+        | Ask::Quit
+        | Ask::Memo
+        | Ask::Verbs { .. }
+        | Ask::VerbValue { .. } => None,
     }
 }
 

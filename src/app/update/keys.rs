@@ -6,7 +6,7 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{InstanceSort, Mode, Model, Seat};
 use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN};
 use super::super::rows::row_ids;
-use super::{back_out, logs, prompts, run, side};
+use super::{back_out, logs, prompts, run, side, verbs};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Danger, Protection, Stamp};
 use crate::runbook::io::{Command, Input, Level};
@@ -117,6 +117,7 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         CommandId::Done => return prompts::done(model, stamp),
         CommandId::Take => return prompts::take(model, stamp),
         CommandId::Memo => return prompts::memo(model, stamp),
+        CommandId::Verbs => return verbs::menu(model, stamp),
         CommandId::Silence => return side::ask_silence(model, stamp),
         CommandId::EndSilence => return side::ask_end(model, stamp),
         CommandId::Silences => side::toggle_list(model),

@@ -13,6 +13,7 @@ mod script;
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod script_tests;
 mod side;
+mod verbs;
 
 use super::alerts::{self, AlertBoard};
 use super::card::{self, Capacity};
@@ -266,6 +267,7 @@ fn settle(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     model.blocked = verdict::blocked(model, stamp);
     model.incident = verdict::incident(model, stamp);
     effects.extend(script::step(model, stamp));
+    effects.extend(verbs::follow(model, stamp));
     effects.extend(ground::keep(model, stamp));
     effects.extend(run::release(model));
     effects

@@ -56,7 +56,8 @@ pub(super) fn platform(model: &mut Model, stamp: &Stamp, updates: &[PlatformUpda
                 model.picture.events.push_front(event.clone());
                 model.picture.events.truncate(EVENTS);
             }
-            PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone()),
+            PlatformUpdate::Around(update) => model.picture.around.apply(update),
+            PlatformUpdate::Progressive(update) => model.picture.progressive.take(update.clone(), stamp.wall),
             PlatformUpdate::Alive { at, skew } => {
                 let source = &mut model.platform;
                 source.newest = source.newest.max(Some(*at));

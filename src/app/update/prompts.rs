@@ -8,7 +8,7 @@ use super::super::rows::items;
 use super::back_out::{self, Settled};
 use super::ground::Ground;
 use super::run::{self, append_as_observer, feed};
-use super::{script, side};
+use super::{script, side, verbs};
 use crate::app::verdict::permit;
 use crate::domain::record::Draft;
 use crate::domain::{Confirm, Danger, Failure, Stamp, StepId};
@@ -48,7 +48,9 @@ fn cancel(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     if prompt.proposal.is_some() {
         model.say(Level::Info, "cancelled: nothing was sent");
     }
-    feed(model, stamp, Input::Command(Command::Decline))
+    let mut effects = feed(model, stamp, Input::Command(Command::Decline));
+    effects.extend(verbs::cancelled(model, stamp));
+    effects
 }
 
 /// Closes whatever is open, as Esc does.
@@ -395,7 +397,8 @@ fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
         return Vec::new();
     }
     // What goes on, or writes a fence, needs a cockpit that is armed; stopping and going back do not.
-    if matches!(c, 'r' | 's' | 'a') && model.mode == Mode::Observe {
+    let menu = matches!(model.prompt.as_ref().map(|prompt| &prompt.ask), Some(Ask::Verbs { .. }));
+    if !menu && matches!(c, 'r' | 's' | 'a') && model.mode == Mode::Observe {
         if let Some(prompt) = &mut model.prompt {
             prompt.error = Some("OBSERVE: Esc, then A arms this cockpit".into());
         }
@@ -410,6 +413,7 @@ fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
             Some(Choice::Abort) => reason(model, stamp, NeedsReason::Abort),
             None => reopen(model, prompt),
         },
+        (Ask::Verbs { offer }, _) => verbs::picked(model, stamp, offer.clone(), c),
         (Ask::Unclear { redo: true, .. }, 'r') => feed(model, stamp, Input::Command(Command::Redo)),
         (Ask::Unclear { adopt: true, .. }, 'a') => reason(model, stamp, NeedsReason::Adopt),
         (Ask::Unclear { .. }, 'b') => back_out::back_out(model, stamp),
@@ -449,6 +453,7 @@ fn text_sent(model: &mut Model, stamp: &Stamp, text: &str) -> Vec<Effect> {
     match prompt.ask {
         Ask::Memo if driving => feed(model, stamp, Input::Command(Command::Note { text })),
         Ask::Memo => append_as_observer(model, &Event::Note { text }),
+        Ask::VerbValue { action } => verbs::valued(model, stamp, action, &text),
         Ask::Item { step, item, .. } => answer(model, stamp, step, item, text),
         Ask::SilenceComment { back } => {
             side::commented(model, stamp, *back, &text);

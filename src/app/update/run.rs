@@ -42,6 +42,8 @@ pub struct Driver {
     pub(super) seat_reason: Option<String>,
     /// What to do once a run is open.
     pub(super) after_open: Option<AfterOpen>,
+    /// The run of one step that opens was asked for here: its prompt follows.
+    pub(super) asks_act: bool,
     /// A back-out that was confirmed before the seat was ours.
     pub(super) agreed: Option<Agreed>,
     /// The plan of a back-out that is shown before the seat is taken.

@@ -4,12 +4,12 @@ use super::super::effect::Effect;
 use super::super::model::{Model, Seat};
 use super::super::verdict::permit;
 use super::{back_out, prompts, run};
-use crate::domain::{Failure, Percent, Refusal, Stamp, StepId};
+use crate::domain::{Action, Failure, Percent, Refusal, Stamp, StepId};
 use crate::runbook::StepKind;
 use crate::runbook::io::{Command, Input, Proposal, Purpose};
 use crate::runbook::record::Event;
 use crate::runbook::record::Found;
-use crate::runbook::state::{OpStage, Phase, Question, StepPhase, StepState};
+use crate::runbook::state::{OpStage, Phase, Question, RunState, StepPhase, StepState};
 
 const BACKED_OUT: &str = "backed out: canary at 0%";
 
@@ -22,6 +22,18 @@ pub enum Request {
         to: Percent,
         /// The typed consequence.
         confirm: String,
+    },
+    /// Do what the run waits for, which must be this act. `confirm` is what a person would type.
+    Act {
+        /// The act.
+        action: Action,
+        /// The typed consequence.
+        confirm: String,
+    },
+    /// End the run where it stands.
+    Abort {
+        /// Why.
+        reason: String,
     },
     /// Back out.
     BackOut {
@@ -100,7 +112,8 @@ fn ready(model: &Model) -> bool {
     let platform_known = model.platform.failures > 0 || (model.picture.listed && model.picture.route_read);
     let seen = &model.observed;
     let traffic_known = seen.outstanding.is_none() || seen.share.is_some() || seen.trouble.is_some();
-    metrics_known && platform_known && traffic_known
+    let alerts_known = model.alerts.as_ref().is_none_or(|board| board.read.is_some() || board.source.failures > 0);
+    metrics_known && platform_known && traffic_known && alerts_known
 }
 
 /// Goes on with the act, as far as the facts allow.
@@ -111,7 +124,7 @@ pub(super) fn step(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         return Vec::new();
     }
     // Stopping is always possible; going forward waits until there is something to judge by.
-    let forward = matches!(script.request, Request::Promote { .. } | Request::Gate);
+    let forward = matches!(script.request, Request::Promote { .. } | Request::Act { .. } | Request::Gate);
     if (forward && !ready(model)) || finding_out(model, &script.request) {
         return Vec::new();
     }
@@ -133,6 +146,8 @@ fn finding_out(model: &Model, request: &Request) -> bool {
     let recording = model.driver.engine.as_ref().is_some_and(|engine| engine.is_recording());
     match request {
         Request::Promote { .. } => unread || recording || verifying,
+        // A run that was just started is not at its step yet.
+        Request::Act { .. } => unread || recording || verifying || (state.phase == Phase::Running && state.question().is_none()),
         // A step forward need not be seen before it is taken back.
         Request::BackOut { .. } => unread || recording || (verifying && state.phase != Phase::Running),
         _ => false,
@@ -188,6 +203,29 @@ fn begin(model: &mut Model, stamp: &Stamp, request: Request) -> Vec<Effect> {
             }
             let permit = permit(model, stamp);
             run::feed(model, stamp, Input::Command(Command::Propose { permit }))
+        }
+        Request::Act { action, .. } => {
+            match model.run.as_ref().and_then(|r| r.state.question()) {
+                Some(Question::Act { action: next, .. }) if next == action => {}
+                Some(Question::Act { action: next, .. }) => {
+                    return end(model, ScriptEnd::Refused(format!("the next step is {next}, not {action}")));
+                }
+                _ => {
+                    let why = model.blocked.join("; ");
+                    return end(model, ScriptEnd::Refused(format!("the run does not wait for an act: {why}")));
+                }
+            }
+            let blocked: Vec<String> = model.blocked.iter().filter(|b| !b.starts_with("OBSERVE")).cloned().collect();
+            if !blocked.is_empty() {
+                return end(model, ScriptEnd::Refused(blocked.join("; ")));
+            }
+            let permit = permit(model, stamp);
+            run::feed(model, stamp, Input::Command(Command::Propose { permit }))
+        }
+        Request::Abort { reason } => {
+            let effects = run::feed(model, stamp, Input::Command(Command::Abort { reason }));
+            let _ = end(model, ScriptEnd::Done("aborted".into()));
+            effects
         }
         Request::BackOut { confirm } => {
             if confirm != "0" {
@@ -252,7 +290,15 @@ fn confirmed(model: &mut Model) {
 /// The plan is there: the token given on the command line confirms it, if it is the right one.
 pub(super) fn proposed(model: &mut Model, stamp: &Stamp, proposal: &Proposal) -> Option<Vec<Effect>> {
     let script = model.driver.script.as_mut().filter(|s| s.end.is_none() && s.begun)?;
+    if let Request::Act { confirm, .. } = &script.request
+        && let Some(wanted) = proposal.must_type().filter(|wanted| wanted != confirm.trim())
+    {
+        let why = format!("--confirm {confirm} is not what it would do: {wanted}");
+        let _ = end(model, ScriptEnd::Refused(why));
+        return Some(run::feed(model, stamp, Input::Command(Command::Decline)));
+    }
     let typed = match (&script.request, proposal.purpose) {
+        (Request::Act { confirm, .. }, Purpose::Forward) => confirm.clone(),
         (Request::Promote { confirm, .. }, Purpose::Forward) | (Request::BackOut { confirm }, Purpose::BackOut) => confirm.clone(),
         _ => return None,
     };
@@ -280,6 +326,14 @@ fn watch(model: &mut Model, script: &Script) {
         },
         // The plan found nothing to do.
         Request::Promote { to, .. } if is_at(model, *to) => ScriptEnd::Done(format!("canary at {to}%")),
+        Request::Act { action, .. } if script.confirmed => match state.operation.as_ref().map(|o| &o.stage) {
+            Some(OpStage::Verified) => ScriptEnd::Done(state.operation.as_ref().map_or_else(|| action.wanted(), |o| o.action.to_string())),
+            Some(OpStage::Unknown { failure, found: Some(_) }) => unknown(failure.as_ref()),
+            Some(OpStage::NotApplied { failure }) => not_applied(failure),
+            _ => return,
+        },
+        // The plan found nothing to do.
+        Request::Act { action, .. } if passed(state, action) => ScriptEnd::Done(format!("{action}: it is so already")),
         Request::BackOut { .. } if script.confirmed => match state.phase {
             Phase::RolledBack => ScriptEnd::Done(BACKED_OUT.into()),
             Phase::RollbackStuck => ScriptEnd::Unknown("the way back is stuck: see gonogo show".into()),
@@ -294,6 +348,14 @@ fn watch(model: &mut Model, script: &Script) {
         _ => return,
     };
     let _ = end(model, how);
+}
+
+/// Whether the last step that was to do this passed.
+fn passed(state: &RunState, action: &Action) -> bool {
+    let steps = state.runbook.steps.iter().zip(&state.steps);
+    let mut done = steps.filter(|(step, _)| matches!(&step.kind, StepKind::Do(of) if of == action)).map(|(_, known)| known.phase);
+    let current = state.current().is_some_and(|(step, _)| matches!(&step.kind, StepKind::Do(of) if of == action));
+    !current && done.next_back() == Some(StepPhase::Passed)
 }
 
 fn unknown(failure: Option<&Failure>) -> ScriptEnd {

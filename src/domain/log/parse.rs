@@ -103,7 +103,7 @@ fn plain(raw: &str) -> (LogLevel, String) {
             && let Some(found) = LogLevel::of_word(bare)
         {
             level = Some(found);
-        } else if !is_time(bare) && !(word.chars().all(|c| "-|:".contains(c)) && level.is_some()) {
+        } else if !(is_time(bare) || word.chars().all(|c| "-|:".contains(c)) && level.is_some()) {
             break;
         }
         rest = after.trim_start();

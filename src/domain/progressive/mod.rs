@@ -60,6 +60,8 @@ pub struct ProgressivePicture {
     pub rollout: Option<Progressive>,
     /// It was read at least once.
     pub read: bool,
+    /// When the share that its steps ask for was seen to change last; absent while it has not.
+    pub shifted: Option<DateTime<Utc>>,
     /// Its analyses by uid.
     pub analyses: BTreeMap<String, Analysis>,
     /// Flagger's canary.
@@ -72,10 +74,14 @@ pub struct ProgressivePicture {
 const ANALYSES: usize = 40;
 
 impl ProgressivePicture {
-    /// Takes a change in.
-    pub fn take(&mut self, update: ProgressiveUpdate) {
+    /// Takes a change in that was seen at `now`.
+    pub fn take(&mut self, update: ProgressiveUpdate, now: DateTime<Utc>) {
         match update {
             ProgressiveUpdate::Rollout(rollout) => {
+                let asked = |rollout: Option<&Progressive>| rollout.and_then(Progressive::asked);
+                if self.rollout.is_some() && asked(self.rollout.as_ref()) != asked(rollout.as_deref()) {
+                    self.shifted = Some(now);
+                }
                 self.rollout = rollout.map(|it| *it);
                 self.read = true;
             }

@@ -109,13 +109,13 @@ fn success_without_a_good_measurement_is_only_watched() {
 #[test]
 fn analyses_of_an_earlier_version_are_not_shown_as_this_ones() {
     let mut picture = ProgressivePicture::default();
-    picture.take(ProgressiveUpdate::Rollout(Some(Box::new(rollout(1)))));
+    picture.take(ProgressiveUpdate::Rollout(Some(Box::new(rollout(1)))), DateTime::UNIX_EPOCH);
     let of = |uid: &str, revision: &str| Analysis {
         uid: uid.into(),
         revision: Some(revision.into()),
         ..analysis(AnalysisPhase::Failed, vec![])
     };
-    picture.take(ProgressiveUpdate::Analyses(vec![of("a", "new"), of("b", "before")]));
+    picture.take(ProgressiveUpdate::Analyses(vec![of("a", "new"), of("b", "before")]), DateTime::UNIX_EPOCH);
     let shown: Vec<&str> = picture.current_analyses().iter().map(|it| it.uid.as_str()).collect();
     assert_eq!(shown, ["a"]);
 }

@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::domain::{Action, Percent, Probe, Severity, StepId, Track, Unit};
-use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, When};
+use crate::runbook::plan::{AnswerKind, Choice, GuardBlind, GuardThen, ManualMode, OnNoData, Undo, When};
 use crate::runbook::rules::RULES;
 use crate::runbook::{from_journal, to_journal};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 const MESH: &str = include_str!("../../../assets/playbooks/kubernetes-canary-mesh.yaml");
+const BLUE_GREEN: &str = include_str!("../../../assets/playbooks/kubernetes-blue-green.yaml");
+const ARGO: &str = include_str!("../../../assets/playbooks/kubernetes-argo-rollouts.yaml");
 const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling.yaml");
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
 const EVERY_MISTAKE: &str = include_str!("../../../tests/fixtures/runbooks/every-mistake.yaml");
@@ -27,13 +29,26 @@ fn loaded(text: &str, params: &[(&str, &str)]) -> Runbook {
 }
 
 #[test]
+fn the_blue_green_playbook_switches_once_and_back() {
+    assert_eq!(lint("kubernetes-blue-green.yaml", BLUE_GREEN, &Context::default()), []);
+    let runbook = loaded(BLUE_GREEN, &[]);
+    let acts = |steps: &[crate::runbook::plan::Step]| -> Vec<u8> {
+        steps.iter().filter_map(|s| if let StepKind::Do(a) = &s.kind { a.weight().map(Percent::get) } else { None }).collect()
+    };
+    assert_eq!((acts(&runbook.steps), acts(&runbook.rollback.steps)), (vec![100], vec![0]));
+    for step in runbook.steps.iter().chain(&runbook.rollback.steps) {
+        assert!(step.title.chars().count() <= 44, "{} does not fit the screen", step.title);
+    }
+}
+
+#[test]
 fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
     assert_eq!(lint("kubernetes-rolling.yaml", ROLLING, &Context::default()), []);
+    assert_eq!(lint("kubernetes-argo-rollouts.yaml", ARGO, &Context::default()), []);
     let runbook = loaded(ROLLING, &[]);
     let image = runbook.step(&"new-image".into()).unwrap();
     assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
-    let back: Vec<String> =
-        runbook.guards.iter().filter(|g| g.then == crate::runbook::GuardThen::Rollback).map(|g| g.id.to_string()).collect();
+    let back: Vec<String> = runbook.guards.iter().filter(|g| g.then == GuardThen::Rollback).map(|g| g.id.to_string()).collect();
     assert_eq!(back, ["errors-critical", "slow-critical", "health"], "what is critical goes back, what warns does not");
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Stage {
 
 /// One alert of a rule. Times in ms since 1970.
 #[derive(Debug, Clone)]
-pub(crate) struct Active {
+pub(crate) struct RuleAlert {
     pub(crate) stage: Stage,
     pub(crate) labels: Labels,
     pub(crate) annotations: Labels,
@@ -63,7 +63,7 @@ pub(crate) struct Sent {
 pub(crate) struct Rule {
     pub(crate) spec: RuleSpec,
     pub(crate) query: Query,
-    pub(crate) active: BTreeMap<Labels, Active>,
+    pub(crate) active: BTreeMap<Labels, RuleAlert>,
     /// Why the latest evaluation failed.
     pub(crate) error: Option<String>,
     pub(crate) evaluated: Option<i64>,
@@ -95,7 +95,7 @@ impl Rule {
                 known.annotations.clone_from(annotations);
             } else {
                 let since = self.spec.seated.filter(|_| first).map_or(at, |ago| at - ago);
-                let fresh = Active {
+                let fresh = RuleAlert {
                     stage: Stage::Pending,
                     labels: labels.clone(),
                     annotations: annotations.clone(),
@@ -131,8 +131,8 @@ impl Rule {
         Ok(found)
     }
 
-    /// What has to be sent now.
-    pub(crate) fn to_send(&mut self, at: i64, interval: i64, external_url: &str) -> Vec<Sent> {
+    /// What has to be sent now; it counts as sent.
+    pub(crate) fn send(&mut self, at: i64, interval: i64, external_url: &str) -> Vec<Sent> {
         let generator_url = format!("{external_url}/graph?g0.expr={}&g0.tab=1", encode(&self.query.text()));
         let mut out = Vec::new();
         for alert in self.active.values_mut().filter(|a| a.stage != Stage::Pending) {
@@ -155,7 +155,7 @@ impl Rule {
 }
 
 /// One alert's next step; `false`: it is forgotten.
-fn step(alert: &mut Active, holds: bool, at: i64, spec: &RuleSpec) -> bool {
+fn step(alert: &mut RuleAlert, holds: bool, at: i64, spec: &RuleSpec) -> bool {
     if holds {
         alert.keep_firing_since = None;
         if alert.stage == Stage::Pending && at - alert.active_at >= spec.hold {
@@ -232,7 +232,7 @@ mod tests {
             let labels = Labels::from([("__name__".to_owned(), "x".to_owned()), ("pod".to_owned(), "a".to_owned())]);
             self.tsdb.append(&labels, self.at, value);
             self.rule.evaluate(&self.tsdb, self.at, EVERY);
-            self.rule.to_send(self.at, EVERY, "http://prom")
+            self.rule.send(self.at, EVERY, "http://prom")
         }
 
         fn stage(&self) -> Option<Stage> {

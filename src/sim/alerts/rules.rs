@@ -1,6 +1,6 @@
 //! All rules, and what the Prometheus API says about them.
 
-use super::rule::{Active, Rule, RuleSpec, Sent, Stage};
+use super::rule::{Rule, RuleAlert, RuleSpec, Sent, Stage};
 use super::template::scientific;
 use crate::domain::Labels;
 use crate::sim::metrics::Tsdb;
@@ -14,7 +14,7 @@ const FILE: &str = "/etc/prometheus/rules/shop.yml";
 /// Rules that are evaluated together.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    rules: Vec<Rule>,
+    all: Vec<Rule>,
     /// In ms.
     interval: i64,
     external_url: String,
@@ -38,27 +38,27 @@ fn time(ms: i64) -> String {
 impl Rules {
     /// Rules that are evaluated every `interval` ms by the server at `external_url`.
     pub(crate) fn new(specs: Vec<RuleSpec>, interval: i64, external_url: &str) -> Result<Self, String> {
-        let rules = specs.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
-        Ok(Self { rules, interval, external_url: external_url.to_owned() })
+        let all = specs.into_iter().map(Rule::new).collect::<Result<_, _>>()?;
+        Ok(Self { all, interval, external_url: external_url.to_owned() })
     }
 
     /// Evaluates all of them at `at` (ms since 1970); what has to be sent to the alertmanager.
     pub(crate) fn evaluate(&mut self, tsdb: &Tsdb, at: i64) -> Vec<Sent> {
         let mut out = Vec::new();
-        for rule in &mut self.rules {
+        for rule in &mut self.all {
             rule.evaluate(tsdb, at, self.interval);
-            out.extend(rule.to_send(at, self.interval, &self.external_url));
+            out.extend(rule.send(at, self.interval, &self.external_url));
         }
         out
     }
 
-    fn shown(rule: &Rule) -> impl Iterator<Item = &Active> {
+    fn shown(rule: &Rule) -> impl Iterator<Item = &RuleAlert> {
         rule.active.values().filter(|alert| alert.stage != Stage::Resolved)
     }
 
     /// `data` of `/api/v1/alerts`.
     pub(crate) fn alerts(&self) -> Value {
-        let alerts: Vec<Value> = self.rules.iter().flat_map(Self::shown).map(alert).collect();
+        let alerts: Vec<Value> = self.all.iter().flat_map(Self::shown).map(alert).collect();
         json!({ "alerts": alerts })
     }
 
@@ -66,15 +66,15 @@ impl Rules {
     pub(crate) fn groups(&self, filter: &Filter<'_>) -> Value {
         let wanted = |list: &[&str], name: &str| list.is_empty() || list.contains(&name);
         let rules: Vec<Value> = self
-            .rules
+            .all
             .iter()
             .filter(|rule| !filter.recording && wanted(&filter.names, rule.spec.name))
             .map(|rule| described(rule, filter))
             .collect();
-        if self.rules.is_empty() || rules.is_empty() || !wanted(&filter.groups, GROUP) || !wanted(&filter.files, FILE) {
+        if self.all.is_empty() || rules.is_empty() || !wanted(&filter.groups, GROUP) || !wanted(&filter.files, FILE) {
             return json!({ "groups": [] });
         }
-        let evaluated = self.rules.iter().filter_map(|rule| rule.evaluated).max().unwrap_or_default();
+        let evaluated = self.all.iter().filter_map(|rule| rule.evaluated).max().unwrap_or_default();
         let interval = self.interval as f64 / 1000.0;
         json!({ "groups": [{
             "name": GROUP, "file": FILE, "rules": rules, "interval": interval, "limit": 0, "evaluationTime": 0.001,
@@ -110,7 +110,7 @@ fn described(rule: &Rule, filter: &Filter<'_>) -> Value {
     told
 }
 
-fn alert(alert: &Active) -> Value {
+fn alert(alert: &RuleAlert) -> Value {
     let state = if alert.stage == Stage::Firing { "firing" } else { "pending" };
     let mut told = json!({
         "labels": alert.labels, "annotations": alert.annotations, "state": state, "activeAt": time(alert.active_at),

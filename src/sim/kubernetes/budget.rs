@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// How long changes of Pods are gathered; longer where there are many.
-const GATHER: (usize, i64, i64) = (1_000, 150, 2_000);
+/// How long changes of Pods are gathered, in a small cluster.
+const GATHER: i64 = 200;
 
 /// `50%` or a number of Pods, rounded up.
 fn share(limit: &Value, of: u64) -> u64 {
@@ -35,9 +35,8 @@ impl Cluster {
 
     /// A Pod of a namespace changed.
     pub(crate) fn touch_budgets(&mut self, namespace: &Arc<str>) {
-        let (many, soon, later) = GATHER;
         if self.budgets.contains_key(namespace) && self.stale_budgets.insert(Arc::clone(namespace)) {
-            self.plan(if self.pods.len() > many { later } else { soon }, Job::Budgets(Arc::clone(namespace)));
+            self.plan(self.gather(GATHER), Job::Budgets(Arc::clone(namespace)));
         }
     }
 

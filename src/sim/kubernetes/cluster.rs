@@ -146,6 +146,15 @@ impl Cluster {
         self.due.push((self.now.t + after, job));
     }
 
+    /// How long changes are gathered before a controller looks: longer the more Pods there are.
+    pub(crate) fn gather(&self, soon: i64) -> i64 {
+        match self.pods.len() {
+            0..=50 => soon,
+            51..=1000 => soon * 4,
+            _ => soon * 10,
+        }
+    }
+
     /// Takes what was planned since the last call.
     pub(crate) fn planned(&mut self) -> Vec<(i64, Job)> {
         std::mem::take(&mut self.due)
@@ -174,7 +183,7 @@ impl Cluster {
     /// Asks for a look at a Deployment soon; many asks are one look.
     pub(crate) fn enqueue(&mut self, deployment: Key) {
         if self.queued.insert(deployment.clone()) {
-            self.plan(150, Job::Reconcile(deployment));
+            self.plan(self.gather(150), Job::Reconcile(deployment));
         }
     }
 

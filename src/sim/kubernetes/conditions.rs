@@ -116,6 +116,24 @@ fn progress(deployment: &mut Value, old: &Value, name: &str, now: DateTime<Utc>,
     None
 }
 
+/// Notes once that the controller writes status and revision.
+fn own_status(deployment: &mut Value, time: &str) {
+    const MANAGER: &str = "kube-controller-manager";
+    let Some(entries) = deployment["metadata"]["managedFields"].as_array_mut() else { return };
+    if entries.iter().any(|entry| entry["manager"] == MANAGER && entry["subresource"] == "status") {
+        return;
+    }
+    let mut annotations = json!({});
+    annotations[format!("f:{REVISION}")] = json!({});
+    entries.push(json!({
+        "manager": MANAGER, "operation": "Update", "apiVersion": "apps/v1", "subresource": "status", "time": time, "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:metadata": { "f:annotations": annotations }, "f:status": {
+            "f:availableReplicas": {}, "f:conditions": {}, "f:observedGeneration": {}, "f:readyReplicas": {}, "f:replicas": {},
+            "f:updatedReplicas": {},
+        } },
+    }));
+}
+
 impl Cluster {
     /// Sets one condition of a Deployment.
     pub(crate) fn update_condition(&mut self, at: &Key, kind: &str, holds: &str, reason: &str, message: &str) {
@@ -149,6 +167,7 @@ impl Cluster {
             if let Some(current) = current {
                 value["metadata"]["annotations"][REVISION] = json!(sets[current].revision.to_string());
             }
+            own_status(value, &time);
             let old = value["status"].clone();
             let mut status = numbers(value, sets, current);
             if !old["conditions"].is_null() {

@@ -16,8 +16,13 @@ fn fill(object: &mut Value, fields: &[(&str, Value)]) {
     }
 }
 
-fn each<'a>(list: &'a mut Value) -> impl Iterator<Item = &'a mut Value> {
+fn each(list: &mut Value) -> impl Iterator<Item = &mut Value> {
     list.as_array_mut().into_iter().flatten()
+}
+
+/// The items of a list that may not be there: looking for it must not bring it into being.
+fn each_of<'a>(object: &'a mut Value, key: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(key).into_iter().flat_map(each)
 }
 
 /// First state of a new object: a client may not bring a status where status has an address of its own.
@@ -173,16 +178,16 @@ fn secret(object: &mut Value) {
 }
 
 fn http_route(spec: &mut Value) {
-    for parent in each(&mut spec["parentRefs"]) {
+    for parent in each_of(spec, "parentRefs") {
         fill(parent, &[("group", json!("gateway.networking.k8s.io")), ("kind", json!("Gateway"))]);
     }
     for rule in each(&mut spec["rules"]) {
         fill(rule, &[("matches", json!([{ "path": { "type": "PathPrefix", "value": "/" } }]))]);
         for one in each(&mut rule["matches"]) {
             fill(one, &[("path", json!({ "type": "PathPrefix", "value": "/" }))]);
-            each(&mut one["headers"]).for_each(|header| fill(header, &[("type", json!("Exact"))]));
+            each_of(one, "headers").for_each(|header| fill(header, &[("type", json!("Exact"))]));
         }
-        for backend in each(&mut rule["backendRefs"]) {
+        for backend in each_of(rule, "backendRefs") {
             fill(backend, &[("group", json!("")), ("kind", json!("Service")), ("weight", json!(1))]);
         }
     }

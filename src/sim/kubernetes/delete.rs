@@ -43,8 +43,8 @@ impl Cluster {
                 let shown = self.delete_namespace(&at);
                 return Ok((StatusCode::OK, shown));
             }
-            Kind::Deployment => self.delete_deployment(&at, &object.uid, orphans(&write.body)),
-            Kind::ReplicaSet => self.delete_set(&at, &object.uid, orphans(&write.body)),
+            Kind::Deployment => self.delete_deployment(&at, &object.uid, orphans(write.body)),
+            Kind::ReplicaSet => self.delete_set(&at, &object.uid, orphans(write.body)),
             kind => {
                 self.store.remove(kind, &at);
             }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Most endpoints of one slice, as in a real cluster.
 const MOST: usize = 100;
-/// How long changes of Pods are gathered; longer where there are many.
-const GATHER: (usize, i64, i64) = (1_000, 120, 1_000);
+/// How long changes of Pods are gathered, in a small cluster.
+const GATHER: i64 = 150;
 
 /// A Service with a selector, and where its Pods are listed.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub(crate) struct Backed {
     selector: BTreeMap<String, String>,
     /// Slices by name with the Pods on them.
     slices: BTreeMap<String, BTreeSet<Key>>,
+    /// Metadata of the slices that are stored: a slice of a hundred endpoints is never read back to be written.
+    metadata: BTreeMap<String, Value>,
     /// The slice of each Pod.
     placed: HashMap<Key, String>,
     /// Pods to look at again.
@@ -74,6 +76,7 @@ impl Cluster {
                 at: at.clone(),
                 selector: BTreeMap::new(),
                 slices: BTreeMap::new(),
+                metadata: BTreeMap::new(),
                 placed: HashMap::new(),
                 dirty: BTreeSet::new(),
                 queued: false,
@@ -118,8 +121,7 @@ impl Cluster {
     }
 
     fn enqueue_service(&mut self, at: &Key) {
-        let (many, soon, later) = GATHER;
-        let after = if self.pods.len() > many { later } else { soon };
+        let after = self.gather(GATHER);
         let services = self.services.get_mut(&at.0).into_iter().flatten();
         let mut service = services.filter(|service| service.at == *at && !service.queued);
         if let Some(service) = service.next() {
@@ -170,9 +172,10 @@ impl Cluster {
             let empty = service.slices.get(&name).is_none_or(BTreeSet::is_empty);
             if empty && service.slices.len() > 1 {
                 service.slices.remove(&name);
+                service.metadata.remove(&name);
                 self.store.remove(Kind::EndpointSlice, &key(&at.0, &name));
             } else {
-                self.write_slice(&service, &value, &name, &ports);
+                self.write_slice(&mut service, &value, &name, &ports);
             }
         }
         self.services.entry(Arc::clone(&at.0)).or_default().push(service);
@@ -200,34 +203,32 @@ impl Cluster {
         ports.collect()
     }
 
-    fn write_slice(&mut self, service: &Backed, of: &Value, name: &str, ports: &Value) {
+    fn write_slice(&mut self, service: &mut Backed, of: &Value, name: &str, ports: &Value) {
         let pods = service.slices.get(name).into_iter().flatten();
         let endpoints: Vec<Value> = pods.filter_map(|at| self.pods.get(at).map(|pod| endpoint(self, at, pod))).collect();
-        let at = key(&service.at.0, name);
         let time = self.now.text();
-        if self.store.get(Kind::EndpointSlice, &at).is_some() {
-            self.update(Kind::EndpointSlice, &at, |slice| {
-                if slice["endpoints"] != json!(endpoints) || slice["ports"] != *ports {
-                    slice["endpoints"] = json!(endpoints);
-                    slice["ports"] = ports.clone();
-                    slice["metadata"]["annotations"]["endpoints.kubernetes.io/last-change-trigger-time"] = json!(time);
-                    slice["metadata"]["generation"] = json!(slice["metadata"]["generation"].as_u64().unwrap_or(0) + 1);
-                }
-            });
+        let body = |metadata: &Value| {
+            json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4",
+                "endpoints": endpoints, "ports": ports,
+            })
+        };
+        if let Some(metadata) = service.metadata.get_mut(name) {
+            metadata["annotations"]["endpoints.kubernetes.io/last-change-trigger-time"] = json!(time);
+            metadata["generation"] = json!(metadata["generation"].as_u64().unwrap_or(0) + 1);
+            self.store.put(Kind::EndpointSlice, body(metadata));
             return;
         }
         let mut labels = of["metadata"]["labels"].clone();
         labels["kubernetes.io/service-name"] = json!(&*service.at.1);
         labels["endpointslice.kubernetes.io/managed-by"] = json!("endpointslice-controller.k8s.io");
-        let mut slice = json!({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-            "metadata": {
-                "name": name, "generateName": format!("{}-", service.at.1), "namespace": &*service.at.0, "labels": labels,
-                "annotations": { "endpoints.kubernetes.io/last-change-trigger-time": time }, "ownerReferences": [objects::owner(of)],
-            },
-            "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+        let metadata = json!({
+            "name": name, "generateName": format!("{}-", service.at.1), "namespace": &*service.at.0, "labels": labels,
+            "annotations": { "endpoints.kubernetes.io/last-change-trigger-time": time }, "ownerReferences": [objects::owner(of)],
         });
+        let mut slice = body(&metadata);
         self.stamp(Kind::EndpointSlice, &mut slice, &time);
+        service.metadata.insert(name.to_owned(), slice["metadata"].clone());
         self.store.put(Kind::EndpointSlice, slice);
     }
 }

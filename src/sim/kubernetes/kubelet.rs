@@ -53,7 +53,7 @@ impl Cluster {
     /// Stores a Pod that has been serving for a long time: the state of the world when it begins.
     pub(crate) fn seat_pod(&mut self, set: &Value, since: &str) {
         let Some((at, pod)) = self.store_pod(set) else { return };
-        let Ok(node) = self.place(&set["spec"]["template"]["spec"]) else {
+        let Ok(node) = self.place(pod.needs, &pod.wants) else {
             self.adopt(&at, pod);
             return;
         };
@@ -105,9 +105,8 @@ impl Cluster {
     }
 
     fn schedule(&mut self, at: &Key, known: &Pod) {
-        let Some(object) = self.store.get(Kind::Pod, at) else { return };
         let time = self.now.text();
-        match self.place(&object.value()["spec"]) {
+        match self.place(known.needs, &known.wants) {
             Ok(node) => {
                 let (name, host) = self.host(node);
                 let changed = self.update(Kind::Pod, at, |pod| {
@@ -115,7 +114,7 @@ impl Cluster {
                     objects::set_scheduled(pod, &time, &host);
                 });
                 self.change_pod(at, |pod| pod.node = Some(node));
-                if let Some(object) = changed {
+                if let Some(object) = changed.filter(|_| self.pods.len() <= TELLING) {
                     let message = format!("Successfully assigned {}/{} to {name}", at.0, at.1);
                     self.say_of_pod(&object.value(), "default-scheduler", false, "Scheduled", &message);
                 }
@@ -124,7 +123,9 @@ impl Cluster {
             }
             Err(why) => {
                 self.update(Kind::Pod, at, |pod| objects::set_unschedulable(pod, &time, &why));
-                self.say(&object.value(), "default-scheduler", true, "FailedScheduling", &why);
+                if let Some(object) = self.store.get(Kind::Pod, at) {
+                    self.say(&object.value(), "default-scheduler", true, "FailedScheduling", &why);
+                }
                 self.plan(RESCHEDULE, Job::Pod(at.clone(), Arc::clone(&known.uid), PodStep::Schedule));
             }
         }
@@ -135,7 +136,7 @@ impl Cluster {
         let ip = self.pod_ip();
         let changed = self.update(Kind::Pod, at, |pod| objects::set_running(pod, &time, &ip, None));
         self.change_pod(at, |pod| pod.address = Some(Arc::from(ip.as_str())));
-        if let Some(object) = changed {
+        if let Some(object) = changed.filter(|_| self.pods.len() <= TELLING) {
             self.tell_of_start(&object.value());
         }
         let (wait, next) = match known.behaviour {
@@ -146,9 +147,6 @@ impl Cluster {
     }
 
     fn tell_of_start(&mut self, pod: &Value) {
-        if self.pods.len() > TELLING {
-            return;
-        }
         for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
             let (name, image) = (text(&container["name"]), text(&container["image"]));
             self.say_of_pod(pod, "kubelet", false, "Pulled", &format!("Container image \"{image}\" already present on machine"));
@@ -251,7 +249,7 @@ impl Cluster {
     fn restart(&mut self, at: &Key, known: &Pod) {
         let time = self.now.text();
         let changed = self.update(Kind::Pod, at, |pod| objects::set_restarted(pod, &time, known.culprit));
-        if let Some(object) = changed {
+        if let Some(object) = changed.filter(|_| self.pods.len() <= TELLING) {
             self.tell_of_start(&object.value());
         }
         if known.behaviour == Behaviour::Crashes {

@@ -114,7 +114,7 @@ fn merge_map(kind: Kind, into: &mut Map<String, Value>, patch: &Map<String, Valu
 }
 
 /// Sorts what an order names by it; what only the server has keeps its place after what was before it.
-fn put_in_order(items: &mut Vec<Value>, order: &[Value], key: Option<&str>) {
+fn put_in_order(items: &mut [Value], order: &[Value], key: Option<&str>) {
     let place = |item: &Value| {
         order.iter().position(|wanted| match key {
             Some(key) => wanted.get(key) == item.get(key),

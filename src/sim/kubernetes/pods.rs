@@ -54,6 +54,8 @@ pub(crate) struct Pod {
     pub(crate) labels: Arc<BTreeMap<String, String>>,
     /// Tag of its first container's image.
     pub(crate) tag: Arc<str>,
+    /// Labels that its Node must have.
+    pub(crate) wants: Arc<BTreeMap<String, String>>,
     pub(crate) needs: Needs,
     /// Index of its Node.
     pub(crate) node: Option<usize>,
@@ -69,16 +71,21 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    pub(crate) fn new(uid: &Arc<str>, value: &Value, labels: &BTreeMap<String, String>, now: i64) -> Self {
+    /// Of a stamped object.
+    pub(crate) fn new(value: &Value, now: i64) -> Self {
         let (behaviour, culprit) = Behaviour::of(&value["spec"]);
+        let map = |value: &Value| -> BTreeMap<String, String> {
+            value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), text(v).to_owned())).collect()
+        };
         Self {
-            uid: Arc::clone(uid),
+            uid: Arc::from(text(&value["metadata"]["uid"])),
             set: None,
             created: now,
             ready: None,
             stopping: false,
             restarts: 0,
-            labels: Arc::new(labels.clone()),
+            labels: Arc::new(map(&value["metadata"]["labels"])),
+            wants: Arc::new(map(&value["spec"]["nodeSelector"])),
             tag: text(&value["spec"]["containers"][0]["image"]).rsplit(':').next().unwrap_or_default().into(),
             needs: Needs::of(&value["spec"]),
             node: None,
@@ -95,10 +102,18 @@ impl Pod {
         self.labels.get("version").map_or("", String::as_str)
     }
 
+    /// What others see of it: address, readiness, whether it goes, and its labels.
+    fn reachable(&self) -> Reachable {
+        (self.address.clone(), self.ready.is_some(), self.stopping, Arc::clone(&self.labels))
+    }
+
     fn counts(&self) -> (u32, u32) {
         (u32::from(!self.stopping), u32::from(!self.stopping && self.ready.is_some()))
     }
 }
+
+/// Address, ready, stopping, labels.
+type Reachable = (Option<Arc<str>>, bool, bool, Arc<BTreeMap<String, String>>);
 
 /// What owns a ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,13 +179,17 @@ impl Cluster {
     pub(crate) fn change_pod(&mut self, at: &Key, change: impl FnOnce(&mut Pod)) {
         let Some(pod) = self.pods.get_mut(at) else { return };
         let (active, ready) = pod.counts();
+        let before = pod.reachable();
         change(pod);
         let after = pod.counts();
+        let moved = pod.reachable() != before;
         if let Some(set) = pod.set.as_ref().and_then(|uid| self.sets.get_mut(uid)) {
             set.active = set.active - active + after.0;
             set.ready = set.ready - ready + after.1;
         }
-        self.pod_changed(at);
+        if moved {
+            self.pod_changed(at);
+        }
     }
 
     /// Forgets a Pod that is gone.

@@ -6,13 +6,13 @@ use super::pods::{Owner, Pod, SetPods};
 use super::resources::Kind;
 use super::store::{Key, key};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How long a ReplicaSet waits after a Pod was refused.
 const RETRY: i64 = 5_000;
-/// How long changes of Pods are gathered; longer where there are many.
-const GATHER: (usize, i64, i64) = (1_000, 40, 250);
+/// How long changes of Pods are gathered, in a small cluster.
+const GATHER: i64 = 40;
 
 impl Cluster {
     /// Begins to look after a stored ReplicaSet.
@@ -28,9 +28,8 @@ impl Cluster {
 
     /// Asks for a look at a ReplicaSet soon; many asks are one look.
     pub(crate) fn enqueue_set(&mut self, set: Key) {
-        let (many, soon, later) = GATHER;
         if self.queued_sets.insert(set.clone()) {
-            self.plan(if self.pods.len() > many { later } else { soon }, Job::Set(set));
+            self.plan(self.gather(GATHER), Job::Set(set));
         }
     }
 
@@ -82,18 +81,15 @@ impl Cluster {
         }
         let created = self.now.text();
         self.stamp(Kind::Pod, &mut pod, &created);
-        let mut kept = Pod::new(&Arc::from(""), &pod, &BTreeMap::new(), self.now.t);
-        let stored = self.store.put(Kind::Pod, pod);
-        let at = stored.key.clone();
+        let mut known = Pod::new(&pod, self.now.t);
+        let at = self.store.put(Kind::Pod, pod).key.clone();
         let uid: Arc<str> = Arc::from(text(&set["metadata"]["uid"]));
-        (kept.uid, kept.labels) = (Arc::clone(&stored.uid), Arc::new(stored.labels.clone()));
-        let mut pod = kept;
         if let Some(set) = self.sets.get_mut(&uid) {
             set.pods.insert(at.clone());
             set.active += 1;
-            pod.set = Some(uid);
+            known.set = Some(uid);
         }
-        Some((at, pod))
+        Some((at, known))
     }
 
     fn create_pod(&mut self, set: &Value) -> Result<(), String> {

@@ -121,7 +121,7 @@ fn scale(deployment: &Value, sets: &mut [Set], current: Option<usize>) {
     let mut left = i64::from(allowed) - i64::from(all);
     // The larger first; of equals the newer when growing, the older when shrinking.
     let mut order = active;
-    order.sort_by_key(|i| (std::cmp::Reverse(sets[*i].wanted), if left > 0 { -(*i as i64) } else { *i as i64 }));
+    order.sort_by_key(|i| (std::cmp::Reverse(sets[*i].wanted), if left > 0 { sets.len() - *i } else { *i }));
     let wanted_change = left;
     for i in &order {
         let set = &mut sets[*i];

@@ -100,15 +100,13 @@ impl Cluster {
     }
 
     /// A Node for a Pod, by its index; else the scheduler's words.
-    pub(crate) fn place(&mut self, spec: &Value) -> Result<usize, String> {
-        let needs = Needs::of(spec);
-        let wanted = spec["nodeSelector"].as_object();
+    pub(crate) fn place(&mut self, needs: Needs, wanted: &BTreeMap<String, String>) -> Result<usize, String> {
         let mut fitting = Vec::new();
         let mut against: BTreeMap<&str, usize> = BTreeMap::new();
         // No Pod is evicted for another one where the Node is wrong as such.
         let mut unhelpful = 0;
         for (index, node) in self.nodes.iter().enumerate() {
-            let matches = wanted.into_iter().flatten().all(|(label, value)| node.labels.get(label).map(String::as_str) == value.as_str());
+            let matches = wanted.iter().all(|(label, value)| node.labels.get(label) == Some(value));
             let mut why = BTreeSet::new();
             if !node.open {
                 why.insert("node(s) were unschedulable");

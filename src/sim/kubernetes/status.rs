@@ -121,7 +121,10 @@ impl Status {
             _ => "FieldValueInvalid",
         };
         let causes = json!([{ "reason": reason, "message": why, "field": field }]);
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name).causes(causes)
+        let mut status = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
+        // Of all refusals this one alone names the kind instead of the resource.
+        status.details["kind"] = json!(resource.kind_name);
+        status.causes(causes)
     }
 
     pub(crate) fn forbidden(resource: &Resource, namespace: Option<&str>, name: &str, verb: &str) -> Self {

@@ -249,7 +249,7 @@ impl Cluster {
             Kind::Pod if self.pods.contains_key(at) => self.pod_edited(at),
             Kind::Pod => {
                 if let Some(object) = self.store.get(kind, at) {
-                    let pod = Pod::new(&object.uid, &object.value(), &object.labels, self.now.t);
+                    let pod = Pod::new(&object.value(), self.now.t);
                     self.adopt(at, pod);
                 }
             }

@@ -10,11 +10,12 @@ mod undo;
 mod verbs;
 mod watch;
 
+pub(super) use read::go_duration as duration;
 pub(super) use watch::{Runs, Sets, SharedDeck, Watched, deck};
 
 use super::Core;
 use super::answer::Problem;
-use super::link::{Ask, PAGE_LIMIT, query};
+use super::link::{Ask, JSON, PAGE_LIMIT, query};
 use super::mechanism::{Mechanism, Place};
 use crate::domain::{Action, ActionKind, Failure};
 use serde_json::Value;
@@ -101,7 +102,7 @@ async fn sets(core: &Core, rollout: &Value) -> Result<Vec<Value>, Problem> {
     for _ in 0..PAGES {
         let mut pairs = vec![("labelSelector", selector.as_str()), ("limit", "500")];
         pairs.extend(next.as_deref().map(|token| ("continue", token)));
-        let ask = Ask { what: what.clone(), path: format!("{path}{}", query(&pairs)), post: None, limit: PAGE_LIMIT };
+        let ask = Ask { what: what.clone(), path: format!("{path}{}", query(&pairs)), post: None, limit: PAGE_LIMIT, accept: JSON };
         let mut page: Value = core.link.ask(&ask).await?.json(&what)?;
         next = page.pointer("/metadata/continue").and_then(Value::as_str).filter(|token| !token.is_empty()).map(str::to_owned);
         all.extend(page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default());

@@ -302,7 +302,7 @@ fn pause_for(value: &Value) -> PauseFor {
 }
 
 /// `1h30m`, `1.5m`, `500ms`: the way Go writes durations.
-pub(super) fn go_duration(text: &str) -> Option<Duration> {
+pub(in crate::adapter::kubernetes) fn go_duration(text: &str) -> Option<Duration> {
     let (mut rest, mut total) = (text, 0.0_f64);
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;

@@ -280,3 +280,15 @@ fn an_undo_puts_the_template_of_the_second_newest_revision_back() {
     let foreign = json!({"metadata": {"name": "x", "ownerReferences": [{"uid": "other", "controller": true}]}, "spec": {"template": {}}});
     assert!(Kept::of(&foreign, "u-1").is_none());
 }
+
+#[test]
+fn an_undo_leaves_out_what_the_controller_put_on_for_the_time_being() {
+    let mut stable = set("a", "3", "v1", "old");
+    stable["spec"]["template"]["metadata"]["labels"]["role"] = json!("stable");
+    stable["spec"]["template"]["metadata"]["annotations"] = json!({"team": "shop", "share": "0"});
+    stable["metadata"]["annotations"]["rollout.argoproj.io/ephemeral-metadata"] =
+        json!(r#"{"labels":{"role":"stable"},"annotations":{"share":"0"}}"#);
+    let look = undo(&[stable, set("b", "9", "v2", "new")], &back(None));
+    let template = &apply(&object(), &patch_of(&look)).unwrap()["spec"]["template"];
+    assert_eq!(template["metadata"], json!({"labels": {"app": "checkout"}, "annotations": {"team": "shop"}}));
+}

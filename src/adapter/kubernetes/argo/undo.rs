@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 /// Label by which the controller tells templates apart.
 pub(super) const HASH: &str = "rollouts-pod-template-hash";
+/// Annotation that tells which labels and annotations the controller put on a ReplicaSet's template for as long as it is canary or
+/// stable. They are none of the Rollout's template: with them it would be another version.
+const PASSING: &str = "rollout.argoproj.io/ephemeral-metadata";
 /// Annotation that numbers the ReplicaSets of a Rollout.
 pub(super) const REVISION: &str = "rollout.argoproj.io/revision";
 
@@ -41,7 +44,7 @@ impl Kept {
             name: set.pointer("/metadata/name")?.as_str()?.to_owned(),
             revision,
             hash: hash.unwrap_or_default().to_owned(),
-            template: without_hash(set.pointer("/spec/template")?),
+            template: without_passing(without_hash(set.pointer("/spec/template")?), set),
         })
     }
 
@@ -57,6 +60,21 @@ fn without_hash(template: &Value) -> Value {
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH);
         labels.remove("pod-template-hash");
+    }
+    template
+}
+
+/// A template without what the controller put on it for the time being.
+fn without_passing(mut template: Value, set: &Value) -> Value {
+    let note = set.pointer("/metadata/annotations").and_then(|notes| notes.get(PASSING)).and_then(Value::as_str);
+    let passing: Value = note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
+    for part in ["labels", "annotations"] {
+        let Some(there) = template.pointer_mut(&format!("/metadata/{part}")).and_then(Value::as_object_mut) else { continue };
+        for (key, value) in passing.get(part).and_then(Value::as_object).into_iter().flatten() {
+            if there.get(key) == Some(value) {
+                there.remove(key);
+            }
+        }
     }
     template
 }

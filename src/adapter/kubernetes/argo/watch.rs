@@ -117,6 +117,12 @@ impl SetFacts {
             rollout: RolloutStatus::Complete,
         };
         workload.rollout = workload.status_of(self.replicas, failed.as_deref());
+        // Ready instances are not enough: until it stands at a pause, or is done, its controller is still moving.
+        let moving = rollout.phase == RolloutPhase::Progressing && (track == Track::Canary || rollout.is_settled());
+        if moving && workload.rollout == RolloutStatus::Complete {
+            let place = rollout.place().map(|place| format!("{place}: ")).unwrap_or_default();
+            workload.rollout = RolloutStatus::Waiting { why: format!("the rollout is on its way: {place}{}", rollout.message) };
+        }
         workload
     }
 }

@@ -41,6 +41,8 @@ const BATCH: usize = 256;
 const SILENCE: Duration = Duration::from_secs(90);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A container that waits for its restart is looked at so often: it may live for seconds only.
+const RESTART_WAIT: Duration = Duration::from_secs(5);
 /// A right that is missing does not come back within seconds.
 const LONGEST_WAIT_FORBIDDEN: Duration = Duration::from_secs(120);
 
@@ -166,7 +168,7 @@ impl Reader {
         while let Ended::Silent = self.follow(began).await? {}
         // A container that waits for its restart ends every follower at once.
         if self.link.clock().now().mono.saturating_sub(followed) < Duration::from_secs(1) {
-            tokio::time::sleep(self.backoff.after_failure(dice())).await;
+            tokio::time::sleep(self.backoff.after_failure(dice()).min(RESTART_WAIT)).await;
         } else {
             self.backoff.succeeded();
         }
@@ -223,7 +225,7 @@ impl Reader {
         }
         all.extend_from_slice(pairs);
         let path = format!("/api/v1/namespaces/{}/pods/{}/log{}", self.namespace, self.source.name, query(&all));
-        Ask { what: format!("read the log of pod {}", self.source.name), path, post: None, limit: 0 }
+        Ask { what: format!("read the log of pod {}", self.source.name), path, post: None, limit: 0, accept: super::link::JSON }
     }
 
     /// Hands lines over as they come, until the connection ends.

@@ -4,6 +4,7 @@ use super::super::tests::Rig;
 use super::*;
 use crate::domain::{LogLevel, Track};
 use serde_json::json;
+use std::fmt::Write as _;
 use wiremock::matchers::{method, path, query_param, query_param_is_missing};
 use wiremock::{Mock, ResponseTemplate};
 
@@ -128,7 +129,7 @@ async fn a_hundred_thousand_lines_and_lines_of_a_megabyte_stay_within_bounds() {
     body.push_str(&"x".repeat(1 << 20));
     body.push_str("\nno time stamp \u{1b}[31mat all\u{1b}]52;c;AAAA\u{7}\n");
     for n in 0..100_000 {
-        body.push_str(&format!("2026-03-14T03:07:41.{n:06}Z line {n}\n"));
+        let _ = writeln!(body, "2026-03-14T03:07:41.{n:06}Z line {n}");
     }
     Mock::given(path(format!("{POD}/log"))).respond_with(log(body)).mount(&rig.server).await;
     let mut stream = rig.connect().await.stream(selection(false));

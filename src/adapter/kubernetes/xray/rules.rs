@@ -40,9 +40,11 @@ pub(super) fn read(spec: &ServiceSpec, object: &Value, board: &Board, xray: &mut
         RouteSpec::Selector { service, .. } => {
             let selector = current(object);
             let picks = |labels: &LabelSet| labels.iter().all(|(key, value)| selector.get(key) == Some(value));
-            let meant = sides(spec).and_then(|(canary, baseline)| {
-                if picks(canary) { Some(Track::Canary) } else { picks(baseline).then_some(Track::Baseline) }
-            });
+            let meant = sides(spec).and_then(
+                |(canary, baseline)| {
+                    if picks(canary) { Some(Track::Canary) } else { picks(baseline).then_some(Track::Baseline) }
+                },
+            );
             let to = make(format!("service/{service}"), 100, meant, Picks::Labels(selector.clone()));
             xray.rules.push(XrayRule { name: "selector".to_owned(), to: vec![to], ..XrayRule::default() });
         }
@@ -103,7 +105,9 @@ fn mesh_rule(
     if rule.get("fault").is_some() {
         besides.push("faults are injected".to_owned());
     }
-    for (key, words) in [("redirect", "redirected"), ("directResponse", "answered by the proxy"), ("delegate", "decided by another VirtualService")] {
+    for (key, words) in
+        [("redirect", "redirected"), ("directResponse", "answered by the proxy"), ("delegate", "decided by another VirtualService")]
+    {
         if rule.get(key).is_some() {
             besides.push(words.to_owned());
         }
@@ -172,7 +176,12 @@ fn gateway_rule(
         name: gateway::label(rule, at),
         matches,
         chosen: list(rule, "/matches").iter().any(|case| !list(case, "/headers").is_empty()),
-        to: list(rule, "/backendRefs").iter().take(MOST).map(destination).map(|(name, weight, meant, picks)| make(name, weight, meant, picks)).collect(),
+        to: list(rule, "/backendRefs")
+            .iter()
+            .take(MOST)
+            .map(destination)
+            .map(|(name, weight, meant, picks)| make(name, weight, meant, picks))
+            .collect(),
         besides: list(rule, "/filters").iter().filter_map(filter).take(8).collect(),
     }
 }

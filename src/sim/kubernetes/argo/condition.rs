@@ -23,7 +23,11 @@ pub(super) fn report(turn: &mut Turn, was_settled: bool) {
     let (settled, aborted) = (turn.settled(), turn.aborted());
     let status = &mut turn.status;
     let word = |it: bool| if it { "True" } else { "False" };
-    let available = if enough { ("AvailableReason", "Rollout has minimum availability") } else { ("AvailableReason", "Rollout does not have minimum availability") };
+    let available = if enough {
+        ("AvailableReason", "Rollout has minimum availability")
+    } else {
+        ("AvailableReason", "Rollout does not have minimum availability")
+    };
     set(status, ("Available", word(enough), available.0, available.1), &time, false);
     set(status, ("Paused", word(paused), "RolloutPaused", "Rollout is paused"), &time, false);
     let healthy = if phase == "Healthy" { ("RolloutHealthy", "Rollout is healthy") } else { ("RolloutHealthy", "Rollout is not healthy") };
@@ -92,8 +96,12 @@ fn phase(turn: &Turn) -> (&'static str, String) {
     let desired = u64::from(turn.desired());
     match () {
         () if turn.settled() && number("updatedReplicas") < desired => progressing("more replicas need to be updated"),
-        () if number("availableReplicas") < number("updatedReplicas").min(desired) => progressing("updated replicas are still becoming available"),
-        () if !turn.settled() && number("updatedReplicas") < u64::from(turn.canary_size()) => progressing("more replicas need to be updated"),
+        () if number("availableReplicas") < number("updatedReplicas").min(desired) => {
+            progressing("updated replicas are still becoming available")
+        }
+        () if !turn.settled() && number("updatedReplicas") < u64::from(turn.canary_size()) => {
+            progressing("more replicas need to be updated")
+        }
         () if turn.settled() && !turn.routed() && number("replicas") > number("updatedReplicas") => {
             progressing("old replicas are pending termination")
         }

@@ -21,6 +21,8 @@ use turn::Turn;
 pub(crate) const HASH: &str = "rollouts-pod-template-hash";
 /// Annotation that numbers ReplicaSets.
 pub(crate) const REVISION: &str = "rollout.argoproj.io/revision";
+/// What the controller put on a ReplicaSet's template for as long as it is canary or stable.
+const PASSING: &str = "rollout.argoproj.io/ephemeral-metadata";
 /// When an idle ReplicaSet is scaled down.
 const DEADLINE: &str = "scale-down-deadline";
 /// Who says things.

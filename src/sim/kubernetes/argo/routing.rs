@@ -74,7 +74,8 @@ impl Turn {
         }
         let services = (self.canary()["canaryService"].clone(), self.canary()["stableService"].clone());
         let weight = self.weight;
-        let wanted: Vec<String> = istio["virtualService"]["routes"].as_array().into_iter().flatten().map(|it| text(it).to_owned()).collect();
+        let wanted: Vec<String> =
+            istio["virtualService"]["routes"].as_array().into_iter().flatten().map(|it| text(it).to_owned()).collect();
         let at = key(namespace, text(&istio["virtualService"]["name"]));
         cluster.update(Kind::VirtualService, &at, |object| {
             let mut changed = false;

@@ -5,7 +5,7 @@ use super::super::deployment::hash_of;
 use super::super::objects;
 use super::super::resources::Kind;
 use super::super::store::{Key, key};
-use super::{HASH, NAME, REVISION};
+use super::{HASH, NAME, PASSING, REVISION};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -109,7 +109,11 @@ impl Cluster {
     pub(super) fn mark_side(&mut self, set: &RolloutSet, labels: &Value) {
         let Some(labels) = labels.as_object().filter(|labels| !labels.is_empty()) else { return };
         let put = |into: &mut Value| labels.iter().for_each(|(name, value)| into[name] = value.clone());
-        let changed = self.update(Kind::ReplicaSet, &set.at, |value| put(&mut value["spec"]["template"]["metadata"]["labels"]));
+        let note = json!({ "labels": labels }).to_string();
+        let changed = self.update(Kind::ReplicaSet, &set.at, |value| {
+            put(&mut value["spec"]["template"]["metadata"]["labels"]);
+            value["metadata"]["annotations"][PASSING] = json!(note);
+        });
         if changed.is_none() {
             return;
         }

@@ -50,7 +50,12 @@ impl Turn {
                 sets.len() - 1
             }
         };
-        let status = if rollout["status"].is_object() { rollout["status"].clone() } else { json!({}) };
+        let mut status = if rollout["status"].is_object() { rollout["status"].clone() } else { json!({}) };
+        for part in ["canary", "blueGreen"] {
+            if !status[part].is_object() {
+                status[part] = json!({});
+            }
+        }
         let (time, now) = (cluster.now.text(), cluster.now.wall);
         Self { rollout, status, sets, newest, weight: 0, moved: false, again: None, time, now }
     }
@@ -130,7 +135,7 @@ impl Turn {
 
     /// A template or a list of steps that was not seen before begins at the first step, without what was said of the one before.
     pub(super) fn take_up_template(&mut self, cluster: &mut Cluster) {
-        let (hash, steps) = (self.hash().to_owned(), hash_of(&self.canary()["steps"].clone(), ""));
+        let (hash, steps) = (self.hash().to_owned(), hash_of(&json!({ "steps": self.canary()["steps"] }), ""));
         let steps = if self.steps().is_empty() { String::new() } else { steps };
         let other_template = self.status["currentPodHash"] != *hash;
         if !other_template && text(&self.status["currentStepHash"]) == steps {

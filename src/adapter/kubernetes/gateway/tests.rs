@@ -153,7 +153,10 @@ fn every_way_in_which_weights_cannot_be_set_is_said() {
     let rule = "/spec/rules/1";
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["name"] = json!("other")).contains("there are: insiders, other"));
     assert!(trouble(|o| o["spec"]["rules"][0]["name"] = json!("split")).contains("2 rules are named"));
-    assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["name"] = json!("x")).contains("does not send to service/checkout-canary"));
+    assert!(
+        trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["name"] = json!("x"))
+            .contains("does not send to service/checkout-canary")
+    );
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["namespace"] = json!("x")).contains("service/checkout-canary in x"));
     assert!(trouble(|o| o.pointer_mut(rule).unwrap()["backendRefs"][1]["weight"] = json!(1_000_001)).contains("which is no weight"));
     let third = json!({"name": "old", "port": 80, "weight": 10});
@@ -172,7 +175,7 @@ fn what_the_gateways_say_is_told_and_only_a_refusal_stops_the_way_forward() {
     late["metadata"]["generation"] = json!(8);
     assert_eq!(acceptance(&late), Acceptance::Pending("gateway/edge has not taken up the latest change".to_owned()));
     let seen = look(late, 50);
-    assert_eq!((seen.subject.shown.as_str(), seen.subject.trouble), ("25%, not accepted by the gateway yet", None));
+    assert_eq!((seen.subject.shown.as_str(), seen.subject.trouble), ("25% (not accepted by the gateway yet)", None));
 
     let mut refused = object();
     let condition = &mut refused["status"]["parents"][0]["conditions"][1];

@@ -66,7 +66,12 @@ fn weight_and_what_takes_precedence_are_read() {
     let route = look.subject.route.as_deref().unwrap();
     assert_eq!((route.canary, route.baseline, &route.trouble), (25, 75, &None));
     assert_eq!(route.rule, "shop.example/checkout");
-    let pinned = ["header X-Canary=always -> canary", "header X-Canary=never -> baseline", "cookie beta=always -> canary", "cookie beta=never -> baseline"];
+    let pinned = [
+        "header X-Canary=always -> canary",
+        "header X-Canary=never -> baseline",
+        "cookie beta=always -> canary",
+        "cookie beta=never -> baseline",
+    ];
     assert_eq!(route.pinned, pinned);
     assert_eq!(route.last_writer.as_deref(), Some("kubectl-annotate at 2026-03-14T03:07:12Z"));
     assert!(look.warnings[0].contains("retired") && look.warnings[1].contains("does not tell"), "{:?}", look.warnings);

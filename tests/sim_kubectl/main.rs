@@ -3,9 +3,14 @@
 #![cfg(feature = "sim")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod reading;
+mod rollouts;
+#[path = "../sim/mod.rs"]
 mod sim;
-#[path = "support/left_out.rs"]
+#[path = "../support/left_out.rs"]
 mod support;
+mod text;
+mod writing;
 
 use gonogo::sim::{Options, Scene};
 use serde_json::Value;
@@ -27,13 +32,27 @@ impl Kubectl {
         }
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let dir = tempfile::tempdir().unwrap();
-        let sim = Sim::start(Options { scene: Scene::Ready50, speed: 5.0, faults, ..Options::default() }).await;
+        let sim = Sim::start(Options { scene: Scene::Ready50, speed: 10.0, faults, ..Options::default() }).await;
         sim.handle.write_dir(dir.path()).unwrap();
         Some(Self { sim, dir })
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Writes a file that commands can name.
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Standard error of a command that must fail.
+    async fn refusal(&self, args: &[&str]) -> String {
+        let output = self.output(args).await;
+        assert!(!output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
     }
 
     async fn output(&self, args: &[&str]) -> Output {

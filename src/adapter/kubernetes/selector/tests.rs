@@ -55,7 +55,7 @@ fn the_side_is_told_by_the_selector() {
     let blue = look_with(object(), known(3, 3), 100);
     let route = blue.subject.route.as_deref().unwrap();
     assert_eq!((route.canary, route.baseline, route.others), (0, 100, 0));
-    assert_eq!(blue.subject.shown, "0%, its ready endpoints: 0 canary, 3 baseline");
+    assert_eq!(blue.subject.shown, "0% (endpoints: 0 canary, 3 baseline)");
     assert_eq!(blue.subject.fields["selector version"], "blue");
     let mut green = object();
     green["spec"]["selector"]["version"] = json!("green");
