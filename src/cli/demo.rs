@@ -52,6 +52,7 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         dir: args.dir.clone(),
         listen: args.listen,
         instances: args.instances,
+        full_size: args.instances.is_some(),
         churn: args.churn,
         prelude,
         traffic,

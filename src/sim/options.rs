@@ -60,6 +60,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Total number of pods, for load tests; at most 20,000.
     pub instances: Option<u32>,
+    /// Pods are as large as those of real clusters, ten kilobytes: for measurements.
+    pub full_size: bool,
     /// Pods deleted and created again per simulated second once live, for load tests.
     pub churn: Option<u32>,
     /// Who makes the history.
@@ -86,6 +88,7 @@ impl Default for Options {
             dir: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             instances: None,
+            full_size: false,
             churn: None,
             prelude: Prelude::Scripted,
             traffic: TrafficBy::Mesh,

@@ -126,7 +126,7 @@ impl World {
             pictures: VecDeque::new(),
             late_alerts: VecDeque::new(),
         };
-        world.cluster.full_size = options.instances.is_some();
+        world.cluster.full_size = options.full_size;
         match options.traffic {
             TrafficBy::Rolling => rolling::furnish(&mut world.cluster, sizes),
             TrafficBy::Argo => super::argo::furnish(&mut world.cluster, sizes),
