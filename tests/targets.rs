@@ -1,6 +1,7 @@
 //! Several services in one run: a lock each under one epoch, every act on its own platform, and one that is lost leaves the others alone.
 
 #![cfg(feature = "shell")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;

@@ -214,7 +214,7 @@ mod tests {
         let service = Near::Service { name: "checkout".into(), tracks: vec![Track::Baseline] };
         let slice = |ready| Near::Endpoints { name: "checkout-1".into(), service: "checkout".into(), ready, not_ready: 1 };
         assert_eq!(texts(&[service.clone(), slice(0)], 3), ["NO-GO service/checkout has no ready endpoint"]);
-        assert_eq!(texts(&[service.clone()], 3), [""; 0], "nothing was told");
+        assert_eq!(texts(std::slice::from_ref(&service), 3), [""; 0], "nothing was told");
         assert_eq!(texts(&[service, slice(2)], 3), [""; 0]);
     }
 
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_budget_matters_while_instances_must_move() {
         let budget = Near::Budget { name: "b".into(), tracks: vec![Track::Canary], allowed: 0, healthy: 3, needed: 3 };
-        assert_eq!(texts(&[budget.clone()], 3), ["WATCH budget b lets no instance be evicted: 3 healthy, 3 must stay"]);
+        assert_eq!(texts(std::slice::from_ref(&budget), 3), ["WATCH budget b lets no instance be evicted: 3 healthy, 3 must stay"]);
         assert_eq!(around(&near(&[budget]), &[], Release::default()), []);
     }
 

@@ -88,7 +88,7 @@ fn weight_on_an_empty_back_end_is_no_go_and_none_on_it_is_not() {
                     to("stable", 100 - weight, Some(Track::Baseline), of(0, 9, 9)),
                 ],
                 ..XrayRule::default()
-            }]
+            }];
         })
     };
     assert_eq!(unready(25), [(Verdict::NoGo, "25% of the requests -> checkout/canary: 0 of 3 are ready".to_owned())]);

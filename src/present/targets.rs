@@ -51,7 +51,7 @@ fn line(sight: &Sight<'_>, target: &Target) -> Line {
         .text(pad(&format!("want {want} set {set}"), 20))
         .text(pad(&format!(" canary {} base {}", side(Track::Canary), side(Track::Baseline)), 26))
         .then(sight.freshness(&target.platform));
-    if target.agreement(intended, &sight.now) == Agreement::ConfiguredDiffers {
+    if target.agreement(intended, sight.now) == Agreement::ConfiguredDiffers {
         line = line.text(" ").mark(Role::Bad, "!").text(" not set as wanted");
     }
     let failed = target.picture.workloads.values().find_map(|workload| match &workload.rollout {

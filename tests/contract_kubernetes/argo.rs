@@ -100,7 +100,7 @@ impl<'a> Case<'a> {
         };
         match tokio::time::timeout(PATIENCE, seen).await {
             Ok(object) => object,
-            Err(_) => panic!("never saw {what}: {}", self.place.get(&self.path).await["status"]),
+            Err(tokio::time::error::Elapsed { .. }) => panic!("never saw {what}: {}", self.place.get(&self.path).await["status"]),
         }
     }
 

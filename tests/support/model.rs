@@ -491,7 +491,7 @@ pub fn picture() -> Picture {
         count,
     };
     Picture {
-        progressive: Default::default(),
+        progressive: ProgressivePicture::default(),
         workloads: [canary, base].into_iter().map(|w| (w.uid.clone(), w)).collect(),
         instances: instances(),
         listed: true,

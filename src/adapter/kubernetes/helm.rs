@@ -64,7 +64,9 @@ impl Follower<Value> for Releases {
                 if first {
                     self.known.clear();
                 }
-                items.iter().for_each(|secret| self.take(secret));
+                for secret in &items {
+                    self.take(secret);
+                }
                 if !last {
                     return vec![];
                 }

@@ -359,7 +359,9 @@ fn two_ctrl_c_leave_at_once_and_one_leaves_no_plan_behind() {
 
 #[test]
 fn notes_are_kept_by_drivers_and_followers() {
-    for mut flow in [Flow::baking(), Flow::following(true, |o| o.operator = "ada".into())] {
+    for mut flow in
+        [false, true].map(|follows| Box::new(if follows { Flow::following(true, |o| o.operator = "ada".into()) } else { Flow::baking() }))
+    {
         flow.key('M');
         flow.wait(400);
         flow.send(Msg::TextChanged("pager is quiet".into()));

@@ -32,7 +32,7 @@ fn loaded(text: &str, params: &[(&str, &str)]) -> Runbook {
 fn the_blue_green_playbook_switches_once_and_back() {
     assert_eq!(lint("kubernetes-blue-green.yaml", BLUE_GREEN, &Context::default()), []);
     let runbook = loaded(BLUE_GREEN, &[]);
-    let acts = |steps: &[crate::runbook::plan::Step]| -> Vec<u8> {
+    let acts = |steps: &[Step]| -> Vec<u8> {
         steps.iter().filter_map(|s| if let StepKind::Do(a) = &s.kind { a.weight().map(Percent::get) } else { None }).collect()
     };
     assert_eq!((acts(&runbook.steps), acts(&runbook.rollback.steps)), (vec![100], vec![0]));
@@ -48,7 +48,7 @@ fn the_rolling_playbook_is_clean_and_goes_back_by_an_undo() {
     let runbook = loaded(ROLLING, &[]);
     let image = runbook.step(&"new-image".into()).unwrap();
     assert_eq!(image.undo, Undo::Action(Action::Undo { track: Track::Canary, revision: None, kept_by: None }));
-    let back: Vec<String> = runbook.guards.iter().filter(|g| g.then == GuardThen::Rollback).map(|g| g.id.to_string()).collect();
+    let back: Vec<String> = runbook.guards.iter().filter(|g| g.then == GuardThen::Rollback).map(|g| g.id.clone()).collect();
     assert_eq!(back, ["errors-critical", "slow-critical", "health"], "what is critical goes back, what warns does not");
 }
 

@@ -354,7 +354,7 @@ fn remarks(object: &Value, rollout: &Progressive) -> Vec<String> {
             }
         }
         (false, Some(blue)) if blue.active_service.is_empty() => {
-            remarks.push("it names no active Service: nothing can be switched".to_owned())
+            remarks.push("it names no active Service: nothing can be switched".to_owned());
         }
         (false, Some(_)) => {}
     }

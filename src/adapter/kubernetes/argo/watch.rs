@@ -239,7 +239,9 @@ impl Follower<Value> for Sets {
         let updates = deck.workloads();
         drop(deck);
         let mut book = open(&self.book);
-        known.into_iter().for_each(|(uid, owner, name)| book.owned(uid, owner, name));
+        for (uid, owner, name) in known {
+            book.owned(uid, owner, name);
+        }
         updates
     }
 }

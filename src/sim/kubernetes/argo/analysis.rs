@@ -286,7 +286,7 @@ fn assess(success: Option<&str>, failure: Option<&str>, values: &[f64]) -> Resul
     let bad = failure.map(|it| holds(it, values)).transpose()?;
     Ok(match (good, bad) {
         (_, Some(true)) | (Some(false), None) => "Failed",
-        (Some(true), _) | (None, _) => "Successful",
+        (Some(true) | None, _) => "Successful",
         (Some(false), Some(false)) => "Inconclusive",
     })
 }
@@ -305,8 +305,10 @@ fn holds(condition: &str, values: &[f64]) -> Result<bool, String> {
     Ok(false)
 }
 
+type Compare = fn(f64, f64) -> bool;
+
 fn compared(term: &str, values: &[f64]) -> Result<bool, String> {
-    let operators: [(&str, fn(f64, f64) -> bool); 6] = [
+    let operators: [(&str, Compare); 6] = [
         ("<=", |a, b| a <= b),
         (">=", |a, b| a >= b),
         ("==", |a, b| (a - b).abs() < f64::EPSILON),

@@ -49,7 +49,9 @@ impl Cluster {
             .filter(|(at, object)| at.0 == deployment.0 && refers(&object.value()))
             .map(|(at, _)| at.clone())
             .collect();
-        of.into_iter().for_each(|at| self.enqueue_rollout(at));
+        for at in of {
+            self.enqueue_rollout(at);
+        }
     }
 
     /// Stores a Rollout whose Pods have been serving since a time.

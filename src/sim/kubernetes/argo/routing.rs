@@ -32,7 +32,7 @@ impl Turn {
             side
         };
         self.status["canary"]["weights"] = json!({
-            "canary": side(self.weight, &self.hash().to_owned(), named("canaryService")),
+            "canary": side(self.weight, self.hash(), named("canaryService")),
             "stable": side(100 - self.weight, &stable, named("stableService")),
         });
         if before != self.weight {
