@@ -14,6 +14,11 @@ fn assert_fits(terminal: &Terminal, width: usize, height: usize) {
     }
 }
 
+/// Whether a screen is one of this size. While sizes change, frames of the one before are still on their way.
+fn fits(screen: &str, width: usize, height: usize) -> bool {
+    screen.lines().count() <= height && screen.lines().all(|line| line.width() <= width)
+}
+
 #[test]
 fn small_terminals_show_the_verdict_and_can_hold_and_back_out() {
     let mut demo = Demo::sized(30, 6, "no-go", &[]);
@@ -46,14 +51,15 @@ fn a_storm_of_sizes_leaves_every_view_whole() {
         for (width, height) in [(200, 50), (30, 6), (1, 1), (81, 2), (5, 40), (120, 36), (60, 15), (80, 24)] {
             demo.terminal.resize(width, height);
         }
-        demo.terminal.wait_for("the tab of the view", |screen| screen.contains(&format!("[{view} ")));
+        let tab = format!("[{view} ");
+        demo.terminal.wait_for("the tab of the view", |screen| screen.contains(&tab) && fits(screen, 80, 24));
         assert_fits(&demo.terminal, 80, 24);
         // A prompt is open while the size changes.
         demo.terminal.type_keys("A");
         for (width, height) in [(30, 6), (2, 2), (200, 50), (80, 24)] {
             demo.terminal.resize(width, height);
         }
-        demo.terminal.wait_text(&["ARM THIS COCKPIT"]);
+        demo.terminal.wait_for("the prompt", |screen| screen.contains("ARM THIS COCKPIT") && fits(screen, 80, 24));
         assert_fits(&demo.terminal, 80, 24);
         demo.terminal.press(ESC);
         demo.terminal.wait_for("the prompt to close", |screen| !screen.contains("ARM THIS COCKPIT"));

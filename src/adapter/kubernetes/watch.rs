@@ -59,10 +59,11 @@ async fn run(core: Arc<Core>, updates: mpsc::Sender<PlatformUpdate>) {
     let board = SharedBoard::default();
     if let RouteSpec::Rollout { name } = &core.spec.route {
         let deck = argo::deck();
-        let whole = argo::Watched { deck: Arc::clone(&deck), book: Arc::clone(&book), scope, routes: Arc::clone(&routes) };
+        let whole = argo::Watched { deck: Arc::clone(&deck), book: Arc::clone(&book), scope, ground, routes: Arc::clone(&routes) };
         tokio::join!(
             heartbeat(&core, &outlet, &wake, &routes, &board),
             rollout(&core, &outlet, whole),
+            around::run(&core, &outlet, grounded, scoped.clone()),
             instances(&core, &outlet, scoped, &book, Some(&deck)),
             analysis_runs(&core, &outlet, &deck, name),
             helm_releases(&core, &outlet),

@@ -28,7 +28,7 @@ impl Deployments {
     fn there(&mut self, deployment: &Deployment) -> Vec<PlatformUpdate> {
         self.scope.send_if_modified(|scope| scope.set(self.track, Some(deployment)));
         if let Some(mut updates) = open(&self.book).rolls(Some(workload(deployment, self.track))) {
-            updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
+            updates.extend(around::learn(&self.ground, self.track, "deployment", Some(deployment)));
             return updates;
         }
         let uid = &deployment.metadata.uid;
@@ -36,14 +36,14 @@ impl Deployments {
         let mut updates = if self.known.as_ref() == Some(uid) { vec![] } else { self.not_there(false) };
         self.known = Some(uid.clone());
         updates.push(PlatformUpdate::Workload(workload(deployment, self.track)));
-        updates.extend(around::learn(&self.ground, self.track, Some(deployment)));
+        updates.extend(around::learn(&self.ground, self.track, "deployment", Some(deployment)));
         updates
     }
 
     fn not_there(&mut self, tell: bool) -> Vec<PlatformUpdate> {
         if tell {
             self.scope.send_if_modified(|scope| scope.set(self.track, None));
-            around::learn(&self.ground, self.track, None);
+            around::learn(&self.ground, self.track, "deployment", None);
         }
         if let Some(updates) = open(&self.book).rolls(None) {
             return updates;

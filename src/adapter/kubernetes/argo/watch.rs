@@ -3,8 +3,9 @@
 use super::analysis::{analysis, belongs};
 use super::read::{progressive, route};
 use super::undo::{HASH, REVISION};
+use crate::adapter::kubernetes::around::{self, Ground};
 use crate::adapter::kubernetes::feed::{Follower, Seen};
-use crate::adapter::kubernetes::objects::LabelSelector;
+use crate::adapter::kubernetes::objects::{Deployment, LabelSelector};
 use crate::adapter::kubernetes::pods::{SharedBook, main_container, open, version};
 use crate::adapter::kubernetes::scope::Scope;
 use crate::domain::progressive::{Analysis, Progressive, ProgressiveUpdate, RolloutPhase};
@@ -135,6 +136,8 @@ pub(in crate::adapter::kubernetes) struct Watched {
     pub(in crate::adapter::kubernetes) book: SharedBook,
     /// What to watch.
     pub(in crate::adapter::kubernetes) scope: watch::Sender<Scope>,
+    /// What others around it are matched by.
+    pub(in crate::adapter::kubernetes) ground: watch::Sender<Ground>,
     /// Counts news of the route, so that an older answer of the heartbeat does not replace it.
     pub(in crate::adapter::kubernetes) routes: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -155,6 +158,7 @@ impl Watched {
         self.routes.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let mut updates = vec![PlatformUpdate::Route(Some(route(&object, &rollout)))];
         updates.extend(open(&self.book).split(Some(canary.as_deref().unwrap_or_default())));
+        updates.extend(self.around(object));
         let mut deck = opened(&self.deck);
         deck.rollout = Some(rollout.clone());
         updates.push(PlatformUpdate::Progressive(ProgressiveUpdate::Rollout(Some(Box::new(rollout)))));
@@ -162,7 +166,17 @@ impl Watched {
         updates
     }
 
+    /// Its template and its owners, which stand where a Deployment's do.
+    fn around(&self, mut object: Value) -> Vec<PlatformUpdate> {
+        if let Some(map) = object.as_object_mut() {
+            map.remove("status");
+        }
+        let like: Option<Deployment> = serde_json::from_value(object).ok();
+        around::learn(&self.ground, Track::Canary, "rollout", like.as_ref())
+    }
+
     fn not_there(&self) -> Vec<PlatformUpdate> {
+        around::learn(&self.ground, Track::Canary, "rollout", None);
         self.scope.send_if_modified(Scope::set_none);
         self.routes.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let mut deck = opened(&self.deck);

@@ -30,11 +30,11 @@ const USAGE: Duration = Duration::from_secs(15);
 /// After a failure it is asked more seldom.
 const USAGE_FAILED: Duration = Duration::from_secs(60);
 
-/// News of a Deployment: what a side is started with and who owns it.
-pub(super) fn learn(ground: &watch::Sender<Ground>, track: Track, deployment: Option<&Deployment>) -> Vec<PlatformUpdate> {
+/// News of a Deployment, or of what is built like one: what a side is started with and who owns it. `kind` names it.
+pub(super) fn learn(ground: &watch::Sender<Ground>, track: Track, kind: &str, deployment: Option<&Deployment>) -> Vec<PlatformUpdate> {
     ground.send_if_modified(|ground| ground.set(track, deployment));
     let Some(deployment) = deployment else { return vec![] };
-    let object = format!("deployment/{}", clean_bounded(&deployment.metadata.name, 253));
+    let object = format!("{kind}/{}", clean_bounded(&deployment.metadata.name, 253));
     let shape = Near::Shape(track, near::shape(deployment, &object));
     let owner = Near::Owned(object, near::owner(&deployment.metadata.labels, &deployment.metadata.annotations));
     [shape, owner].into_iter().map(told).collect()

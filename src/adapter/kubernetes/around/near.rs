@@ -153,10 +153,10 @@ pub(super) fn ingress(it: &Ingress, ours: &BTreeSet<String>) -> Option<Near> {
     (!services.is_empty()).then(|| Near::Ingress { name, services: services.into_iter().collect(), hosts: hosts.into_iter().collect() })
 }
 
-/// An autoscaler of one of our Deployments.
+/// An autoscaler of one of our workloads.
 pub(super) fn autoscaler(it: &Autoscaler, ground: &Ground) -> Option<Near> {
     let target = &it.spec.scale_target_ref;
-    let ours = target.kind == "Deployment" && ground.sides().any(|(_, side)| side.name == target.name);
+    let ours = ["Deployment", "Rollout"].contains(&target.kind.as_str()) && ground.sides().any(|(_, side)| side.name == target.name);
     if !ours {
         return None;
     }
