@@ -84,6 +84,8 @@ pub(super) struct Place {
 /// Settings as written, before any login.
 #[derive(Clone)]
 pub(super) struct Loaded {
+    /// The context that was taken; `None` in a pod.
+    pub(super) context: Option<String>,
     /// Cluster address, trust roots, proxy; credentials as the files have them.
     pub(super) config: kube::Config,
     /// Name of the user entry.
@@ -158,7 +160,7 @@ impl Place {
             config.proxy_url = None;
         }
         watched.extend(credential_files(&config.auth_info));
-        Ok(Loaded { config, user, origin, watched })
+        Ok(Loaded { context: Some(name), config, user, origin, watched })
     }
 }
 
@@ -171,7 +173,13 @@ fn in_cluster(looked: &[PathBuf]) -> Result<Loaded, ConnectError> {
     let looked = looked.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
     let config = kube::Config::incluster_env().map_err(|_| ConnectError::NoKubeconfig { looked })?;
     let watched = credential_files(&config.auth_info);
-    Ok(Loaded { config, user: "the pod's service account".to_owned(), origin: "the pod's service account".to_owned(), watched })
+    Ok(Loaded {
+        context: None,
+        config,
+        user: "the pod's service account".to_owned(),
+        origin: "the pod's service account".to_owned(),
+        watched,
+    })
 }
 
 /// Files outside the kubeconfig that hold credentials.

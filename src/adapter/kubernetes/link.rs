@@ -89,8 +89,10 @@ pub(super) struct Link {
 
 impl Link {
     /// Reads the settings and checks that certificates can be used. Neither logs in nor talks to the server.
-    pub(super) async fn open(place: Place, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+    pub(super) async fn open(mut place: Place, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let loaded = load(place.clone()).await?;
+        // Another current context, chosen in another terminal, must not lead a release to another cluster.
+        place.context = place.context.or_else(|| loaded.context.clone());
         let mut dry = loaded.config.clone();
         // A plugin is not run now, and a token file may come later; everything else has to be usable.
         (dry.auth_info.exec, dry.auth_info.auth_provider, dry.auth_info.token_file) = (None, None, None);

@@ -131,6 +131,23 @@ async fn a_write_is_sent_once_whatever_comes_back() {
 }
 
 #[tokio::test]
+async fn another_current_context_does_not_lead_to_another_cluster() {
+    let (rig, elsewhere) = (Rig::new().await, MockServer::start().await);
+    rig.route_is(&object()).await;
+    let kubernetes = rig.connect().await;
+    kubernetes.read_route().await.unwrap();
+    let file = rig.kubeconfig(&rig.server.uri());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let both = text
+        .replace("current-context: ctx", "current-context: elsewhere")
+        .replace("clusters: [", &format!("clusters: [{{name: e, cluster: {{server: '{}'}}}}, ", elsewhere.uri()))
+        .replace("contexts: [", "contexts: [{name: elsewhere, context: {cluster: e, user: u}}, ");
+    std::fs::write(&file, both).unwrap();
+    kubernetes.read_route().await.unwrap();
+    assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn a_write_carries_its_tests_and_its_manager() {
     let rig = Rig::new().await;
     rig.route_is(&object()).await;
