@@ -42,6 +42,7 @@ fn main() {
         path: directory.path().join("journal.db"),
         clock: Arc::new(Still),
         operator: "bench".to_owned(),
+        account: "bench".to_owned(),
         host: "bench".to_owned(),
         pid: std::process::id(),
         session: "bench".to_owned(),

@@ -207,6 +207,7 @@ fn journal(dir: &Path, session: &str) -> Arc<dyn Journal> {
         path: dir.join("journal.db"),
         clock: Arc::new(SystemClock::new()),
         operator: session.into(),
+        account: session.into(),
         host: "here".into(),
         pid: std::process::id(),
         session: session.into(),

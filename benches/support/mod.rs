@@ -5,7 +5,7 @@ use gonogo::app::msg::MetricsAnswer;
 use gonogo::app::{Effect, Envelope, Model, Msg, Options, first_draft, update};
 use gonogo::domain::record::{Actor, Draft, Entry, EntryTime, GENESIS};
 use gonogo::domain::{
-    Epoch, HarmSpec, Instance, InstanceState, Labels, Op, PlatformUpdate, Probe, Protection, Route, RouteSpec, Series, ServiceGate,
+    Epoch, HarmSpec, Instance, InstanceState, Labels, Op, PlatformUpdate, Policy, Probe, Protection, Route, RouteSpec, Series, ServiceGate,
     ServiceSpec, Stamp, Ticket, Track, TrackSpec,
 };
 use gonogo::runbook::{Context, load};
@@ -54,6 +54,7 @@ fn spec() -> ServiceSpec {
         alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        policy: Policy::default(),
         with: vec![],
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn act(global: &Global, args: &Act) -> Outcome {
     if global.read_only || global.spectator {
         return Err(Failed::new(Exit::Refused, "refused: --read-only and --spectator hold no write credentials"));
     }
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let clock = wire::clock(&config).await?;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let wired = wire::connect(global, &config, clock, journal).await?;

@@ -42,6 +42,9 @@ pub struct Global {
     /// Service, when the configuration has several
     #[arg(long, global = true, value_name = "NAME")]
     pub service: Option<String>,
+    /// Who works here [default: `as` of the configuration, else the login name]
+    #[arg(long = "as", global = true, value_name = "NAME", env = "GONOGO_AS", value_parser = own_name)]
+    pub name: Option<String>,
     /// Nothing can be written from this process
     #[arg(long, global = true)]
     pub read_only: bool,
@@ -63,6 +66,14 @@ pub struct Global {
     /// Result as JSON on standard output
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+/// A name that the journal can show.
+fn own_name(name: &str) -> Result<String, String> {
+    match crate::domain::person::unfit(name) {
+        None => Ok(name.to_owned()),
+        Some(why) => Err(format!("the name {why}")),
+    }
 }
 
 /// The commands.

@@ -116,7 +116,7 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
         if matches!(options.traffic, sim::TrafficBy::Rolling | sim::TrafficBy::Argo) { sim::Scene::Idle.script() } else { scene.script() };
     let handle = Arc::new(sim::start(options).await.map_err(failed)?);
     handle.write_dir(&dir).map_err(failed)?;
-    let config = wire::config(&dir.join("config.toml"))?;
+    let config = wire::config(global, &dir.join("config.toml"))?;
     let full: IsSo = {
         let handle = handle.clone();
         Arc::new(move || handle.journal_disk_full())
@@ -155,7 +155,7 @@ async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: 
         RouteSpec::Selector { .. } => ("assets/playbooks/kubernetes-blue-green.yaml", BLUE_GREEN),
         _ => ("assets/playbooks/kubernetes-canary-mesh.yaml", PLAYBOOK),
     };
-    let loaded = super::runbook::load_text(file, text, &[], spec)?;
+    let loaded = super::runbook::load_text(file, text, &[], spec, &[])?;
     let end = clock.boot_at(TimeDelta::zero());
     let at = |when: Option<TimeDelta>| when.map(|t| clock.boot_at(t));
     let mut operator = ScriptedOperator {

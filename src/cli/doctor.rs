@@ -54,7 +54,7 @@ pub(super) async fn doctor(global: &Global) -> Outcome {
     let mut report = Report::default();
     terminal(&mut report);
     let path = wire::config_path(global)?;
-    match wire::config(&path) {
+    match wire::config(global, &path) {
         Err(failed) if path.exists() => report.bad("config", failed.exit, failed.message),
         Err(_) => report.bad("config", Exit::InvalidFile, format!("{} does not exist; gonogo demo works without", path.display())),
         Ok(config) => configured(global, &config, &mut report).await,

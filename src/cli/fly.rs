@@ -64,9 +64,9 @@ struct StartRun {
 /// `gonogo run RUNBOOK`
 pub(super) async fn run(global: &Global, args: &Run) -> Outcome {
     let path = wire::config_path(global)?;
-    let config = wire::config(&path)?;
+    let config = wire::config(global, &path)?;
     let selected = wire::select(global, &config)?;
-    let loaded = super::runbook::load(&args.runbook, &args.params, selected.spec)?;
+    let loaded = super::runbook::load(&args.runbook, &args.params, selected.spec, &config.people)?;
     let runbook = loaded.runbook;
     let auto = args.auto_back_out;
     let mut lines = vec![
@@ -95,7 +95,7 @@ async fn open(global: &Global, then: Option<Then>) -> Outcome {
         return Err(Failed::new(Exit::Usage, "the cockpit needs a terminal; gonogo status works without"));
     }
     let path = wire::config_path(global)?;
-    let config = wire::config(&path)?;
+    let config = wire::config(global, &path)?;
     let clock = wire::clock(&config).await?;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let wired = wire::connect(global, &config, clock, journal).await?;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 /// Reads the platform, works the first act out, and predicts the rest.
 pub(super) async fn plan(global: &Global, args: &Plan) -> Outcome {
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let selected = wire::select(global, &config)?;
-    let ready = super::runbook::load(&args.runbook, &args.params, selected.spec)?;
+    let ready = super::runbook::load(&args.runbook, &args.params, selected.spec, &config.people)?;
     let clock = wire::clock(&config).await?;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let wired = wire::connect(global, &config, clock, journal).await?;

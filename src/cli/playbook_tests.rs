@@ -111,11 +111,11 @@ async fn fly_plan(plan: &Plan, image: &str, back_at: Option<&str>, auto_back_out
     let clock = handle.sim_clock();
     handle.advance_to(clock.boot_at(TimeDelta::minutes(-38))).await;
     let global = Cli::parse_from(["gonogo"]).global;
-    let config = wire::config(&dir.path().join("config.toml")).unwrap();
+    let config = wire::config(&global, &dir.path().join("config.toml")).unwrap();
     let journal = wire::demo_journal(&config, handle.clock(), Arc::new(|| false), Arc::new(|| true)).await.unwrap();
     let wired = wire::connect(&global, &config, handle.clock(), journal).await.unwrap();
     let mut core = Core::start(&wired.ports, wired.spec.clone(), wired.options.clone());
-    let loaded = super::runbook::load_text(plan.file, plan.text, &[format!("image={image}")], &wired.spec).unwrap();
+    let loaded = super::runbook::load_text(plan.file, plan.text, &[format!("image={image}")], &wired.spec, &[]).unwrap();
     let mut pilot =
         Pilot { runbook: loaded.runbook, auto_back_out, started: false, back_at: back_at.map(StepId::from), answered: None, refused: None };
     let advance = |boot: Duration| -> futures::future::BoxFuture<'_, ()> { Box::pin(handle.advance_to(boot)) };

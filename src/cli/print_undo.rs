@@ -8,7 +8,7 @@ use crate::runbook::state::RunState;
 
 /// The commands of the platform's own client that take the canary's traffic away.
 pub(super) async fn print_undo(global: &Global, run: Option<&str>) -> Outcome {
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let clock = wire::clock_or_system(&config).await;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let key = wire::select(global, &config)?.spec.key();

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failed};
 use super::wire;
-use crate::domain::{ActionKind, Protection, ServiceSpec, Severity};
+use crate::domain::{ActionKind, Person, Protection, ServiceSpec, Severity};
 use crate::runbook::{Context, Runbook};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,12 +28,12 @@ pub(super) fn text(path: &Path) -> Result<String, Failed> {
 }
 
 /// Reads a runbook; its parameters `platform`, `service` and `environment` follow the configuration unless given.
-pub(super) fn load(path: &Path, params: &[String], spec: &ServiceSpec) -> Result<Ready, Failed> {
-    load_text(&path.display().to_string(), &text(path)?, params, spec)
+pub(super) fn load(path: &Path, params: &[String], spec: &ServiceSpec, people: &[Person]) -> Result<Ready, Failed> {
+    load_text(&path.display().to_string(), &text(path)?, params, spec, people)
 }
 
 /// [`load`] of a text.
-pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &ServiceSpec) -> Result<Ready, Failed> {
+pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &ServiceSpec, people: &[Person]) -> Result<Ready, Failed> {
     let mut values = BTreeMap::new();
     // What the configuration knows need not be said again, where the runbook asks for it under these names.
     for (name, value) in [("platform", spec.platform.as_str()), ("service", &spec.name), ("environment", &spec.environment)] {
@@ -54,6 +54,7 @@ pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &Servic
         services: Some(vec![spec.name.clone()]),
         with: spec.with.clone(),
         way_back: Some(spec.route.way_back()).filter(|action| action.kind() != ActionKind::SetWeight),
+        people: people.to_vec(),
     };
     let loaded = crate::runbook::load(name, text, &values, &context);
     for warning in loaded.diagnostics.iter().filter(|d| d.severity == Severity::Warning) {

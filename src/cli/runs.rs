@@ -44,7 +44,7 @@ pub(super) async fn latest(journal: &dyn Journal, service: &ServiceKey, named: O
 
 /// `gonogo runs`
 pub(super) async fn runs(global: &Global) -> Outcome {
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let journal = wire::journal(&config, wire::clock_or_system(&config).await, None)?;
     let key = global.service.as_ref().map(|_| wire::select(global, &config).map(|s| s.spec.key())).transpose()?;
     let runs = journal.runs(key).await.map_err(broken)?;

@@ -8,7 +8,7 @@ use crate::runbook::story::story;
 
 /// What happened, line by line, and how it stands.
 pub(super) async fn show(global: &Global, run: Option<&str>) -> Outcome {
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let journal = wire::journal(&config, wire::clock_or_system(&config).await, None)?;
     let key = wire::select(global, &config)?.spec.key();
     let run = super::runs::latest(&*journal, &key, run).await?;

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads everything once.
 pub(super) async fn status(global: &Global) -> Outcome {
-    let config = wire::config(&wire::config_path(global)?)?;
+    let config = wire::config(global, &wire::config_path(global)?)?;
     let clock = wire::clock(&config).await?;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let mut looking = global.clone();

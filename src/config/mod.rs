@@ -4,6 +4,7 @@
 
 mod connections;
 pub mod paths;
+mod people;
 mod reading;
 mod secret;
 mod services;
@@ -12,9 +13,10 @@ mod services;
 mod tests;
 
 pub use connections::{AlertsConnection, MetricsConnection, PlatformConnection};
+pub use people::Identity;
 pub use secret::{AuthRef, SecretRef};
 
-use crate::domain::{Diagnostic, ServiceSpec, Severity};
+use crate::domain::{Diagnostic, Person, ServiceSpec, Severity};
 use reading::{Source, Table, did_you_mean};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,10 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 pub struct Config {
     /// Who the operator says to be; the login name when absent.
     pub operator: Option<String>,
+    /// How the operator signs, and whose signatures count.
+    pub identity: Identity,
+    /// People who take part.
+    pub people: Vec<Person>,
     /// Platform connections.
     pub platforms: Vec<PlatformConnection>,
     /// Metrics connections.
@@ -174,19 +180,20 @@ fn read(source: &Source<'_>, document: &toml::Spanned<toml::de::DeTable<'_>>, pa
         None if top.has("version") => {}
         None => source.report("missing-key", 0..0, "the file does not say its version".into(), Some("begin with version = 1")),
     }
-    let operator = top.table("operator", "[operator]").and_then(|t| {
-        let name = t.text("name");
-        t.finish();
-        name.map(|n| n.value)
-    });
+    let (operator, identity) = people::identity(&top);
+    let people = people::people(&top);
     let platforms = connections::platforms(&top);
     let metrics = connections::metrics(&top);
     let alerts = connections::alerts(&top);
-    let services = services::read(&top, &platforms, &metrics, &alerts);
+    let mut services = services::read(&top, &platforms, &metrics, &alerts);
+    let platforms = platforms.complete();
+    people::environments(&top, &platforms, &mut services);
     let config = Config {
         operator,
+        identity,
+        people,
         services,
-        platforms: platforms.complete(),
+        platforms,
         metrics: metrics.complete(),
         alerts: alerts.complete(),
         state_dir: top.path("state_dir"),

@@ -251,6 +251,15 @@ impl<'s, 't> Table<'s, 't> {
         Some((number?, value.span()))
     }
 
+    pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        if let DeValue::Boolean(yes) = value.get_ref() {
+            return Some(*yes);
+        }
+        self.wrong_type(key, value, "true or false");
+        None
+    }
+
     /// A duration from one second to an hour.
     pub(super) fn interval(&self, key: &'static str) -> Option<Duration> {
         let text = self.text(key)?;
@@ -310,6 +319,19 @@ impl<'s, 't> Table<'s, 't> {
             match item.get_ref() {
                 DeValue::Table(table) => tables.push(Table::new(self.source, name, table, item.span())),
                 _ => self.wrong_type(key, item, "a list of tables, each under [[…]]"),
+            }
+        }
+        tables
+    }
+
+    /// The tables in this one, under whatever names they have.
+    pub(super) fn each(&self, name: &'static str) -> Vec<(Text, Table<'s, 't>)> {
+        let mut tables = vec![];
+        for (key, value) in self.entries {
+            let text = Text { value: key.get_ref().clone().into_owned(), span: key.span() };
+            match value.get_ref() {
+                DeValue::Table(table) => tables.push((text, Table::new(self.source, name, table, value.span()))),
+                _ => self.wrong_type(&text.value, value, "a table"),
             }
         }
         tables

@@ -90,6 +90,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
     let requests = requests(table);
     let harm = harm(table);
     let gates = gates(table);
+    let policy = super::people::policy(table);
     let (baseline, canary) = (baseline?, canary?);
     let overlap = |a: &TrackSpec, b: &TrackSpec| !a.labels.is_empty() && a.labels.iter().all(|(k, v)| b.labels.get(k) == Some(v));
     if overlap(&baseline, &canary) || overlap(&canary, &baseline) {
@@ -120,6 +121,7 @@ fn service(table: &Table<'_, '_>, platforms: &Named<PlatformConnection>, metrics
         requests: requests?,
         gates,
         harm,
+        policy,
         with: vec![],
     })
 }

@@ -1,7 +1,7 @@
 //! A whole file, and broken ones with exactly what is said about them.
 
 use super::*;
-use crate::domain::{Op, Protection, Unit};
+use crate::domain::{Op, Policy, Protection, Strength, Unit};
 use std::time::Duration;
 
 const WHOLE: &str = r#"version = 1
@@ -97,6 +97,92 @@ fn a_whole_file_is_read() {
         .map(|g| (g.title.as_str(), g.threshold.op, g.threshold.limit, g.threshold.unit, g.threshold.lookback.as_secs()))
         .collect();
     assert_eq!(gates, [("error rate", Op::Less, 0.005, Unit::Ratio, 300), ("p99", Op::LessOrEqual, 0.25, Unit::Seconds, 120)]);
+}
+
+/// A whole file with people in it, who say what is asked of them.
+fn with_people(text: &str) -> Result<Config, Vec<String>> {
+    check(&format!("{}\n{text}", WHOLE.replacen("[operator]\nname = \"Maria\"\n", "", 1)))
+}
+
+#[test]
+fn people_and_what_is_asked_of_them_are_read() {
+    let config = with_people(
+        r#"[identity]
+as = "ada"
+allowed_signers = "allowed_signers"
+key = "~/.ssh/id_ed25519.pub"
+
+[[person]]
+id = "ada"
+name = "Ada L."
+groups = ["sre-oncall", "qa"]
+
+[[person]]
+id = "ben@example.com"
+
+[environment.production]
+require_signed = true
+need_identity = "signed"
+"#,
+    )
+    .unwrap();
+    assert_eq!(config.operator.as_deref(), Some("ada"));
+    assert_eq!(config.identity.allowed_signers, Some("/etc/gonogo/allowed_signers".into()));
+    assert!(config.identity.key.as_ref().unwrap().ends_with(".ssh/id_ed25519.pub"));
+    let ada = Person { id: "ada".into(), name: "Ada L.".into(), groups: vec!["sre-oncall".into(), "qa".into()] };
+    let ben = Person { id: "ben@example.com".into(), name: "ben@example.com".into(), groups: vec![] };
+    assert_eq!(config.people, [ada, ben]);
+    let policy = config.services[0].policy;
+    assert_eq!((policy.require_signed, policy.need_identity), (true, Strength::Signed));
+    assert_eq!(check(WHOLE).unwrap().services[0].policy, Policy::default());
+}
+
+#[test]
+fn a_service_asks_for_more_than_its_environment_and_never_for_less() {
+    let own = |line: &str| {
+        let text = WHOLE.replacen("alerts = \"am-eu\"", &format!("alerts = \"am-eu\"\n{line}"), 1);
+        check(&format!("{text}\n[environment.production]\nneed_identity = \"signed\"\n")).unwrap().services[0].policy
+    };
+    let both = Policy { require_signed: true, need_identity: Strength::Signed };
+    assert_eq!(own("require_signed = true"), both);
+    assert_eq!(own("need_identity = \"asserted\""), Policy { require_signed: false, ..both });
+}
+
+#[test]
+fn mistakes_about_people_are_said_at_their_place() {
+    // The text begins in line 54.
+    for (text, said) in [
+        (
+            "[identity]\nas = \"gonogo\"",
+            &["55:6: E[name]: `as` is kept for what the program does by itself; write the name that the journal shall show"][..],
+        ),
+        ("[identity]\nass = \"ada\"", &["55:1: E[unknown-key]: [identity] has no key `ass`; did you mean \"as\"?"]),
+        (
+            "[operator]\nname = \"Maria\"\n[identity]\nas = \"ada\"",
+            &["57:6: E[identity]: `as` and `name` of [operator] both say who you are; keep `as`, and remove [operator]"],
+        ),
+        ("[[person]]\nname = \"Ada\"", &["54:1: E[missing-key]: [[person]] needs `id`"]),
+        ("[[person]]\nid = \"ada l\"", &["55:6: E[name]: `id` is no id; write the login name or the mail address, without blanks"]),
+        ("[[person]]\nid = \"ada\"\n[[person]]\nid = \"ada\"", &["57:6: E[duplicate-name]: a second [[person]] has the id \"ada\""]),
+        ("[[person]]\nid = \"ada\"\ngroups = [\"qa\", \"qa\"]", &["56:17: E[name]: the group \"qa\" is named twice"]),
+        ("[[person]]\nid = \"ada\"\ngroups = \"qa\"", &["56:10: E[type]: `groups` is a list of texts"]),
+        (
+            "[environment.prodution]\nrequire_signed = true",
+            &["54:14: E[unknown-name]: no [[platform]] has the environment \"prodution\"; did you mean \"production\"?"],
+        ),
+        ("[environment.production]\nrequire_signed = \"yes\"", &["55:18: E[type]: `require_signed` is true or false, not a text"]),
+        (
+            "[environment.production]\nneed_identity = \"verified\"",
+            &["55:17: E[value]: `need_identity` cannot be \"verified\"; it is one of \"asserted\", \"signed\""],
+        ),
+        (
+            "[environment.production]\nsigned = true",
+            &["55:1: E[unknown-key]: [environment] has no key `signed`; known are: need_identity, require_signed"],
+        ),
+        ("[environment]\nproduction = true", &["55:14: E[type]: `production` is a table, not true or false"]),
+    ] {
+        assert_eq!(with_people(text).expect_err(text), said, "{text}");
+    }
 }
 
 #[test]

@@ -11,11 +11,11 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// Login name, or `gonogo` for what the program did by itself.
+    /// The name they gave, else the login name; `gonogo` for what the program did by itself.
     pub id: String,
     /// How strongly the identity is known: `asserted` on one machine.
     pub strength: String,
-    /// `user@host pid`.
+    /// `name@host pid`, and the login where that is another name.
     pub client: String,
 }
 

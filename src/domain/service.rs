@@ -4,6 +4,7 @@ use super::action::Action;
 use super::criterion::Threshold;
 use super::danger::Protection;
 use super::ids::SourceId;
+use super::person::Policy;
 use super::series::Labels;
 use super::traffic::Percent;
 use super::workload::Track;
@@ -177,6 +178,9 @@ pub struct ServiceSpec {
     pub gates: Vec<ServiceGate>,
     /// Errors by version, and their budget.
     pub harm: HarmSpec,
+    /// What is asked of people and files here.
+    #[serde(default)]
+    pub policy: Policy,
     /// Other services of the configuration that are shown beside it and may be released together with it.
     pub with: Vec<ServiceKey>,
 }

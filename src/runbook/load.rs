@@ -5,7 +5,7 @@ use super::parse::draft::{ConditionDraft, Draft, Given, KindDraft, RollbackDraft
 use super::parse::report::Report;
 use super::parse::{self, Values};
 use super::plan::{Check, Condition, Manual, Rollback, Runbook, Step, StepKind, Undo};
-use crate::domain::{Action, Confirm, Diagnostic, Probe, ServiceKey, canonical};
+use crate::domain::{Action, Confirm, Diagnostic, Person, Probe, ServiceKey, canonical};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,12 +24,14 @@ pub struct Context {
     pub with: Vec<ServiceKey>,
     /// What sends everything back on the service, by how it splits its traffic.
     pub way_back: Option<Action>,
+    /// People of the configuration, who fill roles by id or group.
+    pub people: Vec<Person>,
 }
 
 impl Default for Context {
     /// The strictest reading: production, of an unknown configuration.
     fn default() -> Self {
-        Self { protected: true, scrape_interval: None, platforms: None, services: None, with: vec![], way_back: None }
+        Self { protected: true, scrape_interval: None, platforms: None, services: None, with: vec![], way_back: None, people: vec![] }
     }
 }
 

@@ -47,6 +47,7 @@ impl Place {
             path: self.path(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             operator: "ann".to_owned(),
+            account: "ann".to_owned(),
             host: "box".to_owned(),
             pid: std::process::id(),
             session: session.to_owned(),

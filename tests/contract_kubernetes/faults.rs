@@ -3,7 +3,9 @@
 use crate::changes::Watched;
 use crate::place::{act, to};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
-use gonogo::domain::{Failure, HarmSpec, Labels, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write};
+use gonogo::domain::{
+    Failure, HarmSpec, Labels, Policy, Preflight, Protection, Refusal, RouteSpec, ServiceSpec, SourceId, TrackSpec, Write,
+};
 use gonogo::port::{Platform, PlatformUpdate};
 use gonogo::sim::{self, Options, Scene, TrafficBy};
 use serde_json::Value;
@@ -82,6 +84,7 @@ impl Rig {
             alerts: None,
             gates: vec![],
             harm: HarmSpec::default(),
+            policy: Policy::default(),
             with: vec![],
         }
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use gonogo::adapter::kubernetes::{self, Kubernetes, Settings};
 use gonogo::domain::{
-    Action, Clock, Epoch, HarmSpec, Labels, OpId, Percent, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp, TrackSpec,
-    Write, WriteKind,
+    Action, Clock, Epoch, HarmSpec, Labels, OpId, Percent, Policy, Protection, Route, RouteSpec, RunId, ServiceSpec, SourceId, Stamp,
+    TrackSpec, Write, WriteKind,
 };
 use gonogo::sim;
 use http::{Method, Request};
@@ -261,6 +261,7 @@ impl Place {
             alerts: None,
             gates: vec![],
             harm: HarmSpec::default(),
+            policy: Policy::default(),
             with: vec![],
         }
     }

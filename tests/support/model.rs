@@ -63,6 +63,7 @@ pub fn spec() -> ServiceSpec {
         requests: "sum by (version) (increase(http_requests_total[${window}]))".into(),
         alerts: None,
         gates: vec![],
+        policy: Policy::default(),
         harm: HarmSpec {
             errors: Some("sum by (version) (increase(http_requests_total{code=~\"5..\"}[${window}]))".into()),
             budget: Some(500),

@@ -1,7 +1,7 @@
 //! The adapter over real HTTP, against answers written by hand.
 
 use super::*;
-use crate::domain::{Epoch, HarmSpec, Labels, OpId, Percent, Protection, Refusal, RouteSpec, RunId, Stamp, TrackSpec, WriteKind};
+use crate::domain::{Epoch, HarmSpec, Labels, OpId, Percent, Policy, Protection, Refusal, RouteSpec, RunId, Stamp, TrackSpec, WriteKind};
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub(super) fn spec() -> ServiceSpec {
         alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        policy: Policy::default(),
         with: vec![],
     }
 }

@@ -37,8 +37,10 @@ pub struct Settings {
     /// Gives the store's time, and the boot clock by which others' leases run out. Stamps handed to the journal must come
     /// from the same clock.
     pub clock: Arc<dyn Clock>,
-    /// Who works with this process: the login name.
+    /// Who works with this process, as they say.
     pub operator: String,
+    /// The login that the process runs under: several people may share it.
+    pub account: String,
     /// Name of this machine.
     pub host: String,
     /// This process. A seat whose process is dead is free at once.
@@ -66,10 +68,13 @@ pub struct Sqlite {
 /// Opens the journal and starts its thread. Blocks for the time of a few file operations; up to some seconds while another
 /// process holds the file.
 pub fn open(settings: Settings) -> Result<Sqlite, JournalError> {
-    let Settings { path, clock, operator, host, pid, session, full_disk } = settings;
+    let Settings { path, clock, operator, account, host, pid, session, full_disk } = settings;
     let connection = file::connect(&path).map_err(JournalError::Store)?;
     let (operator, host) = (clean_bounded(&operator, 64), clean_bounded(&host, 64));
-    let client = format!("{operator}@{host} {pid}");
+    let account = clean_bounded(&account, 64);
+    // Who only says to be somebody is told from whoever logged in.
+    let login = if account == operator { String::new() } else { format!(" (login {account})") };
+    let client = format!("{operator}@{host} {pid}{login}");
     let actor = Actor { id: operator, strength: STRENGTH.to_owned(), client };
     let watch = seat::Watch::new(Process::on_this_machine(host, pid));
     let mut store = Store::new(connection, clock, actor.clone(), session, watch);
@@ -204,6 +209,7 @@ mod tests {
             path: directory.path().join("journal.db"),
             clock: Arc::new(Still),
             operator: "ann".to_owned(),
+            account: "ann".to_owned(),
             host: "box".to_owned(),
             pid: std::process::id(),
             session: "s".to_owned(),

@@ -118,6 +118,7 @@ pub(super) fn spec(protection: Protection) -> ServiceSpec {
         alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        policy: Policy::default(),
         with: vec![],
     }
 }

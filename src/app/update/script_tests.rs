@@ -35,6 +35,7 @@ fn spec() -> ServiceSpec {
         alerts: None,
         gates: vec![],
         harm: HarmSpec::default(),
+        policy: Policy::default(),
         with: vec![],
     }
 }

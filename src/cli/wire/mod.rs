@@ -50,9 +50,13 @@ pub(super) fn config_path(global: &Global) -> Result<PathBuf, Failed> {
         .ok_or_else(|| Failed::new(Exit::Usage, "no home folder: name the configuration with --config FILE"))
 }
 
-/// Reads the configuration; what is wrong with it is printed, all of it.
-pub(super) fn config(path: &Path) -> Result<Config, Failed> {
-    crate::config::load(path).map_err(|diagnostics| invalid(&diagnostics))
+/// Reads the configuration; what is wrong with it is printed, all of it. Who works here is as the command line says, if it does.
+pub(super) fn config(global: &Global, path: &Path) -> Result<Config, Failed> {
+    let mut config = crate::config::load(path).map_err(|diagnostics| invalid(&diagnostics))?;
+    if let Some(name) = &global.name {
+        config.operator = Some(name.clone());
+    }
+    Ok(config)
 }
 
 /// Everything that is wrong with a file, one line each.
@@ -80,8 +84,12 @@ pub(super) async fn clock(config: &Config) -> Result<Arc<dyn Clock>, Failed> {
 
 /// Who works here.
 pub(super) fn operator(config: &Config) -> String {
-    let login = || whoami::username().unwrap_or_else(|_| "operator".into());
     crate::domain::text::clean_bounded(&config.operator.clone().unwrap_or_else(login), 64)
+}
+
+/// The login name.
+fn login() -> String {
+    whoami::username().unwrap_or_else(|_| "operator".into())
 }
 
 /// Opens the journal.
@@ -108,6 +116,7 @@ fn open(config: &Config, clock: Arc<dyn Clock>, full_disk: Option<IsSo>) -> Resu
         path: state_dir(Some(config))?.join("journal.db"),
         clock,
         operator: operator(config),
+        account: login(),
         host: whoami::hostname().unwrap_or_else(|_| "localhost".into()),
         pid,
         session: format!("{pid}-{}", now.mono.as_nanos()),
@@ -224,5 +233,34 @@ pub(super) async fn clock_or_system(config: &Config) -> Arc<dyn Clock> {
     match clock(config).await {
         Ok(clock) => clock,
         Err(_) => Arc::new(SystemClock::new()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn global(args: &[&str]) -> Result<Global, clap::Error> {
+        super::super::args::Cli::try_parse_from(std::iter::once("gonogo").chain(args.iter().copied())).map(|cli| cli.global)
+    }
+
+    #[test]
+    fn several_people_share_a_login_and_each_stands_in_the_journal_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "version = 1\nstate_dir = \"state\"\n[identity]\nas = \"ada\"\n").unwrap();
+        let actor = |args: &[&str]| {
+            let config = config(&global(args).unwrap(), &path).unwrap();
+            journal(&config, Arc::new(SystemClock::new()), None).unwrap().whoami()
+        };
+        let (ada, ben) = (actor(&[]), actor(&["status", "--as", "ben"]));
+        assert_eq!((ada.id.as_str(), ben.id.as_str()), ("ada", "ben"));
+        assert_eq!((ada.strength.as_str(), ben.strength.as_str()), ("asserted", "asserted"));
+        // The record tells who only said so.
+        assert!(ben.client.starts_with("ben@") && ben.client.ends_with(&format!(" (login {})", login())), "{}", ben.client);
+        let refused = global(&["--as", "gonogo"]).unwrap_err().to_string();
+        assert!(refused.contains("the name is kept for what the program does by itself"), "{refused}");
     }
 }
