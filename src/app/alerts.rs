@@ -114,6 +114,8 @@ pub struct AlertBoard {
     due: Duration,
     rules_outstanding: Option<Ticket>,
     rules_due: Duration,
+    /// The metrics backend told its rules at least once.
+    rules_told: bool,
     numbered: u64,
     /// What the sightings were worked out from: answers so far, and entries of the run.
     answers: u64,
@@ -141,6 +143,7 @@ impl AlertBoard {
             due: Duration::ZERO,
             rules_outstanding: None,
             rules_due: Duration::ZERO,
+            rules_told: false,
             numbered: 0,
             answers: 0,
             seen: None,
@@ -195,6 +198,17 @@ impl AlertBoard {
         let ask = self.outstanding.is_none().then_some(self.due);
         let rules = self.rules_outstanding.is_none().then_some(self.rules_due);
         ask.into_iter().chain(rules).chain(self.side.deadline()).min()
+    }
+
+    /// What is known, for conditions on alerts.
+    pub(super) fn known(&self, now: DateTime<Utc>) -> judge::AlertsKnown<'_> {
+        let rules = (self.rules_told && self.rules_trouble.is_none()).then_some(self.rules.as_slice());
+        judge::AlertsKnown { told: &self.told, rules, left_out: self.left_out, freshness: self.freshness(now) }
+    }
+
+    /// Whether source and rules were asked once, whatever came of it.
+    pub(super) fn asked_once(&self) -> bool {
+        (self.read.is_some() || self.source.failures > 0) && (self.rules_told || self.rules_trouble.is_some())
     }
 
     /// What fires says nothing about now when it is older than that.
@@ -273,6 +287,7 @@ pub(super) fn rules(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: Re
     match result {
         Ok(rules) => {
             board.rules = rules;
+            board.rules_told = true;
             board.rules_trouble = None;
         }
         Err(failure) => {

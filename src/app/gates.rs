@@ -2,7 +2,9 @@
 
 use super::model::{Baseline, Gate, GateOrigin, Model};
 use super::wanted::baseline_query;
-use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Series, Stamp, Threshold, Track, Workload};
+use crate::domain::{
+    AlertCondition, Finding, Freshness, Instance, Outcome, PlatformCondition, Probe, Route, Series, Stamp, Threshold, Track, Workload,
+};
 use crate::judge;
 use crate::runbook::StepKind;
 use chrono::{DateTime, Utc};
@@ -13,6 +15,7 @@ pub(super) fn evaluate(model: &Model, probe: &Probe, hold: Duration, not_before:
     match probe {
         Probe::Promql(threshold) => promql(model, threshold, hold, not_before, now),
         Probe::Platform(condition) => platform(model, condition, now),
+        Probe::Alert(condition) => alert(model, condition, now),
     }
 }
 
@@ -49,13 +52,25 @@ fn platform(model: &Model, condition: &PlatformCondition, now: &Stamp) -> Findin
         _ => picture.first_restarts.get(&instance.uid).copied().unwrap_or(instance.restarts).min(most),
     };
     let workloads: Vec<Workload> = picture.workloads.values().cloned().collect();
-    // Only instances that restarted can have restarted too often.
-    let restarted = picture.instances.notable();
+    // Only instances that restarted can have restarted too often; their versions only all of them tell.
+    let all = condition.version.is_some();
+    let instances = picture.instances.iter().filter(|_| all).chain(picture.instances.notable().filter(|_| !all));
+    let share = picture.route.as_ref().and_then(Route::canary_share);
     // Where one object runs both versions, the older side ends with every rollout: what is asked of all is asked of the newest.
     let newest = PlatformCondition { track: condition.track.or(Some(Track::Canary)), ..condition.clone() };
     let condition = if spec.route.object().is_some() { condition } else { &newest };
-    let mut finding = judge::platform(condition, &workloads, restarted, before, health.freshness(now.wall));
+    let mut finding = judge::platform(condition, &workloads, instances, before, share, health.freshness(now.wall));
     finding.at = health.newest;
+    finding
+}
+
+fn alert(model: &Model, condition: &AlertCondition, now: &Stamp) -> Finding {
+    let Some(board) = &model.alerts else {
+        let why = "the service has no alerts connection: add [[alerts]] to the configuration and name it under the service";
+        return Finding::without_value(Outcome::NoData, why);
+    };
+    let mut finding = judge::alert_condition(condition, &board.known(now.wall));
+    finding.at = board.source.newest;
     finding
 }
 
@@ -121,7 +136,7 @@ fn gate(model: &Model, key: String, title: &str, origin: GateOrigin, probe: &Pro
         model.panels.get(query).and_then(|p| if p.series.len() == 1 { p.series.first().cloned() } else { None })
     };
     let (series, baseline) = match probe {
-        Probe::Platform(_) => (None, None),
+        Probe::Platform(_) | Probe::Alert(_) => (None, None),
         Probe::Promql(threshold) => {
             let baseline = baseline_query(&threshold.query, &model.spec.canary.labels, &model.spec.baseline.labels).map(|query| {
                 let series = only(&query);

@@ -52,6 +52,7 @@ pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &Servic
         scrape_interval: Some(spec.scrape_interval),
         platforms: Some(vec![spec.platform.to_string()]),
         services: Some(vec![spec.name.clone()]),
+        alerts: Some(spec.alerts.is_some()),
         with: spec.with.clone(),
         way_back: Some(spec.route.way_back()).filter(|action| action.kind() != ActionKind::SetWeight),
         people: people.to_vec(),

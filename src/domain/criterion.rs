@@ -1,8 +1,8 @@
 //! What good looks like, and what was found.
 
+use super::conditions::{AlertCondition, PlatformCondition};
 use super::text;
 use super::verdict::Verdict;
-use super::workload::Track;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -115,22 +115,6 @@ pub struct Threshold {
     pub lookback: Duration,
 }
 
-/// A condition on what the platform shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlatformCondition {
-    /// The service it is about; the run's own when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<String>,
-    /// Which side; both when absent.
-    pub track: Option<Track>,
-    /// All instances asked for are ready.
-    pub ready_all: bool,
-    /// At least so many instances are ready.
-    pub min_replicas: Option<u32>,
-    /// No instance restarted more often since the run began.
-    pub restarts_max: Option<u32>,
-}
-
 /// What a check or guard asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -139,6 +123,8 @@ pub enum Probe {
     Promql(Threshold),
     /// The platform.
     Platform(PlatformCondition),
+    /// What fires.
+    Alert(AlertCondition),
 }
 
 impl Probe {
@@ -147,19 +133,8 @@ impl Probe {
     pub fn describe(&self) -> String {
         match self {
             Self::Promql(t) => format!("{} {}", t.op.sign(), t.unit.show(t.limit)),
-            Self::Platform(p) => {
-                let mut parts = Vec::new();
-                if p.ready_all {
-                    parts.push("all ready".to_owned());
-                }
-                if let Some(n) = p.min_replicas {
-                    parts.push(format!("at least {n} ready"));
-                }
-                if let Some(n) = p.restarts_max {
-                    parts.push(format!("at most {n} restarts"));
-                }
-                format!("{}: {}", p.track.map_or("both tracks", Track::word), parts.join(", "))
-            }
+            Self::Platform(p) => p.describe(),
+            Self::Alert(a) => a.describe(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod alert;
 pub mod around;
 pub mod backoff;
 pub mod canonical;
+pub mod conditions;
 pub mod criterion;
 pub mod danger;
 pub mod decimal;
@@ -30,7 +31,8 @@ pub mod workload;
 pub mod xray;
 
 pub use action::{Accepted, Action, ActionKind, ActionPlan, DiffLine, Preflight, RolloutPoint, Write, WriteKind, version_of};
-pub use criterion::{Finding, Op, Outcome, PlatformCondition, Probe, Threshold, Unit};
+pub use conditions::{AlertCondition, AlertWanted, PlatformCondition};
+pub use criterion::{Finding, Op, Outcome, Probe, Threshold, Unit};
 pub use danger::{Confirm, Danger, Protection};
 pub use diagnostic::{Diagnostic, Severity};
 pub use failure::{Failure, Refusal};

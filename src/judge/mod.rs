@@ -1,5 +1,6 @@
 //! What was measured against what good looks like. Pure: snapshots in, findings out.
 
+mod alert_condition;
 mod alerts;
 mod around;
 mod counts;
@@ -9,17 +10,20 @@ pub mod patterns;
 mod platform;
 mod share;
 mod spark;
+mod streak;
 mod threshold;
 mod xray;
 
+pub use alert_condition::{AlertsKnown, alert_condition};
 pub use alerts::{About, Concern, Since, alerts, concern, our_time, says, since};
 pub use around::{Matter, Release, Remark, around};
 pub use counts::{Slot, Tally, slots};
 pub use harm::{Excess, LEAST_BASELINE, forecast, harm, spends};
 pub use landing::{Band, Errors, Landing, errors, impact, landing, percent};
-pub use platform::{platform, remember_bad};
+pub use platform::platform;
 pub use share::{Counted, observed_share};
 pub use spark::{Keep, buckets};
+pub use streak::{Lasted, Streak};
 pub use threshold::{BadSpan, Window, bad_since, reach, threshold};
 pub use xray::{XrayFinding, xray};
 

@@ -1,22 +1,21 @@
 //! What the platform shows against what is asked of it.
 
-use crate::domain::time::age;
-use crate::domain::{Finding, Freshness, Instance, Outcome, PlatformCondition, RolloutStatus, Track, Workload, text};
-use chrono::{DateTime, Utc};
+use crate::domain::{Finding, Freshness, Instance, InstanceState, Outcome, PlatformCondition, RolloutStatus, Track, Workload, text};
 use std::time::Duration;
 
 /// Judges a platform condition.
 ///
-/// `restarts_at_start` gives the restarts an instance had when the run began, 0 for one that came later. Nothing passes on nothing:
-/// a side without a workload, or one that is asked to run no instance, is no data. The platform tells only how it is now: for how long it
-/// has been bad comes from [`remember_bad`]. All are ready when the rollout is complete by the platform's own algorithm; once the platform gave
-/// up on it, waiting is no use and the finding is lasting.
+/// `restarts_at_start` gives the restarts an instance had when the run began, 0 for one that came later; `share` is the canary's share as
+/// configured. Nothing passes on nothing: a side without a workload, or one that is asked to run no instance, is no data. The platform
+/// tells only how it is now: for how long it has been so comes from [`super::Streak`]. All are ready when the rollout is complete by the
+/// platform's own algorithm; once the platform gave up on it, waiting is no use and the finding is lasting.
 #[must_use]
 pub fn platform<'a>(
     condition: &PlatformCondition,
     workloads: &[Workload],
     instances: impl IntoIterator<Item = &'a Instance>,
     restarts_at_start: impl Fn(&Instance) -> u32,
+    share: Option<f64>,
     freshness: Freshness,
 ) -> Finding {
     match freshness {
@@ -27,13 +26,12 @@ pub fn platform<'a>(
         Freshness::Auth => return Finding::without_value(Outcome::Error, "the platform wants a login"),
     }
     let asked = |track: Track| condition.track.is_none_or(|wanted| wanted == track);
-    let mut ready = (0, 0);
-    let mut bad = Vec::new();
-    let mut given_up = false;
+    let instances: Vec<&Instance> = instances.into_iter().filter(|i| asked(i.track)).collect();
+    let (mut ready, mut bad, mut given_up) = ((0, 0), Vec::new(), false);
     for track in Track::ALL.into_iter().filter(|track| asked(*track)) {
         let of_track: Vec<&Workload> = workloads.iter().filter(|w| w.track == track).collect();
         let desired: u32 = of_track.iter().map(|w| w.desired).sum();
-        if of_track.is_empty() || desired == 0 {
+        if condition.is_about_instances() && (of_track.is_empty() || desired == 0) {
             let why = if of_track.is_empty() { "no workload is known" } else { "no instance is asked for" };
             return Finding::without_value(Outcome::NoData, &format!("{track}: {why}"));
         }
@@ -41,12 +39,41 @@ pub fn platform<'a>(
         ready = (ready.0 + now, ready.1 + desired);
         given_up |= condition.ready_all && of_track.iter().any(|w| matches!(w.rollout, RolloutStatus::Failed { .. }));
         bad.extend(short(condition, track, &of_track, now, desired));
+        if let Some(version) = &condition.version {
+            match runs(version, track, &instances) {
+                Ok(other) => bad.extend(other),
+                Err(why) => return Finding::without_value(Outcome::NoData, &why),
+            }
+        }
     }
     if let Some(most) = condition.restarts_max {
-        bad.extend(restarted(instances.into_iter().filter(|i| asked(i.track)), most, restarts_at_start));
+        bad.extend(restarted(&instances, most, restarts_at_start));
     }
-    let rollout = if given_up { ", rollout failed" } else { "" };
-    let shown = format!("{}/{} ready{rollout}", ready.0, ready.1);
+    let of_tracks: Vec<&Workload> = workloads.iter().filter(|w| asked(w.track)).collect();
+    match workload_facts(condition, &of_tracks) {
+        Ok(other) => bad.extend(other),
+        Err(why) => return Finding::without_value(Outcome::NoData, &why),
+    }
+    if let Some(wanted) = condition.weight {
+        let Some(share) = share else { return Finding::without_value(Outcome::NoData, "no weight is configured that could be read") };
+        if (share - f64::from(wanted.get())).abs() >= 0.5 {
+            bad.push(format!("the canary's configured share is {share:.0}%, not {wanted}%"));
+        }
+    }
+    finding(condition, ready, share, given_up, &bad)
+}
+
+fn finding(condition: &PlatformCondition, ready: (u32, u32), share: Option<f64>, given_up: bool, bad: &[String]) -> Finding {
+    let mut parts = Vec::new();
+    if condition.is_about_instances() {
+        parts.push(format!("{}/{} ready", ready.0, ready.1));
+    }
+    parts.extend(given_up.then(|| "rollout failed".to_owned()));
+    parts.extend(condition.weight.and(share).map(|share| format!("share {share:.0}%")));
+    if parts.is_empty() {
+        parts.push(if bad.is_empty() { "yes".to_owned() } else { "no".to_owned() });
+    }
+    let shown = parts.join(", ");
     let outcome = if bad.is_empty() { Outcome::Pass } else { Outcome::Fail };
     let why = if bad.is_empty() { shown.clone() } else { bad.join("; ") };
     Finding {
@@ -62,19 +89,33 @@ pub fn platform<'a>(
     }
 }
 
-/// Fills in for how long a platform condition has been bad, `since` being what the call before gave. What is not known now neither ends
-/// nor begins it: only a good finding is proof of good.
-///
-/// `at` is the platform's last proof of life. Gives the finding and what to remember.
-#[must_use]
-pub fn remember_bad(mut finding: Finding, since: Option<DateTime<Utc>>, at: DateTime<Utc>) -> (Finding, Option<DateTime<Utc>>) {
-    let since = match finding.outcome {
-        Outcome::Pass | Outcome::Holding => None,
-        Outcome::Fail => since.or(Some(at)),
-        Outcome::NoData | Outcome::Stale | Outcome::Error => since,
-    };
-    finding.bad = since.map_or(Duration::ZERO, |since| age(at, since));
-    (finding, since)
+/// What of the ready instances of one side runs something else; an error when none is ready, for then none proves anything.
+fn runs(version: &str, track: Track, instances: &[&Instance]) -> Result<Option<String>, String> {
+    let ready: Vec<&&Instance> = instances.iter().filter(|i| i.track == track && i.state == InstanceState::Ready).collect();
+    if ready.is_empty() {
+        return Err(format!("{track}: no instance is ready, so none shows its version"));
+    }
+    let others: Vec<&&&Instance> = ready.iter().filter(|i| *i.version != *version).collect();
+    Ok(others.first().map(|one| format!("{track}: {} of {} ready run {}, not {version}", others.len(), ready.len(), one.version)))
+}
+
+/// What the workloads themselves are asked to run, and whether they are paused.
+fn workload_facts(condition: &PlatformCondition, workloads: &[&Workload]) -> Result<Vec<String>, String> {
+    let mut bad = Vec::new();
+    if (condition.version_present.is_some() || condition.paused.is_some()) && workloads.is_empty() {
+        return Err("no workload is known".to_owned());
+    }
+    if let Some(version) = &condition.version_present
+        && !workloads.iter().any(|w| w.version == *version)
+    {
+        let asked: Vec<String> = workloads.iter().map(|w| format!("{} {}", w.track, w.version)).collect();
+        bad.push(format!("nothing is asked to run {version}: {}", asked.join(", ")));
+    }
+    if let Some(wanted) = condition.paused {
+        let not = if wanted { "not " } else { "" };
+        bad.extend(workloads.iter().filter(|w| w.paused != wanted).map(|w| format!("{}: {} is {not}paused", w.track, w.object)));
+    }
+    Ok(bad)
 }
 
 /// What is missing on one side.
@@ -99,16 +140,17 @@ fn short(condition: &PlatformCondition, track: Track, workloads: &[&Workload], r
 }
 
 /// The instance that restarted most often, when that is too often.
-fn restarted<'a>(instances: impl Iterator<Item = &'a Instance>, most: u32, at_start: impl Fn(&Instance) -> u32) -> Option<String> {
+fn restarted(instances: &[&Instance], most: u32, at_start: impl Fn(&Instance) -> u32) -> Option<String> {
     let restarts = |i: &Instance| i.restarts.saturating_sub(at_start(i));
-    let worst = instances.max_by_key(|i| restarts(i)).filter(|i| restarts(i) > most)?;
+    let worst = instances.iter().copied().max_by_key(|i| restarts(i)).filter(|i| restarts(i) > most)?;
     Some(format!("{} restarted {} times, at most {most} are allowed", worst.name, restarts(worst)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::InstanceState;
+    use crate::domain::Percent;
+    use chrono::DateTime;
     use proptest::prelude::*;
 
     fn workload(track: Track, ready: u32, desired: u32) -> Workload {
@@ -151,11 +193,17 @@ mod tests {
     }
 
     fn condition() -> PlatformCondition {
-        PlatformCondition { on: None, track: Some(Track::Canary), ready_all: true, min_replicas: Some(2), restarts_max: Some(1) }
+        PlatformCondition {
+            track: Some(Track::Canary),
+            ready_all: true,
+            min_replicas: Some(2),
+            restarts_max: Some(1),
+            ..PlatformCondition::default()
+        }
     }
 
     fn judge(condition: &PlatformCondition, workloads: &[Workload], instances: &[Instance]) -> (Outcome, String) {
-        let found = platform(condition, workloads, instances, |i| u32::from(&*i.name == "old") * 3, Freshness::Live);
+        let found = platform(condition, workloads, instances, |i| u32::from(&*i.name == "old") * 3, None, Freshness::Live);
         (found.outcome, found.why)
     }
 
@@ -189,7 +237,7 @@ mod tests {
         ] {
             assert_eq!(judge(&condition(), &workloads, &[instance("old", 4), instance("new", restarts)]), (outcome, why.into()));
         }
-        let both = PlatformCondition { on: None, track: None, min_replicas: None, ..condition() };
+        let both = PlatformCondition { track: None, min_replicas: None, ..condition() };
         assert_eq!(judge(&both, &[canary, baseline], &[]), (Outcome::Fail, "baseline: 1 of 9 ready".into()));
     }
 
@@ -198,11 +246,11 @@ mod tests {
         let mut stuck = workload(Track::Canary, 2, 3);
         stuck.trouble = Some("ProgressDeadlineExceeded: timed out".into());
         stuck.rollout = stuck.status_of(4, stuck.trouble.as_deref());
-        let found = platform(&condition(), &[stuck.clone()], [], |_| 0, Freshness::Live);
+        let found = platform(&condition(), &[stuck.clone()], [], |_| 0, None, Freshness::Live);
         assert!(found.lasting && found.outcome == Outcome::Fail, "{found:?}");
         assert_eq!(found.why.matches("timed out").count(), 1, "said once: {}", found.why);
         let counted = PlatformCondition { ready_all: false, ..condition() };
-        assert!(!platform(&counted, &[stuck], [], |_| 0, Freshness::Live).lasting, "two are ready, and that was all that was asked");
+        assert!(!platform(&counted, &[stuck], [], |_| 0, None, Freshness::Live).lasting, "two are ready, and that was all that was asked");
     }
 
     #[test]
@@ -214,28 +262,70 @@ mod tests {
             (Freshness::Lost, Outcome::Error),
             (Freshness::Auth, Outcome::Error),
         ] {
-            assert_eq!(platform(&condition(), &[workload(Track::Canary, 3, 3)], [], |_| 0, freshness).outcome, outcome);
+            assert_eq!(platform(&condition(), &[workload(Track::Canary, 3, 3)], [], |_| 0, None, freshness).outcome, outcome);
         }
     }
 
+    fn shown(condition: &PlatformCondition, workloads: &[Workload], instances: &[Instance], share: Option<f64>) -> (Outcome, String) {
+        let found = platform(condition, workloads, instances, |_| 0, share, Freshness::Live);
+        (found.outcome, found.why)
+    }
+
     #[test]
-    fn bad_lasts_until_it_is_proven_good() {
-        let at = |s| DateTime::from_timestamp(s, 0).unwrap();
-        let (mut since, mut lasted) = (None, vec![]);
-        for (s, outcome) in
-            [(0, Outcome::Pass), (10, Outcome::Fail), (20, Outcome::Stale), (30, Outcome::Fail), (40, Outcome::Pass), (50, Outcome::NoData)]
-        {
-            let (finding, next) = remember_bad(Finding::without_value(outcome, ""), since, at(s));
-            since = next;
-            lasted.push(finding.bad.as_secs());
+    fn every_ready_instance_must_run_the_version_and_one_must_be_ready() {
+        let mut other = instance("b", 0);
+        other.version = "v1".into();
+        let mut starting = instance("c", 0);
+        (starting.version, starting.state) = ("v1".into(), InstanceState::Starting);
+        let asked = PlatformCondition { track: Some(Track::Canary), version: Some("v2".into()), ..PlatformCondition::default() };
+        let canary = [workload(Track::Canary, 2, 2)];
+        for (instances, outcome, why) in [
+            (vec![instance("a", 0), starting.clone()], Outcome::Pass, "2/2 ready"),
+            (vec![instance("a", 0), other.clone()], Outcome::Fail, "canary: 1 of 2 ready run v1, not v2"),
+            (vec![starting.clone()], Outcome::NoData, "canary: no instance is ready, so none shows its version"),
+            (vec![], Outcome::NoData, "canary: no instance is ready, so none shows its version"),
+        ] {
+            assert_eq!(shown(&asked, &canary, &instances, None), (outcome, why.into()));
         }
-        assert_eq!(lasted, [0, 0, 10, 20, 0, 0]);
+        let both = PlatformCondition { track: None, ..asked };
+        let workloads = [workload(Track::Canary, 1, 1), workload(Track::Baseline, 1, 1)];
+        other.track = Track::Baseline;
+        let found = shown(&both, &workloads, &[instance("a", 0), other], None);
+        assert_eq!(found, (Outcome::Fail, "baseline: 1 of 1 ready run v1, not v2".into()), "what is asked of both sides is asked of each");
+    }
+
+    #[test]
+    fn what_workloads_are_asked_to_run_needs_no_instance() {
+        let present = |version: &str| PlatformCondition { version_present: Some(version.into()), ..PlatformCondition::default() };
+        let scaled_down = [workload(Track::Canary, 0, 0)];
+        assert_eq!(shown(&present("v2"), &scaled_down, &[], None), (Outcome::Pass, "yes".into()));
+        assert_eq!(shown(&present("v9"), &scaled_down, &[], None), (Outcome::Fail, "nothing is asked to run v9: canary v2".into()));
+        assert_eq!(shown(&present("v2"), &[], &[], None), (Outcome::NoData, "no workload is known".into()));
+        let mut paused = workload(Track::Canary, 3, 3);
+        paused.paused = true;
+        let going = PlatformCondition { paused: Some(false), ..PlatformCondition::default() };
+        assert_eq!(shown(&going, &[paused.clone()], &[], None), (Outcome::Fail, "canary: deployment/checkout-canary is paused".into()));
+        let stopped = PlatformCondition { paused: Some(true), ..PlatformCondition::default() };
+        assert_eq!(shown(&stopped, &[paused], &[], None).0, Outcome::Pass);
+    }
+
+    #[test]
+    fn the_weight_is_the_configured_one_or_nothing_is_known() {
+        let asked = PlatformCondition { weight: Percent::new(25), ..PlatformCondition::default() };
+        for (share, outcome, why) in [
+            (Some(25.0), Outcome::Pass, "share 25%"),
+            (Some(25.4), Outcome::Pass, "share 25%"),
+            (Some(5.0), Outcome::Fail, "the canary's configured share is 5%, not 25%"),
+            (None, Outcome::NoData, "no weight is configured that could be read"),
+        ] {
+            assert_eq!(shown(&asked, &[], &[], share), (outcome, why.into()));
+        }
     }
 
     proptest! {
         #[test]
         fn fewer_ready_and_more_restarts_never_give_a_better_verdict(ready in 0u32..5, fewer in 0u32..5, restarts in 0u32..4, more in 0u32..4) {
-            let of = |ready, restarts| platform(&condition(), &[workload(Track::Canary, ready, 4)], &[instance("a", restarts)], |_| 0, Freshness::Live);
+            let of = |ready, restarts| platform(&condition(), &[workload(Track::Canary, ready, 4)], &[instance("a", restarts)], |_| 0, None, Freshness::Live);
             prop_assert!(of(ready.saturating_sub(fewer), restarts + more).verdict() >= of(ready, restarts).verdict());
         }
     }

@@ -24,11 +24,12 @@ pub(super) fn limit(threshold: &Threshold) -> String {
 
 /// Whether the gate's value says nothing about now.
 pub(super) fn is_old(sight: &Sight<'_>, gate: &Gate) -> bool {
-    let source = match gate.probe {
-        Probe::Promql(_) => sight.metrics(),
-        Probe::Platform(_) => sight.platform(),
+    let usable = match gate.probe {
+        Probe::Promql(_) => sight.metrics().usable(),
+        Probe::Platform(_) => sight.platform().usable(),
+        Probe::Alert(_) => sight.model.alerts.as_ref().is_some_and(|board| board.freshness(sight.now.wall).usable()),
     };
-    !source.usable() || matches!(gate.finding.outcome, Outcome::Stale | Outcome::Error)
+    !usable || matches!(gate.finding.outcome, Outcome::Stale | Outcome::Error)
 }
 
 /// The word at the end of a gate's line.
@@ -89,7 +90,7 @@ pub(super) fn last_known(gate: &Gate) -> Verdict {
 fn of_limit(sight: &Sight<'_>, gate: &Gate) -> String {
     match gate.finding.of_limit {
         Some(percent) if !is_old(sight, gate) && percent.is_finite() => format!("{:>5}", format!("{:.0}%", percent.clamp(-999.0, 9999.0))),
-        _ if matches!(gate.probe, Probe::Platform(_)) => " ".repeat(5),
+        _ if !matches!(gate.probe, Probe::Promql(_)) => " ".repeat(5),
         _ => "  --%".into(),
     }
 }
@@ -193,7 +194,7 @@ fn row(sight: &Sight<'_>, gate: &Gate, columns: &Columns) -> Line {
             }
             line.text(pad(&format!("lim {}", limit(threshold)), columns.limit))
         }
-        Probe::Platform(_) => {
+        Probe::Platform(_) | Probe::Alert(_) => {
             let room = columns.spark + 1 + columns.value + columns.base + columns.limit;
             let text = format!("{}   {}", value(sight, gate), gate.probe.describe());
             name.text(pad(&text, room))
@@ -207,7 +208,7 @@ pub(super) fn short(sight: &Sight<'_>, gate: &Gate, name: usize) -> Line {
     let line = Line::of(" ").text(pad(&gate.title, name));
     let line = match &gate.probe {
         Probe::Promql(t) => line.text(format!("{:>8} {}", value(sight, gate), pad(&format!("lim {}", limit(t)), 12))),
-        Probe::Platform(_) => line.text(pad(&format!(" {}", value(sight, gate)), 21)),
+        Probe::Platform(_) | Probe::Alert(_) => line.text(pad(&format!(" {}", value(sight, gate)), 21)),
     };
     line.text(of_limit(sight, gate)).text(" ").then(verdict_word(sight, gate))
 }

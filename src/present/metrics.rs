@@ -67,8 +67,8 @@ fn query(sight: &Sight<'_>, gate: &Gate, area: Area) -> Panel {
     let panel = Panel::new(area, Line::of(format!("QUERY {} ({})", gate.title, gate.origin.word())), Line::default()).close();
     let cells = panel.inner_width();
     let Probe::Promql(threshold) = &gate.probe else {
-        let lines =
-            vec![Line::of(format!(" asked of the platform: {}", gate.probe.describe())), Line::of(format!(" {}", gate.finding.why))];
+        let whom = if matches!(gate.probe, Probe::Alert(_)) { "the alerts source" } else { "the platform" };
+        let lines = vec![Line::of(format!(" asked of {whom}: {}", gate.probe.describe())), Line::of(format!(" {}", gate.finding.why))];
         return panel.with(lines.into_iter().map(|l| l.fit(cells)).collect());
     };
     let asked = sight.model.panels.get(&threshold.query);

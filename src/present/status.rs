@@ -199,7 +199,7 @@ fn gate_list(sight: &Sight<'_>) -> Vec<Value> {
     let one = |gate: &crate::app::model::Gate| {
         let (limit, query) = match &gate.probe {
             Probe::Promql(t) => (json!({"op": t.op.sign(), "value": t.limit}), Some(&t.query)),
-            Probe::Platform(_) => (Value::Null, None),
+            Probe::Platform(_) | Probe::Alert(_) => (Value::Null, None),
         };
         json!({
             "key": gate.key,

@@ -20,6 +20,8 @@ pub struct Context {
     pub platforms: Option<Vec<String>>,
     /// Names of the configured services, where they are to be checked.
     pub services: Option<Vec<String>>,
+    /// Whether the service has an alerts connection, where that is known.
+    pub alerts: Option<bool>,
     /// Services that may be released together with this one.
     pub with: Vec<ServiceKey>,
     /// What sends everything back on the service, by how it splits its traffic.
@@ -31,7 +33,16 @@ pub struct Context {
 impl Default for Context {
     /// The strictest reading: production, of an unknown configuration.
     fn default() -> Self {
-        Self { protected: true, scrape_interval: None, platforms: None, services: None, with: vec![], way_back: None, people: vec![] }
+        Self {
+            protected: true,
+            scrape_interval: None,
+            platforms: None,
+            services: None,
+            alerts: None,
+            with: vec![],
+            way_back: None,
+            people: vec![],
+        }
     }
 }
 

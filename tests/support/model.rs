@@ -145,11 +145,10 @@ pub fn gates() -> Vec<Gate> {
             title: "canary ready".into(),
             origin: GateOrigin::Guard,
             probe: Probe::Platform(PlatformCondition {
-                on: None,
                 track: Some(Track::Canary),
                 ready_all: true,
-                min_replicas: None,
                 restarts_max: Some(2),
+                ..PlatformCondition::default()
             }),
             finding: Finding {
                 outcome: Outcome::Pass,

@@ -29,13 +29,13 @@ pub(super) enum Fate {
 /// An alerts source.
 #[derive(Debug, Default)]
 pub(super) struct Am {
-    alerts: Vec<Alert>,
+    pub(super) alerts: Vec<Alert>,
     silences: Vec<Silence>,
-    rules: Vec<AlertRule>,
+    pub(super) rules: Vec<AlertRule>,
     /// Acts that reached it.
     acts: Vec<AlertAct>,
     fate: Fate,
-    down: bool,
+    pub(super) down: bool,
     /// Its clock stands still.
     cached: bool,
 }
@@ -114,7 +114,7 @@ impl Am {
     }
 }
 
-fn alert(name: &str, severity: &str, more: &[(&str, &str)], starts_at: DateTime<Utc>) -> Alert {
+pub(super) fn alert(name: &str, severity: &str, more: &[(&str, &str)], starts_at: DateTime<Utc>) -> Alert {
     let fixed = [("alertname", name), ("severity", severity)];
     let labels: Labels = fixed.iter().chain(more).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Alert {
@@ -134,7 +134,7 @@ const OURS: (&str, &str) = ("service", "checkout");
 const CANARY: (&str, &str) = ("version", "canary");
 
 /// With an alerts connection, read once.
-fn watched(mut flow: Flow) -> Flow {
+pub(super) fn watched(mut flow: Flow) -> Flow {
     let source: SourceId = "am".into();
     flow.model.spec.alerts = Some(AlertsSpec { source: source.clone(), matchers: Labels::from([("service".into(), "checkout".into())]) });
     flow.model.alerts = Some(AlertBoard::new(&source));

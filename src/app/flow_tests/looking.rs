@@ -252,13 +252,7 @@ fn restarts_of_a_run_that_was_begun_elsewhere_are_counted_from_its_beginning() {
     let mut crashing = instance("a");
     crashing.restarts = 9;
     flow.send(Msg::Platform(vec![PlatformUpdate::Instances(vec![crashing])]));
-    let probe = Probe::Platform(PlatformCondition {
-        on: None,
-        track: Some(Track::Canary),
-        ready_all: false,
-        min_replicas: None,
-        restarts_max: Some(3),
-    });
+    let probe = Probe::Platform(PlatformCondition { track: Some(Track::Canary), restarts_max: Some(3), ..PlatformCondition::default() });
     let found = crate::app::gates::evaluate(&flow.model, &probe, secs(0), None, &flow.at);
     assert_eq!(found.outcome, Outcome::Fail, "{found:?}");
 }

@@ -4,6 +4,7 @@ mod acting;
 mod alerts;
 mod around;
 mod chaos;
+mod conditions;
 mod deciding;
 mod failing;
 mod landing;

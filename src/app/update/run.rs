@@ -8,6 +8,7 @@ use super::super::wanted::current_share;
 use super::back_out::{Agreed, Preview};
 use super::ground::Ground;
 use super::{back_out, prompts, script, side};
+use crate::app::alerts::AlertBoard;
 use crate::app::{landing, tour};
 use crate::domain::record::{Draft, Entry};
 use crate::domain::text::span;
@@ -34,10 +35,8 @@ pub struct Driver {
     pub(super) engine: Option<Box<Engine>>,
     /// Conditions the engine waits for.
     pub(super) samples: BTreeMap<SampleOf, (Ticket, Option<DateTime<Utc>>)>,
-    /// Since when platform conditions are bad.
-    pub(super) bad_since: BTreeMap<SampleOf, DateTime<Utc>>,
-    /// Since when platform conditions are good.
-    pub(super) good_since: BTreeMap<SampleOf, DateTime<Utc>>,
+    /// For how long conditions are good or bad whose sources tell only how it is now.
+    pub(super) streaks: BTreeMap<SampleOf, judge::Streak>,
     /// Why the seat is taken, for the record.
     pub(super) seat_reason: Option<String>,
     /// What to do once a run is open.
@@ -258,69 +257,88 @@ pub(super) fn follow_up(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         }
         for (what, ticket, not_before) in ready {
             model.driver.samples.remove(&what);
-            let Some((probe, hold)) = asked(model.run.as_ref(), &what) else { continue };
-            let finding = gates::evaluate(model, &probe, hold, not_before, stamp);
-            let finding = remembered(model, &what, finding, hold, not_before);
+            let Some(asked) = asked(model.run.as_ref(), &what) else { continue };
+            let finding = remembered(model, stamp, &what, &asked, not_before);
             effects.extend(feed(model, stamp, Input::Sampled { ticket, finding }));
         }
     }
     effects
 }
 
-/// A condition of the platform that is not good at this moment has to be good from the beginning again, whenever it is asked next.
+/// A condition that is not good at this moment has to be good from the beginning again, whenever it is asked next.
 fn doubt_good(model: &mut Model) {
     let (run, gates) = (&model.run, &model.gates);
-    model.driver.good_since.retain(|what, _| {
-        asked(run.as_ref(), what).is_none_or(|(probe, _)| {
-            gates.iter().filter(|g| gates::same_question(&g.probe, &probe)).all(|g| g.finding.outcome == Outcome::Pass)
-        })
-    });
+    let good = |outcome| matches!(outcome, Outcome::Pass | Outcome::Holding);
+    for (what, streak) in &mut model.driver.streaks {
+        let Some(asked) = asked(run.as_ref(), what) else { continue };
+        if !gates.iter().filter(|g| gates::same_question(&g.probe, &asked.probe)).all(|g| good(g.finding.outcome)) {
+            streak.doubt();
+        }
+    }
 }
 
-/// For how long a platform condition has been bad, or good: the platform tells only how it is now.
-fn remembered(model: &mut Model, what: &SampleOf, finding: Finding, hold: Duration, not_before: Option<DateTime<Utc>>) -> Finding {
-    let is_platform = matches!(asked(model.run.as_ref(), what), Some((Probe::Platform(_), _)));
-    let Some(at) = model.platform.newest.filter(|_| is_platform) else { return finding };
-    let mut finding = finding;
-    if finding.outcome == Outcome::Pass {
-        let since = model.driver.good_since.entry(what.clone()).or_insert(at);
-        *since = (*since).max(not_before.unwrap_or(*since));
-        finding.held = crate::domain::time::age(at, *since).min(hold);
-        if finding.held < hold {
-            finding.outcome = Outcome::Holding;
-            finding.why = format!("{}, for {} of {}", finding.shown, span(finding.held), span(hold));
-        }
-    } else {
-        // Nobody looked: what was good before says nothing about the time in between.
-        model.driver.good_since.remove(what);
-    }
-    let (finding, since) = judge::remember_bad(finding, model.driver.bad_since.get(what).copied(), at);
-    match since {
-        Some(since) => model.driver.bad_since.insert(what.clone(), since),
-        None => model.driver.bad_since.remove(what),
+/// For how long a condition has been bad, or good, where its source tells only how it is now: counted from sample to sample.
+fn remembered(model: &mut Model, stamp: &Stamp, what: &SampleOf, asked: &Asked, not_before: Option<DateTime<Utc>>) -> Finding {
+    let mut finding = gates::evaluate(model, &asked.probe, asked.hold, not_before, stamp);
+    let Some(interval) = source_interval(model, &asked.probe) else { return finding };
+    let streak = model.driver.streaks.entry(what.clone()).or_default();
+    let Some(at) = finding.at else {
+        streak.doubt();
+        return finding;
     };
+    let boot = |at: DateTime<Utc>| stamp.boot.saturating_sub(crate::domain::time::age(stamp.wall, at));
+    let lasted = streak.take(finding.outcome, boot(at), asked.every.max(interval) * 3, not_before.map(boot));
+    finding.bad = lasted.bad;
+    if finding.outcome == Outcome::Pass {
+        finding.held = lasted.good.min(asked.hold);
+        if not_before.is_some_and(|moved| at < moved) {
+            finding.outcome = Outcome::Holding;
+            finding.why = format!("{}, but that was before the traffic moved", finding.shown);
+        } else if finding.held < asked.hold {
+            finding.outcome = Outcome::Holding;
+            finding.why = format!("{}, for {} of {}", finding.shown, span(finding.held), span(asked.hold));
+        }
+    }
     finding
 }
 
-fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<(Probe, Duration)> {
+/// How often a source that tells only how it is now gets to know something new; `None` for the metrics backend, which has a history.
+fn source_interval(model: &Model, probe: &Probe) -> Option<Duration> {
+    match probe {
+        Probe::Promql(_) => None,
+        Probe::Platform(_) => Some(model.platform.interval),
+        Probe::Alert(_) => Some(model.alerts.as_ref().map_or(Duration::ZERO, |board| board.source.interval)),
+    }
+}
+
+/// What the engine wants to know.
+struct Asked {
+    probe: Probe,
+    hold: Duration,
+    every: Duration,
+}
+
+fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<Asked> {
     let state = &run?.state;
     match what {
-        SampleOf::Guard { index } => state.runbook.guards.get(*index).map(|g| (g.probe.clone(), Duration::ZERO)),
+        SampleOf::Guard { index } => {
+            let guard = state.runbook.guards.get(*index)?;
+            Some(Asked { probe: guard.probe.clone(), hold: Duration::ZERO, every: guard.every })
+        }
         SampleOf::Condition { step, index } => {
             let step = state.runbook.steps.iter().chain(&state.rollback_plan).find(|s| s.id == *step)?;
             let StepKind::Check(check) = &step.kind else { return None };
-            check.conditions.get(*index).map(|c| (c.probe.clone(), c.hold))
+            check.conditions.get(*index).map(|c| Asked { probe: c.probe.clone(), hold: c.hold, every: c.every })
         }
     }
 }
 
-/// A metrics condition waits for the first answer (or failure) of its expression; all others can be told at once.
+/// A condition waits for the first answer (or failure) of its source: that it was not asked yet says nothing about it.
 fn answerable(model: &Model, what: &SampleOf) -> bool {
-    match asked(model.run.as_ref(), what) {
-        Some((Probe::Promql(threshold), _)) => {
-            model.panels.get(&threshold.query).is_some_and(|p| p.answered.is_some() || p.trouble.is_some())
-        }
-        _ => true,
+    match asked(model.run.as_ref(), what).map(|asked| asked.probe) {
+        Some(Probe::Promql(threshold)) => model.panels.get(&threshold.query).is_some_and(|p| p.answered.is_some() || p.trouble.is_some()),
+        Some(Probe::Alert(_)) => model.alerts.as_ref().is_none_or(AlertBoard::asked_once),
+        Some(Probe::Platform(_)) | None => true,
     }
 }
 
@@ -411,8 +429,7 @@ pub(super) fn opened(model: &mut Model, stamp: &Stamp, entries: &[Entry], epoch:
     };
     model.prompt = None;
     model.driver.samples.clear();
-    model.driver.bad_since.clear();
-    model.driver.good_since.clear();
+    model.driver.streaks.clear();
     model.driver.data_live = None;
     (model.driver.landed, model.driver.proved) = (None, None);
     model.driver.reads.clear();

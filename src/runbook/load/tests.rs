@@ -15,6 +15,7 @@ const ROLLING: &str = include_str!("../../../assets/playbooks/kubernetes-rolling
 const MINIMAL: &str = include_str!("../../../tests/fixtures/runbooks/minimal.yaml");
 const EVERY_MISTAKE: &str = include_str!("../../../tests/fixtures/runbooks/every-mistake.yaml");
 
+mod conditions;
 mod tables;
 
 fn given(values: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,6 +1,7 @@
 //! Reading a runbook: first YAML into a tree with places, then one walk over the tree that collects everything wrong with it.
 
 mod actions;
+mod alert_probe;
 pub(crate) mod draft;
 pub(crate) mod node;
 mod params;

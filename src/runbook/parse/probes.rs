@@ -1,16 +1,18 @@
-//! What checks and guards ask: PromQL and the platform.
+//! What checks and guards ask: PromQL, the platform, alerts.
 
 use super::Walk;
 use super::draft::{ConditionDraft, Given, GuardDraft};
 use super::node::{At, Node, Span};
 use super::scalars::Fields;
 use crate::domain::promql::{self, QueryFacts};
-use crate::domain::{Op, PlatformCondition, Probe, StepId, Threshold, Track, Unit};
+use crate::domain::{Op, Percent, PlatformCondition, Probe, StepId, Threshold, Track, Unit};
 use crate::runbook::check::queries;
 use crate::runbook::plan::{Guard, GuardBlind, GuardThen, OnNoData};
 use crate::runbook::template::{self, Kind, Query};
 use std::time::Duration;
 
+/// What can be asked, each under its own key.
+const ASKED: [&str; 3] = ["promql", "platform", "alert"];
 const OPS: [(&str, Op); 6] =
     [("<", Op::Less), ("<=", Op::LessOrEqual), (">", Op::Greater), (">=", Op::GreaterOrEqual), ("==", Op::Equal), ("!=", Op::NotEqual)];
 const TRACKS: [(&str, Track); 3] = [("canary", Track::Canary), ("baseline", Track::Baseline), ("stable", Track::Baseline)];
@@ -21,8 +23,8 @@ const NO_DATA: [(&str, OnNoData); 3] = [("wait", OnNoData::Wait), ("fail", OnNoD
 impl Walk<'_> {
     /// A condition of a check.
     pub(crate) fn condition(&mut self, node: &Node) -> Option<ConditionDraft> {
-        const KNOWN: &[&str] = &["id", "promql", "op", "value", "platform", "hold", "every", "on_no_data"];
-        let fields = self.fields(node, "a condition", KNOWN, &["http", "alert", "connection"])?;
+        const KNOWN: &[&str] = &["id", "promql", "op", "value", "platform", "alert", "hold", "every", "on_no_data"];
+        let fields = self.fields(node, "a condition", KNOWN, &["http", "connection"])?;
         let id = self.required(&fields, "id", "a condition", "err").and_then(|n| self.id(n, "`id`"));
         let probe = self.probe(&fields, "a condition");
         let hold = fields.value("hold").map_or(Given::Absent, |n| self.duration(n, "`hold`", Duration::ZERO));
@@ -39,8 +41,8 @@ impl Walk<'_> {
 
     fn guard(&mut self, node: &Node) -> Option<GuardDraft> {
         const KNOWN: &[&str] =
-            &["id", "title", "promql", "op", "value", "platform", "every", "bad_for", "on_no_data", "on_error", "active", "then"];
-        let fields = self.fields(node, "a guard", KNOWN, &["http", "alert", "connection"])?;
+            &["id", "title", "promql", "op", "value", "platform", "alert", "every", "bad_for", "on_no_data", "on_error", "active", "then"];
+        let fields = self.fields(node, "a guard", KNOWN, &["http", "connection"])?;
         let id = self.required(&fields, "id", "a guard", "error-rate").and_then(|n| self.id(n, "`id`"));
         let place = id.as_ref().map_or(node.span, |id| id.span);
         let title = fields.value("title").map_or(Some(None), |n| self.line(n, "`title`").map(Some));
@@ -95,35 +97,34 @@ impl Walk<'_> {
 
     /// What is asked, and what is good.
     fn probe(&mut self, fields: &Fields<'_>, what: &str) -> Option<Probe> {
-        match (fields.get("promql"), fields.get("platform")) {
-            (Some(query), None) => self.threshold(&query.value, fields, what).map(Probe::Promql),
-            (None, Some(entry)) => {
-                for key in ["op", "value"] {
-                    if let Some(entry) = fields.get(key) {
-                        let why = format!("`{key}` belongs to `promql`; what is good is said inside `platform`");
-                        self.report.error("misplaced-key", entry.key.span, why, format!("remove `{key}`"));
-                    }
-                }
-                self.platform(&entry.value).map(Probe::Platform)
+        let mut given = ASKED.iter().filter_map(|key| fields.get(key));
+        let Some(first) = given.next() else {
+            // One that only a later version knows is reported already.
+            if fields.get("http").is_none() {
+                let why = format!("{what} needs `promql`, `platform` or `alert`: what it asks");
+                let help = "write `promql: ...` with `op` and `value`, or `platform: { track: canary, ready: all }`";
+                self.report.error("missing-key", fields.span, why, help);
             }
-            (Some(_), Some(entry)) => {
-                let why = format!("{what} asks one thing, and this one asks `promql` and `platform`");
-                self.report.error("misplaced-key", entry.key.span, why, "make two of them");
-                None
+            return None;
+        };
+        if let Some(second) = given.next() {
+            let why = format!("{what} asks one thing, and this one asks `{}` and `{}`", first.key.value, second.key.value);
+            self.report.error("misplaced-key", second.key.span, why, "make two of them");
+            return None;
+        }
+        let kind = first.key.value.as_str();
+        if kind == "promql" {
+            return self.threshold(&first.value, fields, what).map(Probe::Promql);
+        }
+        for key in ["op", "value"] {
+            if let Some(entry) = fields.get(key) {
+                let why = format!("`{key}` belongs to `promql`; what is good is said inside `{kind}`");
+                self.report.error("misplaced-key", entry.key.span, why, format!("remove `{key}`"));
             }
-            (None, None) => {
-                // One that only a later version knows is reported already.
-                if fields.get("http").is_none() && fields.get("alert").is_none() {
-                    let why = format!("{what} needs `promql` or `platform`: what it asks");
-                    self.report.error(
-                        "missing-key",
-                        fields.span,
-                        why,
-                        "write `promql: ...` with `op` and `value`, or `platform: { track: canary, ready: all }`",
-                    );
-                }
-                None
-            }
+        }
+        match kind {
+            "platform" => self.platform(&first.value).map(Probe::Platform),
+            _ => self.alert(&first.value).map(Probe::Alert),
         }
     }
 
@@ -188,8 +189,9 @@ impl Walk<'_> {
     }
 
     fn platform(&mut self, node: &Node) -> Option<PlatformCondition> {
-        const KNOWN: &[&str] = &["track", "ready", "rollout", "min_replicas", "restarts_max"];
-        const LATER: [&str; 5] = ["version", "version_present", "weight", "route_mapped", "selector"];
+        const KNOWN: &[&str] =
+            &["track", "ready", "rollout", "min_replicas", "restarts_max", "version", "version_present", "weight", "paused"];
+        const LATER: [&str; 2] = ["route_mapped", "selector"];
         let fields = self.fields(node, "`platform`", KNOWN, &LATER)?;
         let asks = KNOWN[1..].iter().chain(&LATER).any(|key| fields.get(key).is_some());
         if !asks {
@@ -205,12 +207,24 @@ impl Walk<'_> {
             fields.value("rollout").map_or(Some(false), |n| self.word(n, "`rollout`", &[("complete", true)], &[]).map(|w| w.value));
         let mut count = |key: &str| fields.value(key).map_or(Some(None), |n| self.integer(n, &format!("`{key}`"), 1_000_000).map(Some));
         let (min_replicas, restarts_max) = (count("min_replicas"), count("restarts_max"));
+        let mut version = |key: &str| fields.value(key).map_or(Some(None), |n| self.line(n, &format!("`{key}`")).map(Some));
+        let (all_run, present) = (version("version"), version("version_present"));
+        let weight = fields.value("weight").map_or(Some(None), |n| self.integer(n, "`weight`", 100).map(Percent::new));
+        let paused = fields.value("paused").map_or(Some(None), |n| self.boolean(n, "`paused`").map(Some));
+        if let (Some(entry), Some(Some(Track::Baseline))) = (fields.get("weight"), track) {
+            let why = "`weight` is the canary's share, and this asks the baseline";
+            self.report.error("misplaced-key", entry.key.span, why, "write `track: canary`, or remove `track`");
+        }
         Some(PlatformCondition {
             on: None,
             track: track?,
             ready_all: ready? | rollout?,
             min_replicas: min_replicas?,
             restarts_max: restarts_max?,
+            version: all_run?,
+            version_present: present?,
+            weight: weight?,
+            paused: paused?,
         })
     }
 }

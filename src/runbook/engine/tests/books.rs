@@ -37,7 +37,7 @@ pub(super) fn shift(id: &str, to: u32) -> Step {
 }
 
 pub(super) fn ready() -> Probe {
-    Probe::Platform(PlatformCondition { on: None, track: None, ready_all: true, min_replicas: None, restarts_max: None })
+    Probe::Platform(PlatformCondition { ready_all: true, ..PlatformCondition::default() })
 }
 
 pub(super) fn check(id: &str) -> Step {

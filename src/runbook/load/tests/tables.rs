@@ -35,7 +35,7 @@ fn guarded(guards: &str) -> String {
 }
 
 /// A check step around one condition.
-fn condition(condition: &str) -> String {
+pub(super) fn condition(condition: &str) -> String {
     file(&format!("  - id: look\n    title: Look\n    timeout: 5m\n    check:\n      all:\n        - {condition}\n"))
 }
 
@@ -63,7 +63,7 @@ fn places(found: &[Diagnostic]) -> Vec<(String, u32, u32)> {
 }
 
 /// Why a snippet is not answered as expected.
-fn complaint(text: &str, rules: &[&str]) -> Option<String> {
+pub(super) fn complaint(text: &str, rules: &[&str]) -> Option<String> {
     let (text, marks) = marked(text);
     let expected: Vec<(String, u32, u32)> =
         rules.iter().zip(&marks).map(|(rule, (line, column))| ((*rule).to_owned(), *line, *column)).collect();
@@ -98,6 +98,7 @@ pub(super) fn all_found() -> Vec<String> {
         .chain(steps())
         .chain(guards())
         .chain(whole())
+        .chain(super::conditions::all())
     {
         rules.extend(expected.iter().map(|rule| (*rule).to_owned()));
     }
@@ -108,7 +109,7 @@ pub(super) fn all_found() -> Vec<String> {
     rules
 }
 
-type Table = Vec<(String, &'static [&'static str])>;
+pub(super) type Table = Vec<(String, &'static [&'static str])>;
 
 fn yaml() -> Table {
     let good = file("  - { id: a, title: A, gate: confirm }\n");
@@ -260,9 +261,8 @@ fn queries() -> Table {
         (with("platform: { track: ¶green, ready: all }"), &["not-supported-yet"]),
         (with("platform: { track: ¶canry, ready: all }"), &["invalid-value"]),
         (with("platform: { ready: ¶some }"), &["invalid-value"]),
-        (with("platform: { ¶version_present: v1 }"), &["not-supported-yet"]),
+        (with("platform: { ¶route_mapped: x, ¶selector: x }"), &["not-supported-yet", "not-supported-yet"]),
         (with("¶http: { url: x }"), &["not-supported-yet"]),
-        (with("¶alert: { state: inactive }, ¶connection: x"), &["not-supported-yet", "not-supported-yet"]),
         (with("platform: { ready: all }, on_no_data: ¶ignore"), &["invalid-value"]),
         (with("platform: { ready: all }, every: ¶10ms"), &["invalid-duration"]),
         (with("promql: up, op: \"<\", value: 1, hold: ¶29s"), &["hold-too-short"]),
@@ -361,7 +361,7 @@ fn guards() -> Table {
         (guarded(&good.replace("bad_for: 1m, ", "").replace("- {", "- ¶{")), &["missing-key"]),
         (guarded(&good.replace(", then: hold", "").replace("- {", "- ¶{")), &["missing-key"]),
         (guarded(&good.replace("then: hold", "then: ¶stop")), &["invalid-value"]),
-        (guarded(&good.replace(platform, "¶alert: {}")), &["not-supported-yet"]),
+        (guarded(&good.replace(platform, "alert: { match: { severity: critical }, state: inactive }")), &[]),
         (guarded(&good.replace("bad_for", "¶hold: 1m, bad_for")), &["unknown-key"]),
         (active("{ from: a, until: b }"), &[]),
         (active("{ from: b, until: ¶a }"), &["empty-window"]),
