@@ -100,13 +100,30 @@ impl RunState {
 
     /// The state after one more entry. On an error the state is as before.
     pub fn fold(&mut self, entry: &Entry) -> Result<(), FoldError> {
+        self.follow(entry, Event::of(entry).map_err(FoldError)?)
+    }
+
+    /// As [`RunState::fold`], of an entry that was read already.
+    pub(super) fn follow(&mut self, entry: &Entry, event: Event) -> Result<(), FoldError> {
         if entry.run != self.run {
             return Err(FoldError(format!("entry {} belongs to {} and not to {}", entry.seq, entry.run, self.run)));
         }
         if entry.seq != self.head + 1 || entry.prev != self.head_hash {
             return Err(FoldError(format!("entry {} of {} does not follow entry {}", entry.seq, entry.run, self.head)));
         }
-        let event = Event::of(entry).map_err(FoldError)?;
+        // Only steps and acts change what there is to take back.
+        let moves = matches!(
+            event,
+            Event::StepEntered { .. }
+                | Event::StepPassed { .. }
+                | Event::StepFailed { .. }
+                | Event::StepSkipped { .. }
+                | Event::StepUndone { .. }
+                | Event::ActionIntent { .. }
+                | Event::ActionOutcome { .. }
+                | Event::ActionReconciled { .. }
+                | Event::ActionAdopted { .. }
+        );
         match event {
             Event::RunStarted { .. } => return Err(FoldError(format!("entry {} starts {} once more", entry.seq, entry.run))),
             Event::StepEntered { .. }
@@ -136,7 +153,7 @@ impl RunState {
         if entry.actor == self.driver {
             self.driver_at = entry.time.store;
         }
-        if self.phase == Phase::Running {
+        if moves && self.phase == Phase::Running {
             self.lay_out_way_back();
         }
         Ok(())

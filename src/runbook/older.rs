@@ -3,16 +3,19 @@
 use crate::domain::{Action, Route};
 use serde_json::{Map, Value, json};
 
-/// Brings the body of an entry to its present form.
+/// The body of an entry in its present form, where that is not how it was written.
 ///
 /// Until 0.1 acts changed weights alone: a plan relied on `rule`, `canary`, `baseline` and `others` of a route, and an intent carried that route.
-pub(super) fn bring_up(kind: &str, body: &mut Map<String, Value>) {
-    let is_old = body.get("before").is_some_and(|before| before.get("rule").is_some());
-    match kind {
-        "action.planned" if is_old => planned(body),
-        "action.intent" if is_old => intent(body),
-        _ => {}
-    }
+pub(super) fn brought_up(kind: &str, body: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let bring_up = match kind {
+        "action.planned" => planned,
+        "action.intent" => intent,
+        _ => return None,
+    };
+    body.get("before").filter(|before| before.get("rule").is_some())?;
+    let mut body = body.clone();
+    bring_up(&mut body);
+    Some(body)
 }
 
 fn planned(body: &mut Map<String, Value>) {

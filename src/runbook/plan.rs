@@ -346,6 +346,9 @@ pub enum When {
     Not(Box<When>),
 }
 
+/// A file cannot say a number that is not equal to itself. So whoever shares a runbook need not compare it to know that it is the same.
+impl Eq for Runbook {}
+
 impl Runbook {
     /// The step with this id, forward or rollback.
     #[must_use]

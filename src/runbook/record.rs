@@ -530,12 +530,15 @@ impl Event {
 
     /// Reads an entry. An entry of a type that this version does not know is an error: state must never be built on half a record.
     pub fn of(entry: &Entry) -> Result<Self, String> {
-        let mut body = entry.body.clone();
-        let Some(map) = body.as_object_mut() else {
+        let wrong = |e: serde_json::Error| format!("entry {} of {} ({}): {e}", entry.seq, entry.run, entry.kind);
+        let Some(body) = entry.body.as_object() else {
             return Err(format!("entry {} of {}: its body is no object", entry.seq, entry.run));
         };
-        super::older::bring_up(&entry.kind, map);
-        map.insert("type".into(), entry.kind.clone().into());
-        serde_json::from_value(body).map_err(|e| format!("entry {} of {} ({}): {e}", entry.seq, entry.run, entry.kind))
+        // Long journals are read whole: the body is looked at where it is, not copied.
+        let brought_up = super::older::brought_up(&entry.kind, body);
+        let kind = serde_json::Value::from(entry.kind.as_str());
+        let fields = brought_up.as_ref().unwrap_or(body).iter().map(|(name, value)| (name.as_str(), value));
+        let all = fields.filter(|(name, _)| *name != "type").chain([("type", &kind)]);
+        Self::deserialize(serde::de::value::MapDeserializer::new(all)).map_err(wrong)
     }
 }

@@ -5,6 +5,7 @@ use crate::domain::record::{Draft, Entry};
 use crate::domain::{Epoch, Failure, OpId, Ticket, Write};
 use crate::runbook::io::{AppendRefusal, Command, Level, Output, Purpose};
 use crate::runbook::record::{Event, SendOutcome};
+use crate::runbook::state::FoldError;
 use std::time::Duration;
 
 /// Something that happened and has to be recorded, whatever comes in between.
@@ -266,12 +267,15 @@ impl Engine {
         if entry.seq <= self.state.head {
             return;
         }
-        if let Err(e) = self.state.fold(entry) {
-            turn.say(Level::Alarm, format!("{e}; nothing is sent any more, start again"));
-            self.go_passive(turn, &e.to_string());
-            return;
-        }
-        let Ok(event) = Event::of(entry) else { return };
+        let read = Event::of(entry).map_err(FoldError);
+        let event = match read.and_then(|event| self.state.follow(entry, event.clone()).map(|()| event)) {
+            Ok(event) => event,
+            Err(e) => {
+                turn.say(Level::Alarm, format!("{e}; nothing is sent any more, start again"));
+                self.go_passive(turn, &e.to_string());
+                return;
+            }
+        };
         self.react(turn, entry, event, source);
     }
 

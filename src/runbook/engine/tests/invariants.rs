@@ -13,27 +13,46 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     tickets: BTreeSet<Ticket>,
+    /// What was sent and is not recorded as answered yet.
+    on_its_way: Option<OpId>,
     intents_sent: BTreeSet<u64>,
     acts_sent: BTreeSet<OpId>,
     finals: usize,
     /// The fold of what the engine has seen, kept beside it.
     fold: Option<RunState>,
+    /// Every entry but the first, read.
+    pub(super) events: Vec<Event>,
+    /// Depths that were reached.
+    pub(super) deep: BTreeSet<&'static str>,
     /// Collected rather than panicked on, so that a test can ask for them.
     pub(super) broken: Vec<String>,
 }
 
 impl Watch {
-    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub(super) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
             self.broken.push(what());
         }
+    }
+
+    pub(super) fn of(begun: RunState) -> Self {
+        Self { fold: Some(begun), ..Self::default() }
+    }
+
+    pub(super) fn saw(&mut self, depth: &'static str) {
+        self.deep.insert(depth);
+    }
+
+    /// Another engine goes on: what the one before had sent is no longer its concern.
+    pub(super) fn driver_changed(&mut self) {
+        self.on_its_way = None;
     }
 
     /// An entry became durable.
     pub(super) fn entry(&mut self, entry: &Entry) {
         let event = Event::of(entry).expect("an event");
         let after_end = self.finals > 0;
-        match event {
+        match &event {
             Event::RunCompleted {} | Event::RunRolledBack {} | Event::RunAborted { .. } => {
                 self.finals += 1;
                 self.must(!after_end, || format!("entry {} finishes the run again", entry.seq));
@@ -41,21 +60,31 @@ impl Watch {
             Event::StepPassed { .. } | Event::StepEntered { .. } | Event::ActionIntent { .. } => {
                 self.must(!after_end, || format!("entry {} ({}) comes after the end", entry.seq, entry.kind));
             }
+            Event::ActionOutcome { op, .. } => drop(self.on_its_way.take_if(|sent| sent == op)),
             _ => {}
         }
+        self.note_depth(&event);
+        self.events.push(event);
     }
 
-    /// The engine after an input.
+    /// The engine after an input. Its state comes about by folding alone, so looking when there is something new is enough.
     pub(super) fn engine(&mut self, engine: &Engine, journal: &[Entry]) {
+        self.note_engine(engine);
         let head = engine.state().head;
-        let mut folded = match self.fold.take() {
-            Some(folded) if folded.head <= head => folded,
-            _ => RunState::begin(&journal[0]).expect("a first entry"),
-        };
+        let Some(folded) = &mut self.fold else { return };
+        let fold_head = folded.head;
         while folded.head < head {
             folded.fold(&journal[folded.head as usize]).expect("an entry that follows");
         }
-        self.must(folded == *engine.state(), || format!("the engine's state is not the fold of its journal at {head}"));
+        if fold_head != head {
+            self.folds(engine);
+        }
+    }
+
+    /// The engine's state is the fold of what it has seen.
+    pub(super) fn folds(&mut self, engine: &Engine) {
+        let Some(folded) = self.fold.take() else { return };
+        self.must(folded == *engine.state(), || format!("the engine's state is not the fold of its journal at {}", folded.head));
         self.fold = Some(folded);
     }
 
@@ -103,14 +132,17 @@ impl Watch {
         self.must(same, || format!("{} is not what its intent says", write.op));
         self.must(is_fence || write.kind == WriteKind::Act { action }, || format!("{} does something else", write.op));
         self.must(epoch == engine.epoch(), || format!("{op} is sent under epoch {epoch}, which is not ours"));
+        let alone = self.on_its_way.replace(op.clone());
+        self.must(alone.is_none(), || format!("{op} is sent while {alone:?} is on its way"));
         let first = self.intents_sent.insert(seq);
         self.must(first, || format!("intent {seq} was sent twice"));
-        let last_epoch = journal.iter().rev().find_map(lease).unwrap_or(epoch);
+        let last_epoch = self.events.iter().rev().find_map(lease).unwrap_or(epoch);
         self.must(last_epoch <= epoch, || format!("{op} is sent under {epoch} while {last_epoch} holds the seat"));
         let state = engine.state();
         self.must(!state.phase.is_final(), || format!("{op} is sent after the end"));
         self.must(engine.passive().is_none(), || format!("{op} is sent by a passive engine"));
         if is_fence {
+            self.note_fence(engine);
             return;
         }
         let once = self.acts_sent.insert(op.clone());
@@ -135,30 +167,41 @@ impl Watch {
 
     /// What must hold of a whole journal.
     pub(super) fn journal(&mut self, journal: &[Entry]) {
-        let state = RunState::of(journal).expect("the journal folds");
+        let events = std::mem::take(&mut self.events);
+        assert_eq!(events.len() + 1, journal.len(), "every entry but the first was seen");
+        let Some(folded) = self.fold.take() else { return };
+        let runbook = folded.runbook.clone();
+        self.fold = Some(folded);
         let mut taken_back = Vec::new();
         let mut go_at_gate = false;
         let mut held = false;
-        for entry in journal {
-            match Event::of(entry).expect("an event") {
-                Event::StepUndone { step } => taken_back.push(state.runbook.position(&step).expect("a forward step")),
+        let mut back = false;
+        for event in &events {
+            match event {
+                Event::StepUndone { step } => taken_back.push(runbook.position(step).expect("a forward step")),
                 Event::GateAnswered { go, evidence, .. } => {
-                    go_at_gate = go && (evidence.starts_with("GO:") || evidence.starts_with("WATCH:"));
+                    go_at_gate = *go && (evidence.starts_with("GO:") || evidence.starts_with("WATCH:"));
                 }
                 Event::StepPassed { step, .. } => {
-                    let gate = state.runbook.step(&step).is_some_and(|s| s.kind == StepKind::Gate);
+                    let gate = runbook.step(step).is_some_and(|s| s.kind == StepKind::Gate);
                     self.must(!gate || go_at_gate, || format!("gate {step} passed on red"));
-                    let acts = state.runbook.step(&step).is_some_and(|s| matches!(s.kind, StepKind::Do(_)));
-                    let forward = state.runbook.position(&step).is_some();
+                    let acts = runbook.step(step).is_some_and(|s| matches!(s.kind, StepKind::Do(_)));
+                    let forward = runbook.position(step).is_some();
                     // An act that was under way when the hold came may still be found done.
                     self.must(!(held && forward && !acts), || format!("{step} passed while held"));
                     go_at_gate = false;
                 }
+                Event::ActionIntent { op, step, fence: false, .. } => {
+                    let forward = runbook.position(step).is_some();
+                    self.must(!(back && forward), || format!("{op} is intended forward on the way back"));
+                }
                 Event::HoldBegan { .. } => held = true,
-                Event::HoldEnded {} | Event::RollbackBegan { .. } => held = false,
+                Event::HoldEnded {} => held = false,
+                Event::RollbackBegan { .. } => (held, back) = (false, true),
                 _ => {}
             }
         }
+        self.events = events;
         let backwards = taken_back.windows(2).all(|w| w[0] > w[1]);
         self.must(backwards, || format!("taken back out of order: {taken_back:?}"));
     }
@@ -168,9 +211,9 @@ impl Watch {
     }
 }
 
-fn lease(entry: &Entry) -> Option<Epoch> {
-    match Event::of(entry).ok()? {
-        Event::LeaseAcquired { epoch, .. } => Some(epoch),
+fn lease(event: &Event) -> Option<Epoch> {
+    match event {
+        Event::LeaseAcquired { epoch, .. } => Some(*epoch),
         _ => None,
     }
 }

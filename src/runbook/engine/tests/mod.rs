@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod books;
+mod depths;
 mod invariants;
+mod many;
 mod random;
 mod scenes;
 mod world;
