@@ -42,6 +42,10 @@ pub struct Options {
     pub local_zone: String,
     /// Prefix that makes other commands find this cockpit's run: `gonogo --config DIR/config.toml`.
     pub command: String,
+    /// How often an incident is reported on, and who is called when.
+    pub incident: crate::domain::incident::Rules,
+    /// The boot that this cockpit's boot clock counts from.
+    pub boot_id: String,
 }
 
 /// May this cockpit act?

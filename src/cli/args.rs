@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::domain::incident::Severity;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -127,8 +128,61 @@ pub enum Command {
         /// The run [default: the unfinished one, else the latest]
         run: Option<String>,
     },
+    /// An incident: declare it, tell how it stands, escalate, hand over
+    Incident(Incident),
+    /// Write a note into the record of the run under way, or of the open incident
+    Note {
+        /// What
+        text: String,
+    },
     /// Check terminal, configuration, connections, rights, clocks
     Doctor,
+}
+
+/// An incident.
+#[derive(Debug, Clone, Args)]
+pub struct Incident {
+    /// What to do
+    #[command(subcommand)]
+    pub deal: Deal,
+}
+
+/// What can be done about an incident.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Deal {
+    /// Declare one: in the run under way, else in a record of its own
+    Declare {
+        /// How bad it is: P0 to P3
+        #[arg(long, value_name = "P0|P1|P2|P3")]
+        severity: Severity,
+        /// One line: what is wrong
+        title: String,
+    },
+    /// Write down what those who wait were told; the clock of the next update begins anew
+    Update {
+        /// What
+        text: String,
+    },
+    /// It is worse, or less bad
+    Severity {
+        /// P0 to P3
+        #[arg(value_name = "P0|P1|P2|P3")]
+        severity: Severity,
+    },
+    /// Record that the next person on the ladder was called
+    Escalate,
+    /// It is over
+    Resolve {
+        /// How
+        text: String,
+    },
+    /// Clocks: since the declaration, next update, next escalation
+    Status,
+    /// The brief for whoever takes over, as Markdown, from the journal
+    Brief {
+        /// The run [default: the unfinished one, else the latest]
+        run: Option<String>,
+    },
 }
 
 /// Starting a run.

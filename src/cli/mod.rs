@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 mod first;
 mod fly;
+mod incident;
 mod lint;
 mod local_time;
 mod logs;
@@ -102,6 +103,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Runs) => runs::runs(global).await,
         Some(Command::Show { run }) => show::show(global, run.as_deref()).await,
         Some(Command::PrintUndo { run }) => print_undo::print_undo(global, run.as_deref()).await,
+        Some(Command::Incident(args)) => incident::incident(global, args).await,
+        Some(Command::Note { text }) => incident::note(global, text).await,
         Some(Command::Doctor) => doctor::doctor(global).await,
     }
 }

@@ -13,7 +13,7 @@ pub(super) async fn print_undo(global: &Global, run: Option<&str>) -> Outcome {
     let journal = wire::journal(&config, clock.clone(), None)?;
     let key = wire::select(global, &config)?.spec.key();
     let wired = wire::connect(global, &config, clock, journal.clone()).await?;
-    let state = match super::runs::latest(&*journal, &key, run).await {
+    let state = match super::runs::release(&*journal, &key, run).await {
         Ok(run) => {
             let entries = journal.read(run, 0).await.map_err(|e| Failed::new(Exit::Internal, e.to_string()))?;
             RunState::of(&entries).ok()
@@ -40,4 +40,14 @@ pub(super) async fn print_undo(global: &Global, run: Option<&str>) -> Outcome {
         super::print(&command);
     }
     Ok(Exit::Done)
+}
+
+/// The same commands for another command that has read the run.
+pub(super) async fn commands(global: &Global, state: Option<&RunState>) -> Result<Vec<String>, Failed> {
+    let config = wire::config(global, &wire::config_path(global)?)?;
+    let clock = wire::clock_or_system(&config).await;
+    let journal = wire::journal(&config, clock.clone(), None)?;
+    let wired = wire::connect(global, &config, clock, journal).await?;
+    let last = state.and_then(|s| s.operation.as_ref()).and_then(|o| o.before.as_deref());
+    Ok(wired.kubernetes.by_hand(&wired.spec.route.way_back(), last))
 }

@@ -5,6 +5,7 @@ use super::exit::{Exit, Failed, Outcome};
 use super::wire;
 use crate::domain::{RunId, ServiceKey};
 use crate::port::Journal;
+use crate::runbook::state::RunState;
 
 fn broken(error: crate::port::JournalError) -> Failed {
     Failed::new(Exit::Internal, error.to_string())
@@ -40,6 +41,22 @@ pub(super) async fn latest(journal: &dyn Journal, service: &ServiceKey, named: O
         None => runs.iter().find(|r| !r.finished()).cloned().or_else(|| runs.into_iter().next()),
     };
     found.map(|r| r.run).ok_or_else(|| Failed::new(Exit::Usage, format!("no such run of {service}; gonogo runs lists them")))
+}
+
+/// [`latest`] of those in which something was released: the record of an incident alone tells nothing about a way back.
+pub(super) async fn release(journal: &dyn Journal, service: &ServiceKey, named: Option<&str>) -> Result<RunId, Failed> {
+    let mut run = latest(journal, service, named).await?;
+    if named.is_some() {
+        return Ok(run);
+    }
+    let runs = journal.runs(Some(service.clone())).await.map_err(broken)?;
+    let first = run.clone();
+    let mut older = runs.into_iter().skip_while(|head| head.run != first).skip(1);
+    while journal.read(run.clone(), 0).await.is_ok_and(|entries| RunState::of(&entries).is_ok_and(|state| state.is_own_record())) {
+        run =
+            older.next().map(|head| head.run).ok_or_else(|| Failed::new(Exit::Usage, format!("no run of {service} released anything")))?;
+    }
+    Ok(run)
 }
 
 /// `gonogo runs`

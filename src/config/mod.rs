@@ -3,6 +3,7 @@
 //! Everything wrong with a file is found in one go, each with its place. Secrets are references; a secret itself is refused.
 
 mod connections;
+mod incident;
 pub mod paths;
 mod people;
 mod reading;
@@ -16,6 +17,7 @@ pub use connections::{AlertsConnection, MetricsConnection, PlatformConnection};
 pub use people::Identity;
 pub use secret::{AuthRef, SecretRef};
 
+use crate::domain::incident::Rules;
 use crate::domain::{Diagnostic, Person, ServiceSpec, Severity};
 use reading::{Source, Table, did_you_mean};
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ pub struct Config {
     pub clock: Option<String>,
     /// How the cockpit is drawn.
     pub ui: Ui,
+    /// Incidents: updates and escalation.
+    pub incident: Rules,
     /// The file.
     pub path: PathBuf,
 }
@@ -199,6 +203,7 @@ fn read(source: &Source<'_>, document: &toml::Spanned<toml::de::DeTable<'_>>, pa
         state_dir: top.path("state_dir"),
         clock: top.address("clock"),
         ui: ui(&top),
+        incident: incident::read(&top),
         path: path.to_owned(),
     };
     top.finish();

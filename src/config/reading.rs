@@ -276,6 +276,19 @@ impl<'s, 't> Table<'s, 't> {
         fits
     }
 
+    /// A duration of at least so long, and of a day at most.
+    pub(super) fn span_of_time(&self, key: &'static str, least: Duration) -> Option<Duration> {
+        let written = self.text(key)?;
+        let parsed = humantime::parse_duration(&written.value).ok();
+        let fits = parsed.filter(|d| (least..=Duration::from_secs(24 * 3600)).contains(d));
+        if fits.is_none() {
+            let least = humantime::format_duration(least);
+            let message = format!("`{key}` is a duration from {least} to 24h");
+            self.source.report("duration", written.span, message, Some("write it like \"15m\" or \"1h\""));
+        }
+        fits
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, key: &'static str, of: &[(&'static str, T)]) -> Option<T> {
         let text = self.text(key)?;

@@ -1,6 +1,7 @@
 //! A whole file, and broken ones with exactly what is said about them.
 
 use super::*;
+use crate::domain::incident::{Rules as IncidentRules, Severity as IncidentSeverity};
 use crate::domain::{Op, Policy, Protection, Strength, Unit};
 use std::time::Duration;
 
@@ -375,4 +376,73 @@ fn a_file_that_cannot_be_read_says_so() {
     assert_eq!(said(&path), "the file has 1048577 bytes, at most 1048576 are read");
     std::fs::write(&path, WHOLE).unwrap();
     assert_eq!(load(&path).unwrap().services.len(), 1);
+}
+
+#[test]
+fn incidents_have_a_ladder_and_a_rhythm_without_being_configured() {
+    let rules = check(WHOLE).unwrap().incident;
+    assert_eq!(rules, IncidentRules::default());
+    let rungs: Vec<(u64, &str)> = rules.ladder.iter().map(|r| (r.after.as_secs() / 60, r.who.as_str())).collect();
+    assert_eq!(rungs, [(0, "on-call engineer"), (15, "senior engineer"), (30, "engineering manager"), (60, "CTO")]);
+}
+
+#[test]
+fn an_incident_table_replaces_what_it_names() {
+    let rules = check(&format!("{WHOLE}{INCIDENT}")).unwrap().incident;
+    let every = |severity| rules.update.get(&severity).map(Duration::as_secs);
+    assert_eq!(IncidentSeverity::ALL.map(every), [Some(300), Some(1800), Some(3600), Some(14_400)]);
+    assert_eq!(rules.escalate, IncidentSeverity::P1);
+    let rungs: Vec<_> = rules.ladder.iter().map(|r| (r.after.as_secs(), r.who.as_str(), r.how.as_deref())).collect();
+    assert_eq!(rungs, [(0, "me", None), (600, "Grace", Some("phone 4711"))]);
+}
+
+const INCIDENT: &str = r#"
+[incident]
+update = { P0 = "5m", P3 = "4h" }
+escalate = "P1"
+
+[[incident.ladder]]
+after = "0s"
+who = "me"
+
+[[incident.ladder]]
+after = "10m"
+who = "Grace"
+how = "phone 4711"
+"#;
+
+#[test]
+fn what_is_wrong_with_an_incident_table_has_its_place() {
+    let broken = |from: &str, to: &str| {
+        assert!(INCIDENT.contains(from), "{from}");
+        let line = |text: &str| text.matches('\n').count();
+        let shift = line(WHOLE);
+        let found = check(&format!("{WHOLE}{}", INCIDENT.replacen(from, to, 1))).expect_err(to);
+        // Lines are counted from the beginning of the table.
+        let relative = |said: &String| {
+            let (number, rest) = said.split_once(':').unwrap();
+            format!("{}:{rest}", number.parse::<usize>().unwrap() - shift)
+        };
+        found.iter().map(relative).collect::<Vec<_>>()
+    };
+    let said = [
+        broken("P0 = \"5m\"", "P0 = \"5s\""),
+        broken("P0 = \"5m\"", "P4 = \"5m\""),
+        broken("escalate = \"P1\"", "escalate = \"high\""),
+        broken("after = \"10m\"", "after = \"soon\""),
+        broken("after = \"10m\"", "afer = \"10m\""),
+        broken("after = \"0s\"", "after = \"20m\""),
+        broken("who = \"Grace\"\n", ""),
+    ];
+    let right = [
+        "3:17: E[duration]: `P0` is a duration from 1m to 24h; write it like \"15m\" or \"1h\"",
+        "3:12: E[unknown-key]: update has no key `P4`; did you mean \"P0\"?",
+        "4:12: E[value]: `escalate` cannot be \"high\"; it is one of \"P0\", \"P1\", \"P2\", \"P3\"",
+        "11:9: E[duration]: `after` is a duration from 0s to 24h; write it like \"15m\" or \"1h\"",
+        "10:1: E[missing-key]: [[incident.ladder]] needs `after`",
+        "11:1: E[unknown-key]: [[incident.ladder]] has no key `afer`; did you mean \"after\"?",
+        "10:1: E[ladder]: \"me\" comes before \"Grace\" on the ladder and is called later; write the rungs in the order of `after`",
+        "10:1: E[missing-key]: [[incident.ladder]] needs `who`",
+    ];
+    assert_eq!(said.concat(), right);
 }

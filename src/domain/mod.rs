@@ -12,6 +12,7 @@ pub mod decimal;
 pub mod diagnostic;
 pub mod failure;
 pub mod ids;
+pub mod incident;
 pub mod log;
 pub mod millis;
 pub mod observed;

@@ -82,6 +82,7 @@ impl RunState {
             fence_owed: false,
             intended_before: None,
             intents: BTreeMap::new(),
+            incident: None,
             runbook: Arc::new(runbook),
         };
         state.lay_out_way_back();
@@ -146,6 +147,11 @@ impl RunState {
             Event::GuardBreached { .. } | Event::GuardCleared { .. } | Event::GuardTripped { .. } | Event::CountdownCancelled { .. } => {
                 self.fold_guard(event, entry);
             }
+            Event::IncidentDeclared { .. }
+            | Event::IncidentSeverity { .. }
+            | Event::IncidentUpdate { .. }
+            | Event::IncidentEscalated { .. }
+            | Event::IncidentResolved { .. } => super::incident::fold(&mut self.incident, event, entry),
             other => self.fold_run(other, entry),
         }
         self.head = entry.seq;

@@ -1,8 +1,10 @@
 //! Runbooks: the plan, how it is read and checked, and the engine that runs it.
 
+pub mod brief;
 mod check;
 pub mod engine;
 pub mod fold;
+pub mod incident;
 pub mod io;
 pub mod load;
 mod older;

@@ -4,6 +4,7 @@
 
 use super::plan::Choice;
 use crate::domain::alert::AlertAct;
+use crate::domain::incident::Severity;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, StepId, Subject};
 use chrono::{DateTime, Utc};
@@ -400,6 +401,40 @@ pub enum Event {
     #[serde(rename = "note")]
     Note {
         /// The text, cleaned and bounded.
+        text: String,
+    },
+    /// An incident was declared. Anybody may append this and what follows of it, also after the run has ended.
+    #[serde(rename = "incident.declared")]
+    IncidentDeclared {
+        /// How bad it is.
+        severity: Severity,
+        /// One line.
+        title: String,
+    },
+    /// It is worse, or less bad.
+    #[serde(rename = "incident.severity")]
+    IncidentSeverity {
+        /// How bad it is now.
+        severity: Severity,
+    },
+    /// What those who wait were told.
+    #[serde(rename = "incident.update")]
+    IncidentUpdate {
+        /// The text, cleaned and bounded.
+        text: String,
+    },
+    /// Somebody was called in.
+    #[serde(rename = "incident.escalated")]
+    IncidentEscalated {
+        /// Place in the ladder as it was configured then, from 0.
+        rung: u32,
+        /// Who.
+        to: String,
+    },
+    /// It is over.
+    #[serde(rename = "incident.resolved")]
+    IncidentResolved {
+        /// How, cleaned and bounded.
         text: String,
     },
 }

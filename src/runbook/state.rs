@@ -297,6 +297,8 @@ pub struct RunState {
     pub intended_before: Option<Percent>,
     /// Intents so far by step: an operation's id is never used twice.
     pub intents: BTreeMap<StepId, u32>,
+    /// The latest incident that was declared in it.
+    pub incident: Option<super::incident::IncidentState>,
 }
 
 /// What a run waits for from a person; shown until it is answered.

@@ -48,6 +48,8 @@ pub enum StoryKind {
     Trouble,
     /// A note.
     Note,
+    /// An incident: declared, reported on, escalated, resolved.
+    Incident,
     /// An alert began or ended. Told by its source, not by the journal.
     Alert,
 }
@@ -65,6 +67,7 @@ impl StoryKind {
             Self::Hold => "hold",
             Self::Trouble => "trouble",
             Self::Note => "note",
+            Self::Incident => "incident",
             Self::Alert => "alert",
         }
     }
@@ -206,6 +209,11 @@ impl Teller {
             }
             Event::SideOutcome { op, outcome } => Some(self.tell_side(&op, outcome)),
             Event::Note { text } => Some((StoryKind::Note, format!("note: {text}"))),
+            Event::IncidentDeclared { severity, title } => Some((StoryKind::Incident, format!("incident {severity} declared: {title}"))),
+            Event::IncidentSeverity { severity } => Some((StoryKind::Incident, format!("incident is {severity} now"))),
+            Event::IncidentUpdate { text } => Some((StoryKind::Incident, format!("update: {text}"))),
+            Event::IncidentEscalated { to, .. } => Some((StoryKind::Incident, format!("escalated to {to}"))),
+            Event::IncidentResolved { text } => Some((StoryKind::Incident, format!("incident resolved: {text}"))),
             Event::GuardBreached { guard, shown } => Some((StoryKind::Guard, format!("guard {guard} is bad: {shown}"))),
             Event::GuardCleared { guard } => Some((StoryKind::Guard, format!("guard {guard} is good again"))),
             Event::GuardTripped { why, countdown, .. } => {

@@ -5,6 +5,7 @@ pub mod cockpit;
 mod core;
 mod executor;
 mod headless;
+pub mod incident;
 mod input;
 mod journal;
 mod logs;

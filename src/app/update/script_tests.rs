@@ -85,6 +85,7 @@ impl Desk {
             local_offset: 0,
             local_zone: "UTC".into(),
             command: "gonogo".into(),
+            ..Options::default()
         };
         Model::new(spec(), options, at)
     }

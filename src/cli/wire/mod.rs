@@ -190,6 +190,8 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         local_offset: offset.seconds,
         local_zone: offset.name,
         command: format!("gonogo --config {}", config.path.display()),
+        incident: config.incident.clone(),
+        boot_id: clock.boot_id(),
     };
     let mut targets: Vec<(ServiceSpec, Arc<dyn Platform>)> = Vec::new();
     for key in &spec.with {
