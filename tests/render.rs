@@ -573,7 +573,8 @@ fn a_checklist_that_waits_says_so() {
     state.intended = None;
     state.steps = vec![StepState::default(); state.steps.len()];
     let mut preflight = StepState { phase: StepPhase::Active, attempts: 1, entered: Some(at("02:52:00")), ..StepState::default() };
-    let answer = |answer: &str, ok| ItemAnswer { answer: answer.into(), ok, by: mira(), at: at("02:53:10") };
+    let answer =
+        |answer: &str, ok| ItemAnswer { answer: answer.into(), ok, by: mira(), at: at("02:53:10"), expired: false, disputed: None };
     preflight.answers = [(0, answer("done", true)), (1, answer("on", false))].into();
     state.steps[0] = preflight;
     model.verdict =

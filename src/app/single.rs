@@ -1,11 +1,10 @@
 //! One act outside a runbook: a run of one step, with the same guards, the same journal, and its own way back.
 
 use super::model::Model;
-use super::update::first_draft;
+use super::update::{first_draft, target_of};
 use crate::domain::record::Draft;
 use crate::domain::{Action, ActionKind, Confirm, StepId, Track, Workload};
-use crate::runbook::plan::{OnFailure, Rollback, Runbook, Step, StepKind, Target, Undo};
-use std::collections::BTreeMap;
+use crate::runbook::plan::{Runbook, Step, StepKind, Undo};
 use std::time::Duration;
 
 /// How long the platform may take to show it.
@@ -31,35 +30,14 @@ impl Model {
         let spec = &self.spec;
         let title = capital(&action.to_string());
         let step = Step {
-            id: StepId::from("act"),
-            title: title.clone(),
-            doc: String::new(),
-            when: None,
             timeout: Some(TIMEOUT),
-            target: None,
             confirm: Confirm::Consequence,
             undo: self.undo_of(action),
-            on_failure: OnFailure::default(),
-            kind: StepKind::Do(action.clone()),
+            ..Step::new(StepId::from("act"), title.clone(), StepKind::Do(action.clone()))
         };
-        let runbook = Runbook {
-            id: format!("act-{}", action.kind().word().replace('_', "-")),
-            version: "1".into(),
-            title,
-            owner: self.options.operator.clone(),
-            doc: String::new(),
-            params: BTreeMap::new(),
-            target: Target {
-                platform: spec.platform.to_string(),
-                service: spec.name.clone(),
-                environment: spec.environment.clone(),
-                with: vec![],
-                harm_budget: None,
-            },
-            guards: Vec::new(),
-            steps: vec![step],
-            rollback: Rollback { confirm: Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },
-        };
+        let id = format!("act-{}", action.kind().word().replace('_', "-"));
+        let mut runbook = Runbook::unwritten(id, title, self.options.operator.clone(), target_of(spec), spec.route.way_back());
+        runbook.steps.push(step);
         first_draft(self, &runbook, false)
     }
 

@@ -202,6 +202,11 @@ fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
             add(if inconclusive { Verdict::Unknown } else { Verdict::NoGo }, format!("{step} failed: {why}"));
         }
         Some(Question::Unclear { why, .. }) => add(Verdict::Unknown, why),
+        Some(Question::Agree { step }) => {
+            let waits = state.board(&step, now.wall).map(|board| board.waits_for).unwrap_or_default();
+            add(Verdict::Hold, format!("{step} waits for {waits}"));
+        }
+        Some(Question::Preconditions { bad }) => add(Verdict::NoGo, format!("preconditions: {}", bad.join(", "))),
         Some(Question::Act { .. } | Question::Gate { .. }) => {}
         None if state.phase == Phase::Running => add(Verdict::Hold, doing(model, now)),
         None => {}

@@ -6,7 +6,6 @@ use super::msg::MetricsAnswer;
 use crate::domain::traffic::ObservedShare;
 use crate::domain::{Failure, Labels, Probe, Sample, Stamp, Threshold, Ticket};
 use crate::judge;
-use crate::runbook::StepKind;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -38,11 +37,7 @@ pub fn baseline_query(query: &str, canary: &Labels, baseline: &Labels) -> Option
 pub(super) fn probes(model: &Model) -> Vec<(&Probe, Duration)> {
     let mut all = Vec::new();
     if let Some(run) = model.run.as_ref().filter(|r| !r.state.phase.is_final()) {
-        if let Some((step, _)) = run.state.current()
-            && let StepKind::Check(check) = &step.kind
-        {
-            all.extend(check.conditions.iter().map(|c| (&c.probe, c.hold)));
-        }
+        all.extend(run.state.conditions_now().into_iter().map(|c| (&c.probe, c.hold)));
         all.extend(run.state.runbook.guards.iter().map(|g| (&g.probe, g.bad_for)));
     }
     all

@@ -120,7 +120,11 @@ fn asks(step: &Step) -> String {
         (StepKind::Do(_), crate::domain::Confirm::Yes) | (StepKind::Gate, _) => "y".into(),
         (StepKind::Do(_), crate::domain::Confirm::Override) => "second person".into(),
         (StepKind::Manual(manual), _) => format!("{} answers", manual.items.len()),
-        (StepKind::Wait { duration }, _) => span(*duration),
+        (StepKind::Approve(approve), _) => {
+            approve.need.iter().map(|(role, count)| format!("{count} {role}")).collect::<Vec<_>>().join(", ")
+        }
+        (StepKind::Poll(poll), _) => poll.roles.iter().chain(&poll.decider).cloned().collect::<Vec<_>>().join(", "),
+        (StepKind::Wait { duration, .. }, _) => span(*duration),
         (StepKind::Check(check), _) => {
             let hold = check.conditions.iter().map(|c| c.hold).max().unwrap_or_default();
             format!("{} conditions, hold {}", check.conditions.len(), span(hold))
@@ -136,7 +140,7 @@ fn shortest(runbook: &Runbook) -> Duration {
 
 fn least(step: &Step) -> Duration {
     match &step.kind {
-        StepKind::Wait { duration } => *duration,
+        StepKind::Wait { duration, .. } => *duration,
         StepKind::Check(check) => check.conditions.iter().map(|c| c.hold).max().unwrap_or_default(),
         _ => Duration::ZERO,
     }
@@ -148,9 +152,9 @@ fn longest(runbook: &Runbook) -> Option<Duration> {
         .steps
         .iter()
         .map(|s| match &s.kind {
-            StepKind::Wait { duration } => Some(*duration),
+            StepKind::Wait { duration, .. } => Some(*duration),
             StepKind::Check(_) | StepKind::Do(_) => s.timeout,
-            StepKind::Manual(_) | StepKind::Gate => Some(Duration::ZERO),
+            StepKind::Manual(_) | StepKind::Gate | StepKind::Approve(_) | StepKind::Poll(_) => Some(Duration::ZERO),
         })
         .sum()
 }

@@ -156,8 +156,10 @@ fn row(sight: &Sight<'_>, place: usize, item: &Asked<'_>, item_width: usize, wid
 pub(super) fn expects(kind: &AnswerKind) -> String {
     match kind {
         AnswerKind::Done => "done or yes".into(),
-        AnswerKind::Text { equals: Some(right) } => format!("exactly {right}"),
-        AnswerKind::Text { equals: None } => "any text".into(),
+        AnswerKind::Text { equals: Some(right), .. } => format!("exactly {right}"),
+        AnswerKind::Text { equals: None, pattern: Some(pattern) } => format!("text of the form {pattern}"),
+        AnswerKind::Text { equals: None, pattern: None } => "any text".into(),
+        AnswerKind::Seen => "nobody: the program looks for itself".into(),
         AnswerKind::Choice { of, expect } => {
             let right = expect.as_ref().map_or_else(String::new, |e| format!("; {e} lets it pass"));
             format!("one of {}{right}", of.join(", "))

@@ -9,6 +9,7 @@ use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Verdict};
 use crate::runbook::plan::StepKind;
+use crate::runbook::question::is_met;
 use crate::runbook::state::{Phase, StepPhase};
 
 /// The panels of the cockpit.
@@ -268,7 +269,7 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
     match &step.kind {
         StepKind::Wait { .. } => bake_line(sight, width),
         StepKind::Manual(manual) => {
-            let good = known.answers.values().filter(|a| a.ok).count();
+            let good = manual.items.iter().enumerate().filter(|(i, item)| is_met(item, *i, known)).count();
             Line::of(format!(" {good} of {} items answered: 6 shows them, D answers", manual.items.len()))
         }
         StepKind::Check(check) => {
@@ -285,6 +286,10 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
             Line::of(format!(" {doing}"))
         }
         StepKind::Gate => Line::of(" DECISION: P, then y lets it go on"),
+        StepKind::Approve(_) | StepKind::Poll(_) => {
+            let waits = state.board(&step.id, sight.now.wall).map(|board| board.waits_for).unwrap_or_default();
+            Line::of(format!(" DECISION by several: waits for {waits}"))
+        }
     }
 }
 

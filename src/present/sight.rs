@@ -284,7 +284,7 @@ impl<'a> Sight<'a> {
     }
 
     pub(super) fn bake_of(&self, run: &RunView, step: &Step, state: &StepState) -> Option<Baking> {
-        let StepKind::Wait { duration } = step.kind else { return None };
+        let StepKind::Wait { duration, .. } = step.kind else { return None };
         let bake = state.bake.as_ref()?;
         let is_active = run.state.current().is_some_and(|(s, _)| s.id == step.id);
         let left = run.state.bake_left(self.now, &run.boot_id).filter(|_| is_active).unwrap_or(bake.left);

@@ -244,6 +244,12 @@ fn run(sight: &Sight<'_>) -> Value {
             json!({"kind": "act", "step": step.as_str(), "action": action.to_string(), "weight": action.weight().map(Percent::get)})
         }
         Question::Gate { step } => json!({"kind": "gate", "step": step.as_str()}),
+        Question::Agree { step } => json!({
+            "kind": "agree",
+            "step": step.as_str(),
+            "waits_for": state.board(&step, sight.now.wall).map(|board| board.waits_for),
+        }),
+        Question::Preconditions { bad } => json!({"kind": "preconditions", "bad": bad}),
         Question::Items { step, open } => json!({"kind": "items", "step": step.as_str(), "open": open}),
         Question::Failed { step, why, offer } => json!({"kind": "failed", "step": step.as_str(), "why": why, "offer": offer}),
         Question::Unclear { op, why, redo, adopt, .. } => {

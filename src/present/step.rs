@@ -10,6 +10,7 @@ use crate::app::model::RunView;
 use crate::domain::text::{clock, span};
 use crate::domain::{Confirm, Outcome, Probe};
 use crate::runbook::plan::{Choice, Item, ManualMode, OnNoData, Step, StepKind, Undo, When};
+use crate::runbook::question::is_met;
 use crate::runbook::state::{StepPhase, StepState};
 
 /// A step, and where it stands.
@@ -75,7 +76,7 @@ fn choice(choice: Choice) -> &'static str {
 
 fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, is_here: bool, cells: usize) -> Vec<Line> {
     match &step.kind {
-        StepKind::Wait { duration } => match sight.bake_of(run, step, known) {
+        StepKind::Wait { duration, .. } => match sight.bake_of(run, step, known) {
             Some(_) if is_here => vec![cockpit::bake_line(sight, cells)],
             Some(bake) => vec![Line::of(format!(" bake        {} of {}", clock(bake.done()), clock(*duration)))],
             None => vec![Line::of(format!(" bake        {} of live data without a hold", short_span(*duration)))],
@@ -112,7 +113,7 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
                 ManualMode::ReadDo => "read one, do it, answer it",
                 ManualMode::DoConfirm => "do all, then confirm each",
             };
-            let good = known.answers.values().filter(|a| a.ok).count();
+            let good = manual.items.iter().enumerate().filter(|(i, item)| is_met(item, *i, known)).count();
             let mut lines = vec![Line::of(format!(" items       {good} of {} answered   {mode}   (6 shows them)", manual.items.len()))];
             lines.extend(manual.items.iter().enumerate().map(|(i, item)| item_line(sight, i, item, known)));
             lines
@@ -125,6 +126,10 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
             )),
         ],
         StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
+        StepKind::Approve(_) | StepKind::Poll(_) => {
+            let waits = run.state.board(&step.id, sight.now.wall).map(|board| board.waits_for).unwrap_or_default();
+            vec![Line::of(format!(" decision    by several people; it waits for {waits}"))]
+        }
     }
 }
 
@@ -190,6 +195,7 @@ fn condition(when: &When) -> String {
         When::And(all) => list(all, " and "),
         When::Or(any) => format!("({})", list(any, " or ")),
         When::Not(inner) => format!("not {}", condition(inner)),
+        When::Given { param, value } => format!("{param} is {value}"),
     }
 }
 

@@ -248,7 +248,7 @@ pub(super) fn plan_lines(sight: &Sight<'_>, bar: usize) -> Vec<Line> {
             .iter()
             .take_while(|s| !matches!(s.kind, StepKind::Do(_)))
             .filter_map(|s| match &s.kind {
-                StepKind::Wait { duration } => Some(format!("bake {}", short_span(*duration))),
+                StepKind::Wait { duration, .. } => Some(format!("bake {}", short_span(*duration))),
                 StepKind::Gate => Some("decision".into()),
                 _ => None,
             })

@@ -1,5 +1,6 @@
 //! Folding the journal: the only way the state of a run comes about.
 
+use super::gate::{Agreed, Cast, Terms};
 use super::pin::{from_journal, to_journal};
 use super::plan::{Runbook, StepKind};
 use super::record::{Event, Found, SendOutcome, TargetRecord};
@@ -60,6 +61,12 @@ impl RunState {
             steps: vec![StepState::default(); runbook.steps.len()],
             rollback: Vec::new(),
             rollback_plan: Vec::new(),
+            finally: vec![StepState::default(); runbook.finally.len()],
+            preconditions: BTreeMap::new(),
+            preconditions_met: runbook.preconditions.is_empty(),
+            window_overridden: None,
+            agreed: None,
+            tripped_seq: 0,
             guards: vec![GuardState::default(); runbook.guards.len()],
             operation: None,
             in_force: Vec::new(),
@@ -135,7 +142,16 @@ impl RunState {
             | Event::ItemAnswered { .. }
             | Event::CheckSample { .. }
             | Event::WaitCounting { .. }
-            | Event::WaitStopped { .. } => self.fold_step(event, entry)?,
+            | Event::WaitStopped { .. }
+            | Event::ItemExpired { .. }
+            | Event::ItemSeen { .. }
+            | Event::WaitShortened { .. }
+            | Event::StepRetried { .. }
+            | Event::GateOpened { .. }
+            | Event::GateVoted { .. }
+            | Event::GateSignature { .. }
+            | Event::GateReopened { .. } => self.fold_step(event, entry)?,
+            Event::RunRecycled { to, .. } => self.recycle(&to)?,
             Event::ActionPlanned { .. }
             | Event::ActionConfirmed { .. }
             | Event::ActionReplanned { .. }
@@ -204,6 +220,13 @@ impl RunState {
                 self.landing = Some(LandingState { op: op.clone(), took: None, text });
             }
             Event::HarmExceeded { .. } => self.harm_spent += 1,
+            Event::PreconditionFound { precondition, outcome, shown, .. } => {
+                self.preconditions.insert(precondition, (outcome, shown));
+            }
+            Event::PreconditionsMet { .. } => self.preconditions_met = true,
+            Event::WindowOverridden { reason } => {
+                self.window_overridden = Some((reason, entry.actor.clone(), entry.time.store));
+            }
             _ => {}
         }
     }
@@ -222,8 +245,13 @@ impl RunState {
         self.hold = None;
         self.landed = None;
         self.rollback_began = Some((at, why, automatic));
+        self.agreed = None;
         for guard in &mut self.guards {
             guard.countdown = None;
+        }
+        // What is said and done at the end is said and done after the way back.
+        for step in &mut self.finally {
+            *step = StepState { attempts: step.attempts, ..StepState::default() };
         }
         for step in &mut self.rollback {
             if matches!(step.phase, StepPhase::Active | StepPhase::Failed | StepPhase::Inconclusive) {
@@ -252,8 +280,11 @@ impl RunState {
         if let Some(i) = self.runbook.position(id) {
             return Ok(&mut self.steps[i]);
         }
-        let place = self.rollback_plan.iter().position(|s| s.id == *id);
-        place.map(|i| &mut self.rollback[i]).ok_or_else(|| FoldError(format!("{} has no step {id}", self.run)))
+        if let Some(i) = self.rollback_plan.iter().position(|s| s.id == *id) {
+            return Ok(&mut self.rollback[i]);
+        }
+        let place = self.runbook.finally.iter().position(|s| s.id == *id);
+        place.map(|i| &mut self.finally[i]).ok_or_else(|| FoldError(format!("{} has no step {id}", self.run)))
     }
 
     fn fold_step(&mut self, event: Event, entry: &Entry) -> Result<(), FoldError> {
@@ -273,7 +304,11 @@ impl RunState {
                 self.in_force.retain(|s| *s != step);
             }
             Event::ItemAnswered { step, item, answer, ok } => {
-                self.step_mut(&step)?.answers.insert(item, ItemAnswer { answer, ok, by: entry.actor.clone(), at });
+                let rules = self.decides(&entry.actor.id);
+                let new = ItemAnswer { answer, ok, by: entry.actor.clone(), at, expired: false, disputed: None };
+                let answers = &mut self.step_mut(&step)?.answers;
+                let settled = settle(answers.remove(&item), new, rules);
+                answers.insert(item, settled);
             }
             Event::CheckSample { step, condition, outcome, shown, .. } => {
                 self.step_mut(&step)?.conditions.insert(condition, (outcome, shown));
@@ -289,14 +324,76 @@ impl RunState {
                 let left = Duration::from_millis(left_ms);
                 self.step_mut(&step)?.bake = Some(Bake { left, counting_since: None, boot_id, stopped: Some(why) });
             }
+            Event::ItemExpired { step, item } => {
+                if let Some(answer) = self.step_mut(&step)?.answers.get_mut(&item) {
+                    answer.expired = true;
+                }
+            }
+            Event::ItemSeen { step, item, outcome, shown, .. } => {
+                self.step_mut(&step)?.seen.insert(item, (outcome, shown));
+            }
+            Event::WaitShortened { step, reason, .. } if self.may_shorten(&step, &entry.actor.id) => {
+                self.step_mut(&step)?.shortened = Some((reason, entry.actor.clone()));
+            }
+            Event::StepRetried { step, nth } => self.step_mut(&step)?.retries = nth,
+            other => self.fold_gate(other, entry)?,
+        }
+        Ok(())
+    }
+
+    fn fold_gate(&mut self, event: Event, entry: &Entry) -> Result<(), FoldError> {
+        let at = entry.time.store;
+        match event {
+            Event::GateOpened { step, act, plan_hash, shown } => {
+                self.step_mut(&step)?.terms = Some(Terms { act, plan_hash, shown, since: at });
+            }
+            Event::GateVoted { step, role, vote, reason, plan_hash, signature: _ } => {
+                let (seq, by) = (entry.seq, entry.actor.clone());
+                let cast = Cast { seq, role, vote, reason, plan_hash, by, at, key: None, bad_signature: None };
+                self.step_mut(&step)?.votes.push(cast);
+            }
+            Event::GateSignature { step, vote, key, why } => {
+                if let Some(cast) = self.step_mut(&step)?.votes.iter_mut().find(|cast| cast.seq == vote) {
+                    cast.key = key;
+                    cast.bad_signature = why;
+                }
+            }
+            Event::GateReopened { step, .. } => {
+                let gate = self.step_mut(&step)?;
+                gate.phase = StepPhase::Active;
+                gate.ended = None;
+                gate.terms = None;
+                self.agreed = None;
+                // What comes after it waits for it again.
+                let place = self.runbook.position(&step);
+                for later in self.steps.iter_mut().skip(place.map_or(usize::MAX, |place| place + 1)) {
+                    if matches!(later.phase, StepPhase::Active | StepPhase::Failed | StepPhase::Inconclusive) {
+                        later.phase = StepPhase::Pending;
+                    }
+                }
+            }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Back to an earlier step: it and all after it are to be done again.
+    fn recycle(&mut self, to: &StepId) -> Result<(), FoldError> {
+        let place = self.runbook.position(to).ok_or_else(|| FoldError(format!("{} has no step {to}", self.run)))?;
+        for state in self.steps.iter_mut().skip(place) {
+            let attempts = state.attempts;
+            *state = StepState { attempts, ..StepState::default() };
+        }
+        self.agreed = None;
+        if let Some(op) = self.operation.as_mut().filter(|op| !op.is_open()) {
+            op.stage = OpStage::Void;
         }
         Ok(())
     }
 
     fn enter(&mut self, id: &StepId, attempt: u32, at: DateTime<Utc>) -> Result<(), FoldError> {
         let planned = self.plan_step(id);
-        let wait = planned.and_then(|s| if let StepKind::Wait { duration } = s.kind { Some(duration) } else { None });
+        let wait = planned.and_then(|s| if let StepKind::Wait { duration, .. } = s.kind { Some(duration) } else { None });
         let step = self.step_mut(id)?;
         step.phase = StepPhase::Active;
         step.attempts = attempt;
@@ -304,6 +401,9 @@ impl RunState {
         step.ended = None;
         step.why.clear();
         step.conditions.clear();
+        step.seen.clear();
+        step.terms = None;
+        step.shortened = None;
         step.bake = wait.map(|left| Bake { left, counting_since: None, boot_id: String::new(), stopped: Some("not begun".into()) });
         if self.phase == Phase::RollbackStuck {
             self.phase = Phase::RollingBack;
@@ -325,6 +425,10 @@ impl RunState {
         if let Some(bake) = step.bake.as_mut() {
             bake.counting_since = None;
         }
+        let terms = step.terms.clone().filter(|_| phase == StepPhase::Passed);
+        if let Some((act, plan_hash)) = terms.and_then(|terms| Some((terms.act?, terms.plan_hash))) {
+            self.agreed = Some(Agreed { gate: id.clone(), act, plan_hash });
+        }
         if self.phase == Phase::RollbackStuck && matches!(phase, StepPhase::Passed | StepPhase::Skipped) {
             self.phase = Phase::RollingBack;
             self.end_reason = None;
@@ -335,6 +439,7 @@ impl RunState {
     /// A step that acts passed: its effect is in force, whoever brought it about.
     fn pass_action(&mut self, id: &StepId) {
         let Some(StepKind::Do(action)) = self.plan_step(id).map(|s| s.kind.clone()) else { return };
+        self.agreed = self.agreed.take().filter(|agreed| agreed.act != *id);
         self.put_in_force(id);
         let adopted = self.operation.as_ref().is_some_and(|op| op.step == *id && op.stage == OpStage::Verified);
         if !adopted {
@@ -379,6 +484,7 @@ impl RunState {
                 guard.standing = true;
                 guard.tripped = Some((why, at));
                 guard.countdown = countdown.then_some(at);
+                self.tripped_seq = entry.seq;
             }
             _ => guard.countdown = None,
         }
@@ -571,5 +677,21 @@ impl RunState {
         if self.elsewhere(step).is_none() {
             self.exposed_at = self.exposed_at.or(since);
         }
+    }
+}
+
+/// What stands after another answer to an item was given. `rules`: it comes from whoever decides for all.
+fn settle(old: Option<ItemAnswer>, new: ItemAnswer, rules: bool) -> ItemAnswer {
+    let Some(mut old) = old.filter(|old| !old.expired && !rules) else { return new };
+    let same_person = old.by.id == new.by.id;
+    match old.disputed.take() {
+        None if same_person || old.answer == new.answer => new,
+        None => ItemAnswer { disputed: Some(Box::new(new)), ..old },
+        Some(other) if same_person && new.answer == other.answer => new,
+        Some(other) if other.by.id == new.by.id && new.answer == old.answer => old,
+        Some(other) if same_person => ItemAnswer { disputed: Some(other), ..new },
+        Some(other) if other.by.id == new.by.id => ItemAnswer { disputed: Some(Box::new(new)), ..old },
+        // A third voice does not settle it.
+        Some(other) => ItemAnswer { disputed: Some(other), ..old },
     }
 }

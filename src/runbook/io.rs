@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it. Plain data.
 
+use super::gate::Vote;
 use super::plan::Choice;
 use super::record::{Event, ExcessRecord};
 use crate::domain::record::{Draft, Entry};
@@ -178,6 +179,36 @@ pub enum Command {
         /// The answer.
         answer: String,
     },
+    /// Speak for a role at a gate where several people agree.
+    Vote {
+        /// The gate.
+        step: StepId,
+        /// The role; may be left out where it is clear.
+        role: Option<String>,
+        /// The answer.
+        vote: Vote,
+        /// The code of the plan that was shown, as typed.
+        code: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// End the current wait early.
+    Shorten {
+        /// The typed reason.
+        reason: String,
+    },
+    /// Set the release window or a freeze aside for this run.
+    OverrideWindow {
+        /// The typed reason.
+        reason: String,
+    },
+    /// Go back to an earlier step.
+    Recycle {
+        /// The step.
+        to: StepId,
+        /// The typed reason.
+        reason: String,
+    },
     /// Decide about a failed step.
     Choose {
         /// What.
@@ -314,6 +345,18 @@ pub enum SampleOf {
     Guard {
         /// Place of the guard in the runbook.
         index: usize,
+    },
+    /// A precondition.
+    Precondition {
+        /// Place of the precondition in the runbook.
+        index: usize,
+    },
+    /// What the program sees for itself about an item of a checklist.
+    Item {
+        /// The step.
+        step: StepId,
+        /// Place of the item.
+        item: usize,
     },
 }
 

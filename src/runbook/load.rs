@@ -1,10 +1,10 @@
 //! From the text of a file to a runbook that is ready to run, or to everything that is wrong with it.
 
 use super::check;
-use super::parse::draft::{ConditionDraft, Draft, Given, KindDraft, RollbackDraft, StepDraft};
+use super::parse::draft::{ConditionDraft, Draft, Given, ItemDraft, KindDraft, RollbackDraft, StepDraft};
 use super::parse::report::Report;
 use super::parse::{self, Values};
-use super::plan::{Check, Condition, Manual, Rollback, Runbook, Step, StepKind, Undo};
+use super::plan::{Check, Condition, Item, Manual, Rollback, Runbook, Step, StepKind, Undo};
 use crate::domain::{Action, Confirm, Diagnostic, Person, Probe, ServiceKey, canonical};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,9 +90,13 @@ fn resolve(draft: Draft, context: &Context) -> Option<Runbook> {
         doc: draft.doc,
         params: draft.params,
         target: draft.target?,
+        roles: draft.roles,
+        clock: draft.clock.map(|clock| clock.plan).unwrap_or_default(),
+        preconditions: draft.preconditions.into_iter().map(condition).collect::<Option<_>>()?,
         guards: draft.guards.into_iter().map(|draft| draft.guard).collect::<Option<_>>()?,
         steps: draft.steps.into_iter().map(|draft| step(draft, Confirm::Consequence)).collect::<Option<_>>()?,
         rollback: rollback(draft.rollback, context)?,
+        finally: draft.finally.into_iter().map(|draft| step(draft, Confirm::None)).collect::<Option<_>>()?,
     })
 }
 
@@ -118,21 +122,22 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
     };
     let kind = match draft.kind?.value {
         KindDraft::Manual { mode, items } => {
-            StepKind::Manual(Manual { mode: mode?, items: items.into_iter().map(|item| item.value).collect() })
+            let items = items.into_iter().map(|draft| item(draft.value, target.as_ref())).collect::<Option<_>>()?;
+            StepKind::Manual(Manual { mode: mode?, items })
         }
         KindDraft::Check { all, conditions } => {
             let mut conditions = conditions.into_iter().map(condition).collect::<Option<Vec<_>>>()?;
             for condition in &mut conditions {
-                if let Probe::Platform(asked) = &mut condition.probe {
-                    asked.on.clone_from(&target);
-                }
+                about(condition, target.as_ref());
             }
             StepKind::Check(Check { all, conditions })
         }
         KindDraft::Do(action) => StepKind::Do(action?.value),
-        KindDraft::Wait(duration) => StepKind::Wait { duration: duration?.value },
+        KindDraft::Wait(duration, shorten) => StepKind::Wait { duration: duration?.value, shorten },
         KindDraft::Gate => StepKind::Gate,
-        KindDraft::Later => return None,
+        KindDraft::Approve(approve) => StepKind::Approve(approve?),
+        KindDraft::Poll(poll) => StepKind::Poll(poll?),
+        KindDraft::Uses(_) | KindDraft::Later => return None,
     };
     Some(Step {
         id: draft.id?.value,
@@ -141,11 +146,33 @@ fn step(draft: StepDraft, usual: Confirm) -> Option<Step> {
         when: draft.when.value().map(|when| when.value.when.clone()),
         timeout: draft.timeout.value().map(|timeout| timeout.value),
         target,
+        t_ms: draft.t.map(|t| t.value),
+        role: draft.role,
+        evidence: draft.evidence,
         confirm,
         undo,
-        on_failure: draft.on_failure,
+        on_failure: draft.on_failure.value().map(|failure| failure.value.clone()).unwrap_or_default(),
         kind,
     })
+}
+
+fn item(draft: ItemDraft, target: Option<&String>) -> Option<Item> {
+    let evidence = match draft.evidence {
+        Some(evidence) => {
+            let mut evidence = condition(evidence)?;
+            about(&mut evidence, target);
+            Some(Box::new(evidence))
+        }
+        None => None,
+    };
+    Some(Item { evidence, ..draft.item })
+}
+
+/// What is asked of the platform is asked of the step's own service.
+fn about(condition: &mut Condition, target: Option<&String>) {
+    if let Probe::Platform(asked) = &mut condition.probe {
+        asked.on = target.cloned();
+    }
 }
 
 fn condition(draft: ConditionDraft) -> Option<Condition> {

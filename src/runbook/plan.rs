@@ -1,5 +1,7 @@
 //! A runbook, fully resolved: parameters bound, defaults filled in. What a run pins by hash when it starts.
 
+use super::clock::ClockPlan;
+use super::people::{Approve, Poll, Role, Shorten};
 use crate::domain::{Action, Confirm, Probe, ServiceKey, StepId, decimal, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,12 +24,24 @@ pub struct Runbook {
     pub params: BTreeMap<String, String>,
     /// What it releases.
     pub target: Target,
+    /// Who may answer what, by role.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Role>,
+    /// T-0, windows, and how long a way back may take.
+    #[serde(default, skip_serializing_if = "ClockPlan::is_empty")]
+    pub clock: ClockPlan,
+    /// Must hold before the first step, and again right before the first act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preconditions: Vec<Condition>,
     /// Watched the whole time.
     pub guards: Vec<Guard>,
     /// In order.
     pub steps: Vec<Step>,
     /// The way back.
     pub rollback: Rollback,
+    /// Done at the end, after the steps or after the way back; not after an abort.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finally: Vec<Step>,
 }
 
 /// What a runbook releases: names of the configuration.
@@ -76,6 +90,15 @@ pub struct Step {
     /// The service it acts on, of those that the runbook releases; the first one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// When it is planned to begin, in milliseconds after T-0 (before it when negative).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t_ms: Option<i64>,
+    /// Who answers its items where they do not say; anybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Series that are kept with its result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     /// What must be typed before it acts.
     pub confirm: Confirm,
     /// What takes it back.
@@ -101,9 +124,16 @@ pub enum StepKind {
         /// How long, counting only time in which nothing holds and the data is live.
         #[serde(with = "millis")]
         duration: Duration,
+        /// Who may end it early, and when; nobody when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shorten: Option<Shorten>,
     },
     /// A person says go on (`y`).
     Gate,
+    /// People of certain roles agree to what comes next.
+    Approve(Approve),
+    /// Every position says go or no-go; the decider last.
+    Poll(Poll),
 }
 
 impl StepKind {
@@ -115,9 +145,24 @@ impl StepKind {
             Self::Check(_) => "check",
             Self::Do(_) => "do",
             Self::Wait { .. } => "wait",
-            Self::Gate => "gate",
+            Self::Gate | Self::Approve(_) | Self::Poll(_) => "gate",
         }
     }
+}
+
+/// A series that is kept with the result of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its id within the step.
+    pub id: String,
+    /// The query, parameters filled in.
+    pub query: String,
+    /// So far back.
+    #[serde(with = "millis")]
+    pub range: Duration,
+    /// Distance of its samples.
+    #[serde(with = "millis")]
+    pub step: Duration,
 }
 
 /// A block of a checklist.
@@ -146,6 +191,21 @@ pub struct Item {
     pub challenge: String,
     /// What counts as an answer.
     pub answer: AnswerKind,
+    /// Who answers it; anybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What is expected is not shown before it is answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
+    /// What the program sees for itself: the item is open again while this is not good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<Condition>>,
+    /// An answer older than this has to be given again.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "millis::optional")]
+    pub expires: Option<Duration>,
+    /// Markdown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
 }
 
 /// What counts as an answer to an item.
@@ -154,10 +214,15 @@ pub struct Item {
 pub enum AnswerKind {
     /// `done` or `yes`.
     Done,
-    /// Text; equal to this, where given.
+    /// Nobody is asked: the evidence answers.
+    Seen,
+    /// Text; equal to this, or of this form, where given.
     Text {
         /// The only right answer.
         equals: Option<String>,
+        /// What the whole answer must match.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
     },
     /// One of these; the expected one lets the step pass.
     Choice {
@@ -185,7 +250,12 @@ impl AnswerKind {
         }
         match self {
             Self::Done => Ok(["done", "yes", "y"].iter().any(|word| answer.eq_ignore_ascii_case(word))),
-            Self::Text { equals } => Ok(equals.as_ref().is_none_or(|right| right == answer)),
+            Self::Seen => Err("nobody is asked: the evidence answers it".into()),
+            Self::Text { equals, pattern } => {
+                // The pattern was compiled when the runbook was read; one that does not compile lets nothing pass.
+                let fits = pattern.as_ref().is_none_or(|p| regex::Regex::new(&format!("^(?:{p})$")).is_ok_and(|p| p.is_match(answer)));
+                Ok(fits && equals.as_ref().is_none_or(|right| right == answer))
+            }
             Self::Choice { of, expect } if of.iter().any(|one| one == answer) => Ok(expect.as_ref().is_none_or(|right| right == answer)),
             Self::Choice { of, .. } => Err(format!("answer one of {}", of.join(", "))),
             Self::Number { min, max } => {
@@ -307,11 +377,36 @@ pub struct OnFailure {
     pub offer: Vec<Choice>,
     /// Skipping needs a typed reason.
     pub skip_needs_reason: bool,
+    /// Who may skip; whoever drives when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_role: Option<String>,
+    /// Tried again by itself before anybody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Goes on without the step instead of asking.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
+}
+
+/// How often a failed step is tried again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// So many times.
+    pub times: u32,
+    /// Pause before each.
+    #[serde(with = "millis")]
+    pub backoff: Duration,
 }
 
 impl Default for OnFailure {
     fn default() -> Self {
-        Self { offer: vec![Choice::Retry, Choice::BackOut, Choice::Abort], skip_needs_reason: true }
+        Self {
+            offer: vec![Choice::Retry, Choice::BackOut, Choice::Abort],
+            skip_needs_reason: true,
+            skip_role: None,
+            retry: None,
+            goes_on: false,
+        }
     }
 }
 
@@ -338,6 +433,13 @@ pub enum When {
     Done(StepId),
     /// The step was begun, whatever became of it.
     Reached(StepId),
+    /// A parameter has this value.
+    Given {
+        /// Its name.
+        param: String,
+        /// As people write it.
+        value: String,
+    },
     /// All of them.
     And(Vec<When>),
     /// One of them.
@@ -349,11 +451,68 @@ pub enum When {
 /// A file cannot say a number that is not equal to itself. So whoever shares a runbook need not compare it to know that it is the same.
 impl Eq for Runbook {}
 
+impl Step {
+    /// A step with nothing else said about it.
+    #[must_use]
+    pub fn new(id: StepId, title: String, kind: StepKind) -> Self {
+        Self {
+            id,
+            title,
+            doc: String::new(),
+            when: None,
+            timeout: None,
+            target: None,
+            t_ms: None,
+            role: None,
+            evidence: Vec::new(),
+            confirm: Confirm::None,
+            undo: Undo::None,
+            on_failure: OnFailure::default(),
+            kind,
+        }
+    }
+}
+
+impl Item {
+    /// An item that anybody answers, for good.
+    #[must_use]
+    pub fn asking(challenge: String, answer: AnswerKind) -> Self {
+        Self { challenge, answer, role: None, blind: false, evidence: None, expires: None, doc: String::new() }
+    }
+}
+
 impl Runbook {
-    /// The step with this id, forward or rollback.
+    /// A runbook without steps: what a person does without a file is written down as one.
+    #[must_use]
+    pub fn unwritten(id: String, title: String, owner: String, target: Target, last_resort: Action) -> Self {
+        Self {
+            id,
+            version: "1".into(),
+            title,
+            owner,
+            doc: String::new(),
+            params: BTreeMap::new(),
+            target,
+            roles: BTreeMap::new(),
+            clock: ClockPlan::default(),
+            preconditions: Vec::new(),
+            guards: Vec::new(),
+            steps: Vec::new(),
+            rollback: Rollback { confirm: Confirm::Consequence, steps: Vec::new(), last_resort: Some(last_resort) },
+            finally: Vec::new(),
+        }
+    }
+
+    /// The step with this id: forward, of the way back, or at the end.
     #[must_use]
     pub fn step(&self, id: &StepId) -> Option<&Step> {
-        self.steps.iter().chain(&self.rollback.steps).find(|s| s.id == *id)
+        self.steps.iter().chain(&self.rollback.steps).chain(&self.finally).find(|s| s.id == *id)
+    }
+
+    /// Whether this person has a role. A role that the runbook does not describe is nobody's.
+    #[must_use]
+    pub fn is_in(&self, person: &str, role: &str) -> bool {
+        self.roles.get(role).is_some_and(|role| role.members.iter().any(|member| member == person))
     }
 
     /// Place of a forward step, from 0.

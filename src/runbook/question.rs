@@ -1,10 +1,11 @@
 //! What a run waits for, worked out from its state alone.
 
-use super::plan::{Choice, ManualMode, Step, StepKind};
+use super::io::SampleOf;
+use super::plan::{AnswerKind, Choice, Condition, Item, ManualMode, Step, StepKind};
 use super::record::{Event, Found};
-use super::state::{OpStage, Operation, Phase, Question, RunState, StepPhase, StepState};
-use crate::domain::text::clean_bounded;
-use crate::domain::{Stamp, StepId};
+use super::state::{ItemAnswer, OpStage, Operation, Phase, Question, RunState, StepPhase, StepState};
+use crate::domain::text::{clean_bounded, span};
+use crate::domain::{Outcome, Stamp, StepId};
 use std::time::Duration;
 
 impl RunState {
@@ -24,6 +25,9 @@ impl RunState {
             // An intent without an answer is on its way, as far as the record knows.
             return matches!(op.stage, OpStage::Unknown { .. }).then(|| unclear(op));
         }
+        if !self.preconditions_met && self.phase == Phase::Running {
+            return Some(Question::Preconditions { bad: self.bad_preconditions() });
+        }
         let (step, state) = self.current()?;
         if matches!(state.phase, StepPhase::Failed | StepPhase::Inconclusive) {
             return Some(Question::Failed { step: step.id.clone(), why: state.why.clone(), offer: self.offer(step) });
@@ -37,6 +41,7 @@ impl RunState {
                 asks.then(|| Question::Act { step: step.id.clone(), action: action.clone() })
             }
             StepKind::Gate => Some(Question::Gate { step: step.id.clone() }),
+            StepKind::Approve(_) | StepKind::Poll(_) => Some(Question::Agree { step: step.id.clone() }),
             StepKind::Manual(_) => {
                 let open = open_items(step, state);
                 (!open.is_empty()).then(|| Question::Items { step: step.id.clone(), open })
@@ -45,8 +50,52 @@ impl RunState {
         }
     }
 
+    /// What a sample asks, where it is no guard's.
+    #[must_use]
+    pub fn condition(&self, what: &SampleOf) -> Option<&Condition> {
+        match what {
+            SampleOf::Guard { .. } => None,
+            SampleOf::Precondition { index } => self.runbook.preconditions.get(*index),
+            SampleOf::Condition { step, index } => match &self.plan_step(step)?.kind {
+                StepKind::Check(check) => check.conditions.get(*index),
+                _ => None,
+            },
+            SampleOf::Item { step, item } => match &self.plan_step(step)?.kind {
+                StepKind::Manual(manual) => manual.items.get(*item)?.evidence.as_deref(),
+                _ => None,
+            },
+        }
+    }
+
+    /// Every condition that matters now: of the current step, and the preconditions until the first act.
+    #[must_use]
+    pub fn conditions_now(&self) -> Vec<&Condition> {
+        let mut all: Vec<&Condition> = match self.current().map(|(step, _)| &step.kind) {
+            Some(StepKind::Check(check)) => check.conditions.iter().collect(),
+            Some(StepKind::Manual(manual)) => manual.items.iter().filter_map(|item| item.evidence.as_deref()).collect(),
+            _ => Vec::new(),
+        };
+        if self.phase == Phase::Running && (!self.preconditions_met || self.intents.is_empty()) {
+            all.extend(&self.runbook.preconditions);
+        }
+        all
+    }
+
+    /// Preconditions that are not good, with what they read; all of them before they were looked at.
+    #[must_use]
+    pub fn bad_preconditions(&self) -> Vec<String> {
+        let asked = self.runbook.preconditions.iter();
+        asked
+            .filter_map(|condition| match self.preconditions.get(&condition.id) {
+                Some((Outcome::Pass, _)) => None,
+                Some((_, shown)) => Some(format!("{} {shown}", condition.id)),
+                None => Some(format!("{} was not looked at yet", condition.id)),
+            })
+            .collect()
+    }
+
     /// The answer to an item of the open checklist, as an entry; an error when it is none. Counts from everybody.
-    pub fn answer(&self, id: &StepId, item: usize, text: &str) -> Result<Event, String> {
+    pub fn answer(&self, id: &StepId, item: usize, text: &str, who: &str) -> Result<Event, String> {
         let (step, state) = self.current().ok_or("no step is active")?;
         let StepKind::Manual(manual) = &step.kind else { return Err(format!("step {} has no items", step.id)) };
         if step.id != *id || state.phase != StepPhase::Active {
@@ -57,9 +106,52 @@ impl RunState {
         if manual.mode == ManualMode::ReadDo && first_open.is_some_and(|open| item > open) {
             return Err(format!("one at a time: item {} comes first", first_open.unwrap_or_default() + 1));
         }
+        if let Some(role) = asked.role.as_ref().or(step.role.as_ref())
+            && !self.runbook.is_in(who, role)
+            && !self.decides(who)
+        {
+            let members = self.runbook.roles.get(role).map(|role| role.members.join(", ")).filter(|names| !names.is_empty());
+            let who_may = members.unwrap_or_else(|| "nobody is known to be".to_owned());
+            return Err(format!("item {} is for {role} to answer ({who_may}), and {who} is not {role}", item + 1));
+        }
         let answer = clean_bounded(text.trim(), 200);
         let ok = asked.answer.judge(&answer)?;
         Ok(Event::ItemAnswered { step: id.clone(), item, answer, ok })
+    }
+
+    /// Whether somebody may end this wait early: by their role, or because they drive where the file names none.
+    #[must_use]
+    pub(super) fn may_shorten(&self, id: &StepId, who: &str) -> bool {
+        let Some((Step { kind: StepKind::Wait { shorten: Some(shorten), .. }, .. }, _)) = self.step_and_state(id) else { return false };
+        match &shorten.role {
+            Some(role) => self.runbook.is_in(who, role),
+            None => self.driver.id == who,
+        }
+    }
+
+    /// Ending the current wait early, as an entry; an error when it cannot be.
+    pub fn shorten(&self, who: &str, reason: &str, stamp: &Stamp, boot_id: &str) -> Result<Event, String> {
+        let (step, state) = self.current().ok_or("no step is active")?;
+        let StepKind::Wait { duration, shorten } = &step.kind else { return Err(format!("step {} is no wait", step.id)) };
+        let Some(shorten) = shorten else { return Err(format!("the runbook does not let anybody shorten {}", step.id)) };
+        if state.phase != StepPhase::Active {
+            return Err(format!("step {} is not open", step.id));
+        }
+        if !self.may_shorten(&step.id, who) {
+            let role = shorten.role.as_deref().unwrap_or("the driver");
+            return Err(format!("shortening {} is for {role} to decide, and {who} is not {role}", step.id));
+        }
+        let reason = clean_bounded(reason.trim(), 300);
+        if reason.is_empty() {
+            return Err("shortening a wait needs a reason".into());
+        }
+        let left = self.bake_left(stamp, boot_id).unwrap_or(*duration);
+        let counted = duration.saturating_sub(left);
+        if counted < shorten.min {
+            return Err(format!("{} counted {} so far; not before {}", step.id, span(counted), span(shorten.min)));
+        }
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        Ok(Event::WaitShortened { step: step.id.clone(), reason, left_ms })
     }
 
     /// What may be chosen when this step failed. A step of the way back can always be tried again.
@@ -91,7 +183,15 @@ impl RunState {
 /// Places of the items that are not answered so that the step may pass.
 pub(super) fn open_items(step: &Step, state: &StepState) -> Vec<usize> {
     let StepKind::Manual(manual) = &step.kind else { return Vec::new() };
-    (0..manual.items.len()).filter(|i| state.answers.get(i).is_none_or(|a| !a.ok)).collect()
+    manual.items.iter().enumerate().filter(|(i, item)| !is_met(item, *i, state)).map(|(i, _)| i).collect()
+}
+
+/// Whether an item lets the step pass: it was answered where somebody is asked, and what the program sees for itself is good.
+#[must_use]
+pub fn is_met(item: &Item, place: usize, state: &StepState) -> bool {
+    let answered = item.answer == AnswerKind::Seen || state.answers.get(&place).is_some_and(ItemAnswer::stands);
+    let seen = item.evidence.is_none() || state.seen.get(&place).is_some_and(|(outcome, _)| *outcome == Outcome::Pass);
+    answered && seen
 }
 
 /// Whether what is on the platform can be taken as the result.
@@ -116,7 +216,7 @@ fn unclear(op: &Operation) -> Question {
 
 #[cfg(test)]
 mod tests {
-    use crate::runbook::plan::AnswerKind;
+    use super::AnswerKind;
 
     #[test]
     fn a_wrong_answer_stays_open_and_a_senseless_one_is_refused() {
@@ -129,7 +229,7 @@ mod tests {
         assert_eq!(choice.judge("off"), Ok(true));
         assert_eq!(choice.judge("on"), Ok(false));
         assert!(choice.judge("maybe").is_err());
-        assert_eq!(AnswerKind::Text { equals: Some("OPS-1".into()) }.judge("OPS-2"), Ok(false));
+        assert_eq!(AnswerKind::Text { equals: Some("OPS-1".into()), pattern: None }.judge("OPS-2"), Ok(false));
         assert_eq!(AnswerKind::Done.judge("no"), Ok(false));
         assert!(AnswerKind::Done.judge("").is_err());
     }

@@ -117,6 +117,127 @@ pub enum Event {
         /// Whether it lets the step pass.
         ok: bool,
     },
+    /// An answer is too old: the item is open again.
+    #[serde(rename = "item.expired")]
+    ItemExpired {
+        /// The step.
+        step: StepId,
+        /// Place of the item in it, from 0.
+        item: usize,
+    },
+    /// What the program sees for itself about an item changed (changes only).
+    #[serde(rename = "item.seen")]
+    ItemSeen {
+        /// The step.
+        step: StepId,
+        /// Place of the item in it, from 0.
+        item: usize,
+        /// Anything but `pass` leaves the item open.
+        outcome: crate::domain::Outcome,
+        /// Value and limit for people.
+        shown: String,
+        /// One line of why.
+        why: String,
+    },
+    /// A precondition changed its outcome (changes only).
+    #[serde(rename = "precondition.found")]
+    PreconditionFound {
+        /// Its id.
+        precondition: String,
+        /// The outcome.
+        outcome: crate::domain::Outcome,
+        /// Value and limit for people.
+        shown: String,
+        /// One line of why.
+        why: String,
+    },
+    /// All preconditions held: the run may begin.
+    #[serde(rename = "preconditions.met")]
+    PreconditionsMet {
+        /// What they read, for people.
+        shown: String,
+    },
+    /// A gate at which several people agree is open: what they agree to was worked out.
+    #[serde(rename = "gate.opened")]
+    GateOpened {
+        /// The step.
+        step: StepId,
+        /// The act that is agreed to; absent where nothing acts behind the gate.
+        act: Option<StepId>,
+        /// Hash of its plan, or of what the gate stands for.
+        plan_hash: String,
+        /// What it would do, for people.
+        shown: String,
+    },
+    /// Somebody gave their answer at such a gate. Anybody may append this; whether it counts follows from the roles.
+    #[serde(rename = "gate.voted")]
+    GateVoted {
+        /// The step.
+        step: StepId,
+        /// The role that is spoken for.
+        role: String,
+        /// The answer.
+        vote: super::gate::Vote,
+        /// Why, which a no-go and a hold need.
+        reason: Option<String>,
+        /// The plan that was shown.
+        plan_hash: String,
+        /// The voter's signature over the decision, armoured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<String>,
+    },
+    /// A signature of an answer was checked by whoever drives.
+    #[serde(rename = "gate.signature")]
+    GateSignature {
+        /// The step.
+        step: StepId,
+        /// `seq` of the answer.
+        vote: u64,
+        /// Fingerprint of the key, when it is one of the voter's.
+        key: Option<String>,
+        /// Why it does not count, otherwise.
+        why: Option<String>,
+    },
+    /// What was agreed to does not stand any more: the gate is asked again.
+    #[serde(rename = "gate.reopened")]
+    GateReopened {
+        /// The step.
+        step: StepId,
+        /// What changed, for people.
+        why: String,
+    },
+    /// A bake was ended early.
+    #[serde(rename = "wait.shortened")]
+    WaitShortened {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+        /// What was left, in milliseconds.
+        left_ms: u64,
+    },
+    /// A failed step is tried again by itself.
+    #[serde(rename = "step.retried")]
+    StepRetried {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        nth: u32,
+    },
+    /// The run goes back to an earlier step: what comes after it is to be done again.
+    #[serde(rename = "run.recycled")]
+    RunRecycled {
+        /// The step.
+        to: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// The release window or a freeze was set aside for this run.
+    #[serde(rename = "window.overridden")]
+    WindowOverridden {
+        /// Why.
+        reason: String,
+    },
     /// A gate was answered.
     #[serde(rename = "gate.answered")]
     GateAnswered {

@@ -5,6 +5,7 @@ pub type Rule = (&'static str, &'static str);
 
 /// All rules, in the order of the alphabet.
 pub const RULES: &[Rule] = &[
+    ("acts-at-the-end", "a change of the platform in `finally`"),
     ("alias", "YAML aliases are not read"),
     ("ambiguous-value", "an unquoted word that YAML readers understand differently"),
     ("anchor", "YAML anchors are not read"),
@@ -32,6 +33,7 @@ pub const RULES: &[Rule] = &[
     ("misplaced-key", "a key that means nothing here, or contradicts another"),
     ("missing-key", "a required key is absent"),
     ("missing-parameter", "a required parameter has no value"),
+    ("missing-role", "a name that is no role's"),
     ("missing-step", "a name that is no step's"),
     ("no-traffic-floor", "a ratio that a single request can decide"),
     ("no-zero", "a ratio that is no data, instead of 0, when nothing fails"),
@@ -55,6 +57,7 @@ pub const RULES: &[Rule] = &[
     ("unquoted-template", "`${...}` without quotes inside brackets"),
     ("unreachable-step", "a step whose condition can never hold"),
     ("unsafe-parameter", "a parameter where it could become part of a query"),
+    ("uses-target", "a step that repeats an act or a decision"),
     ("weight-must-rise", "a forward step that does not raise the canary's share"),
     ("when-syntax", "a condition that does not parse"),
     ("wrong-type", "a list, mapping, text or number where another is expected"),

@@ -1,5 +1,6 @@
 //! The state of a run: what folding its journal gives, and nothing else.
 
+use super::gate::{Agreed, Cast, Terms};
 use super::plan::{Choice, Runbook};
 use super::record::{Found, SendOutcome, TargetRecord};
 use crate::domain::record::Actor;
@@ -84,8 +85,18 @@ pub struct StepState {
     pub answers: BTreeMap<usize, ItemAnswer>,
     /// Latest journaled outcome of each condition of a check.
     pub conditions: BTreeMap<String, (Outcome, String)>,
+    /// What the program sees for itself about the items of a checklist.
+    pub seen: BTreeMap<usize, (Outcome, String)>,
     /// A bake's clock.
     pub bake: Option<Bake>,
+    /// A bake was ended early: why, and by whom.
+    pub shortened: Option<(String, Actor)>,
+    /// How often it was tried again by itself.
+    pub retries: u32,
+    /// What a gate stands for, while people agree.
+    pub terms: Option<Terms>,
+    /// Their answers, in order.
+    pub votes: Vec<Cast>,
 }
 
 /// An answer to an item of a checklist.
@@ -99,6 +110,18 @@ pub struct ItemAnswer {
     pub by: Actor,
     /// When (store time).
     pub at: DateTime<Utc>,
+    /// It is too old: the item is open again.
+    pub expired: bool,
+    /// Somebody else gave another answer: the step waits until both agree, or the decider rules.
+    pub disputed: Option<Box<ItemAnswer>>,
+}
+
+impl ItemAnswer {
+    /// Whether it lets the step pass.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.ok && !self.expired && self.disputed.is_none()
+    }
 }
 
 /// The clock of a `wait`.
@@ -251,6 +274,18 @@ pub struct RunState {
     pub steps: Vec<StepState>,
     /// One per step of the way back (the generated one, when the file has none).
     pub rollback: Vec<StepState>,
+    /// One per step at the end.
+    pub finally: Vec<StepState>,
+    /// Latest journaled outcome of each precondition.
+    pub preconditions: BTreeMap<String, (Outcome, String)>,
+    /// All preconditions held, once.
+    pub preconditions_met: bool,
+    /// The window or a freeze was set aside: why, by whom, when.
+    pub window_overridden: Option<(String, Actor, DateTime<Utc>)>,
+    /// What people agreed to last, until it was done.
+    pub agreed: Option<Agreed>,
+    /// `seq` of the last trip of a guard: answers before it do not count any more.
+    pub tripped_seq: u64,
     /// The steps of the way back, as they are or will be.
     pub rollback_plan: Vec<super::plan::Step>,
     /// One per guard of the runbook.
@@ -316,6 +351,16 @@ pub enum Question {
         /// The step.
         step: StepId,
     },
+    /// Several people have to agree.
+    Agree {
+        /// The step.
+        step: StepId,
+    },
+    /// Preconditions are not met, so nothing begins.
+    Preconditions {
+        /// Those that are not good, with what they read.
+        bad: Vec<String>,
+    },
     /// Items of a checklist are open: `D`.
     Items {
         /// The step.
@@ -351,14 +396,19 @@ impl RunState {
     /// The active step: forward, or of the way back.
     #[must_use]
     pub fn current(&self) -> Option<(&super::plan::Step, &StepState)> {
-        let active = |s: &&StepState| matches!(s.phase, StepPhase::Active | StepPhase::Failed | StepPhase::Inconclusive);
-        if self.phase == Phase::Running {
-            let i = self.steps.iter().position(|s| active(&s))?;
-            Some((self.runbook.steps.get(i)?, &self.steps[i]))
-        } else {
-            let i = self.rollback.iter().position(|s| active(&s))?;
-            Some((self.rollback_plan.get(i)?, &self.rollback[i]))
-        }
+        let active = |s: &StepState| matches!(s.phase, StepPhase::Active | StepPhase::Failed | StepPhase::Inconclusive);
+        let main = if self.phase == Phase::Running { (&self.runbook.steps, &self.steps) } else { (&self.rollback_plan, &self.rollback) };
+        let lists = [main, (&self.runbook.finally, &self.finally)];
+        lists.into_iter().find_map(|(plan, states)| {
+            let i = states.iter().position(active)?;
+            Some((plan.get(i)?, &states[i]))
+        })
+    }
+
+    /// Whether a step stands in `finally`.
+    #[must_use]
+    pub fn is_at_the_end(&self, step: &StepId) -> bool {
+        self.runbook.finally.iter().any(|s| s.id == *step)
     }
 
     /// Whether a guard is watched now: from its first step to its last, while the run goes forward.

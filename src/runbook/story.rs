@@ -137,7 +137,7 @@ type Told = Option<(StoryKind, String)>;
 
 impl Teller {
     fn learn(&mut self, runbook: &Runbook) {
-        for step in runbook.steps.iter().chain(&runbook.rollback.steps) {
+        for step in runbook.steps.iter().chain(&runbook.rollback.steps).chain(&runbook.finally) {
             self.titles.insert(step.id.clone(), step.title.clone());
             if matches!(step.kind, StepKind::Do(_)) {
                 self.quiet.insert(step.id.clone());
@@ -221,6 +221,21 @@ impl Teller {
                 Some((StoryKind::Guard, format!("tripped: {why}{then}")))
             }
             Event::CountdownCancelled { guard } => Some((StoryKind::Guard, format!("the back-out by guard {guard} was stopped"))),
+            Event::PreconditionFound { precondition, outcome, shown, .. } => {
+                let kind = if outcome == Outcome::Pass { StoryKind::Step } else { StoryKind::Trouble };
+                Some((kind, format!("precondition {precondition}: {} {shown}", word(outcome))))
+            }
+            Event::PreconditionsMet { shown } => Some((StoryKind::Step, format!("preconditions met: {shown}"))),
+            Event::RunRecycled { to, reason } => Some((StoryKind::Decision, format!("back to {}: {reason}", self.title(&to)))),
+            Event::WindowOverridden { reason } => Some((StoryKind::Decision, format!("the release window was set aside: {reason}"))),
+            agreed @ (Event::GateOpened { .. }
+            | Event::GateVoted { .. }
+            | Event::GateSignature { .. }
+            | Event::GateReopened { .. }
+            | Event::ItemExpired { .. }
+            | Event::ItemSeen { .. }
+            | Event::WaitShortened { .. }
+            | Event::StepRetried { .. }) => self.tell_people(agreed),
             step @ (Event::StepEntered { .. }
             | Event::StepPassed { .. }
             | Event::StepFailed { .. }
@@ -233,6 +248,40 @@ impl Teller {
             | Event::WaitCounting { .. }
             | Event::WaitStopped { .. }) => self.tell_step(step),
             act => self.tell_act(act),
+        }
+    }
+
+    /// What people say together, and what happens to what they said.
+    fn tell_people(&self, event: Event) -> Told {
+        match event {
+            Event::GateOpened { step, plan_hash, shown, .. } => {
+                let code = plan_hash.get(..8).unwrap_or_default();
+                Some((StoryKind::Step, format!("{}: to agree on {shown} (code {code})", self.title(&step))))
+            }
+            Event::GateVoted { step, role, vote, reason, .. } => {
+                let reason = reason.map(|r| format!(": {r}")).unwrap_or_default();
+                Some((StoryKind::Decision, format!("{}: {} for {role}{reason}", self.title(&step), vote.word())))
+            }
+            Event::GateSignature { step, key: Some(key), .. } => {
+                Some((StoryKind::Decision, format!("{}: signature good, {key}", self.title(&step))))
+            }
+            Event::GateSignature { step, why, .. } => {
+                Some((StoryKind::Trouble, format!("{}: a signature does not count: {}", self.title(&step), why.unwrap_or_default())))
+            }
+            Event::GateReopened { step, why } => Some((StoryKind::Trouble, format!("{}: asked again, {why}", self.title(&step)))),
+            Event::ItemExpired { step, item } => {
+                Some((StoryKind::Trouble, format!("{} item {}: its answer is too old", self.title(&step), item + 1)))
+            }
+            Event::ItemSeen { step, item, outcome, shown, .. } => {
+                let kind = if outcome == Outcome::Pass { StoryKind::Step } else { StoryKind::Trouble };
+                Some((kind, format!("{} item {}: {} {shown}", self.title(&step), item + 1, word(outcome))))
+            }
+            Event::WaitShortened { step, reason, left_ms } => {
+                let left = span(Duration::from_millis(left_ms));
+                Some((StoryKind::Decision, format!("{}: ended with {left} left: {reason}", self.title(&step))))
+            }
+            Event::StepRetried { step, nth } => Some((StoryKind::Step, format!("{}: tried again by itself ({nth})", self.title(&step)))),
+            _ => None,
         }
     }
 

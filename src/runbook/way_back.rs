@@ -1,8 +1,8 @@
 //! The way back: which steps it has, and which of them acts first.
 
-use super::plan::{OnFailure, Step, StepKind, Undo, When};
+use super::plan::{Step, StepKind, Undo, When};
 use super::state::{RunState, StepPhase, StepState};
-use crate::domain::{Action, Confirm, Percent, StepId};
+use crate::domain::{Action, Percent, StepId};
 
 /// Id of the step that is made up when nothing else of the way back would act.
 const BACK_OUT: &str = "back-out";
@@ -11,7 +11,7 @@ impl RunState {
     /// The step with this id, forward or of the way back as it is laid out now.
     #[must_use]
     pub fn plan_step(&self, id: &StepId) -> Option<&Step> {
-        self.runbook.steps.iter().chain(&self.rollback_plan).find(|s| s.id == *id)
+        self.runbook.steps.iter().chain(&self.rollback_plan).chain(&self.runbook.finally).find(|s| s.id == *id)
     }
 
     /// Whether a step's condition holds now.
@@ -27,6 +27,7 @@ impl RunState {
             When::And(all) => all.iter().all(|w| self.holds(w)),
             When::Or(any) => any.iter().any(|w| self.holds(w)),
             When::Not(inner) => !self.holds(inner),
+            When::Given { param, value } => self.runbook.params.get(param) == Some(value),
         }
     }
 
@@ -59,18 +60,7 @@ impl RunState {
         while self.runbook.step(&id).is_some() {
             id.0.push('-');
         }
-        Step {
-            id,
-            title,
-            doc: String::new(),
-            when: None,
-            timeout: None,
-            target: None,
-            confirm: Confirm::None,
-            undo: Undo::None,
-            on_failure: OnFailure::default(),
-            kind: StepKind::Do(action),
-        }
+        Step::new(id, title, StepKind::Do(action))
     }
 
     /// The forward step that a step of a generated way back takes back.

@@ -171,19 +171,12 @@ pub fn gates() -> Vec<Gate> {
 
 fn step(id: &str, title: &str, kind: StepKind) -> Step {
     Step {
-        id: id.into(),
-        title: title.into(),
-        doc: String::new(),
-        when: None,
-        timeout: None,
-        target: None,
         confirm: if matches!(kind, StepKind::Do(_)) { Confirm::Consequence } else { Confirm::None },
         undo: match &kind {
             StepKind::Do(_) => Undo::Action(Action::SetWeight { canary: percent(0) }),
             _ => Undo::None,
         },
-        on_failure: OnFailure::default(),
-        kind,
+        ..Step::new(id.into(), title.into(), kind)
     }
 }
 
@@ -192,7 +185,7 @@ fn weight(n: u32) -> StepKind {
 }
 
 fn item(challenge: &str, answer: AnswerKind) -> Item {
-    Item { challenge: challenge.into(), answer }
+    Item::asking(challenge.into(), answer)
 }
 
 pub fn runbook() -> Runbook {
@@ -231,7 +224,7 @@ pub fn runbook() -> Runbook {
         items: vec![
             item("DB migration 0147 applied and verified", AnswerKind::Done),
             item("Feature flags default OFF", AnswerKind::Choice { of: vec!["off".into(), "on".into()], expect: Some("off".into()) }),
-            item("On-call primary and secondary staffed", AnswerKind::Text { equals: None }),
+            item("On-call primary and secondary staffed", AnswerKind::Text { equals: None, pattern: None }),
             item("Error budget left in percent", AnswerKind::Number { min: Some(10.0), max: Some(100.0) }),
             item("Support team briefed", AnswerKind::Done),
             item("Status page draft approved", AnswerKind::Done),
@@ -245,34 +238,31 @@ pub fn runbook() -> Runbook {
         step("preflight", "Pre-flight", StepKind::Manual(preflight)),
         step("ready", "Canary instances ready", StepKind::Check(ready)),
         step("to-5", "Shift 0% -> 5%", weight(5)),
-        step("bake-5", "Bake at 5% for 5 min", StepKind::Wait { duration: secs(300) }),
+        step("bake-5", "Bake at 5% for 5 min", StepKind::Wait { duration: secs(300), shorten: None }),
         step("to-25", "Shift 5% -> 25%", weight(25)),
-        step("bake-25", "Bake at 25% for 10 min", StepKind::Wait { duration: secs(600) }),
+        step("bake-25", "Bake at 25% for 10 min", StepKind::Wait { duration: secs(600), shorten: None }),
         step("good-25", "Canary within limits at 25%", StepKind::Check(check)),
         step("to-50", "Shift 25% -> 50%", weight(50)),
-        step("bake-50", "Bake at 50% for 15 min", StepKind::Wait { duration: secs(900) }),
+        step("bake-50", "Bake at 50% for 15 min", StepKind::Wait { duration: secs(900), shorten: None }),
         step("to-100", "Shift 50% -> 100%", weight(100)),
         step("close", "Close out", StepKind::Manual(close)),
     ];
     steps[6].timeout = Some(secs(1200));
     steps[5].doc = "Watch p99 and the error rate. Memory of the canary grows in the first minutes; that is the cache.".into();
+    let target = Target {
+        platform: "prod-eu".into(),
+        service: "checkout-api".into(),
+        environment: "production".into(),
+        harm_budget: None,
+        with: vec![],
+    };
+    let to_nought = Action::SetWeight { canary: percent(0) };
     Runbook {
-        id: "checkout-canary".into(),
         version: "3".into(),
-        title: "checkout canary".into(),
-        owner: "team-checkout".into(),
-        doc: String::new(),
-        params: BTreeMap::new(),
-        target: Target {
-            platform: "prod-eu".into(),
-            service: "checkout-api".into(),
-            environment: "production".into(),
-            harm_budget: None,
-            with: vec![],
-        },
         guards: vec![guard("error-rate", "error rate", &gates[0]), guard("p99", "p99 latency", &gates[1])],
         steps,
         rollback: Rollback { confirm: Confirm::Consequence, steps: vec![step("back", "Canary to 0%", weight(0))], last_resort: None },
+        ..Runbook::unwritten("checkout-canary".into(), "checkout canary".into(), "team-checkout".into(), target, to_nought)
     }
 }
 
@@ -295,6 +285,8 @@ pub fn run_state() -> RunState {
         ok: true,
         by: Actor { id: by.into(), ..mira() },
         at: at(when),
+        expired: false,
+        disputed: None,
     };
     let mut steps = vec![StepState::default(); book.steps.len()];
     steps[0] = done("02:52:00", "02:54:10");

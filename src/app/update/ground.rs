@@ -29,6 +29,8 @@ fn question(model: &Model) -> Option<(u8, String)> {
         Question::Items { step, .. } => (2, step.0),
         Question::Failed { step, .. } => (3, step.0),
         Question::Unclear { op, .. } => (4, op.0),
+        Question::Agree { step } => (5, step.0),
+        Question::Preconditions { .. } => (6, String::new()),
     })
 }
 

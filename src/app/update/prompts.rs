@@ -369,6 +369,7 @@ fn ask_item(model: &mut Model, stamp: &Stamp, step: &StepId, open_items: &[usize
 fn expects(answer: &AnswerKind) -> String {
     match answer {
         AnswerKind::Done => "done".into(),
+        AnswerKind::Seen => "nothing: the program looks for itself".into(),
         AnswerKind::Text { .. } => "text".into(),
         AnswerKind::Choice { of, .. } => of.join(" | "),
         AnswerKind::Number { min, max } => match (min, max) {
@@ -477,7 +478,7 @@ pub(super) fn answer(model: &mut Model, stamp: &Stamp, step: StepId, item: usize
     if run.seat == Seat::Driving {
         return feed(model, stamp, Input::Command(Command::Answer { step, item, answer: text }));
     }
-    match run.state.answer(&step, item, &text) {
+    match run.state.answer(&step, item, &text, &model.options.operator) {
         Ok(event) => append_as_observer(model, &event),
         Err(why) => {
             refused(model, &why);

@@ -17,11 +17,10 @@ use crate::domain::{
     Accepted, Action, ActionPlan, Epoch, Failure, Finding, OpId, Outcome, Percent, Probe, RunId, Stamp, StepId, Ticket, WriteKind,
 };
 use crate::judge;
-use crate::runbook::StepKind;
 use crate::runbook::engine::Engine;
 use crate::runbook::fold;
 use crate::runbook::io::{AppendRefusal, Command, Input, Level, Output, Purpose, SampleOf};
-use crate::runbook::plan::{Rollback, Runbook, Target};
+use crate::runbook::plan::{Runbook, Target};
 use crate::runbook::record::Event;
 use crate::runbook::state::{OpStage, RunState};
 use chrono::{DateTime, Utc};
@@ -325,10 +324,8 @@ fn asked(run: Option<&RunView>, what: &SampleOf) -> Option<Asked> {
             let guard = state.runbook.guards.get(*index)?;
             Some(Asked { probe: guard.probe.clone(), hold: Duration::ZERO, every: guard.every })
         }
-        SampleOf::Condition { step, index } => {
-            let step = state.runbook.steps.iter().chain(&state.rollback_plan).find(|s| s.id == *step)?;
-            let StepKind::Check(check) = &step.kind else { return None };
-            check.conditions.get(*index).map(|c| Asked { probe: c.probe.clone(), hold: c.hold, every: c.every })
+        SampleOf::Condition { .. } | SampleOf::Precondition { .. } | SampleOf::Item { .. } => {
+            state.condition(what).map(|c| Asked { probe: c.probe.clone(), hold: c.hold, every: c.every })
         }
     }
 }
@@ -621,25 +618,21 @@ pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: 
 /// A run that only takes the canary's traffic away, for a service that has none.
 pub(super) fn back_out_run(model: &Model) -> Draft {
     let spec = &model.spec;
-    let runbook = Runbook {
-        id: "back-out".into(),
-        version: "1".into(),
-        title: "Back out".into(),
-        owner: model.options.operator.clone(),
-        doc: String::new(),
-        params: BTreeMap::new(),
-        target: Target {
-            platform: spec.platform.to_string(),
-            service: spec.name.clone(),
-            environment: spec.environment.clone(),
-            harm_budget: None,
-            with: vec![],
-        },
-        guards: Vec::new(),
-        steps: Vec::new(),
-        rollback: Rollback { confirm: crate::domain::Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },
-    };
+    let runbook =
+        Runbook::unwritten("back-out".into(), "Back out".into(), model.options.operator.clone(), target_of(spec), spec.route.way_back());
     first_draft(model, &runbook, false)
+}
+
+/// What a run without a file releases.
+#[must_use]
+pub fn target_of(spec: &crate::domain::ServiceSpec) -> Target {
+    Target {
+        platform: spec.platform.to_string(),
+        service: spec.name.clone(),
+        environment: spec.environment.clone(),
+        harm_budget: None,
+        with: vec![],
+    }
 }
 
 /// The `run.started` entry of a runbook on this service.

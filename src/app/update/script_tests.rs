@@ -308,18 +308,9 @@ fn shift() -> Action {
 fn desk_with_a_run(events: &[Event]) -> Desk {
     let mut desk = Desk::new();
     let mut book = crate::runbook::from_journal(&run::back_out_run(&desk.model).body["runbook"]).unwrap();
-    book.steps.push(crate::runbook::Step {
-        id: "shift".into(),
-        title: "shift".into(),
-        doc: String::new(),
-        when: None,
-        timeout: None,
-        target: None,
-        confirm: Confirm::Consequence,
-        undo: crate::runbook::plan::Undo::None,
-        on_failure: crate::runbook::plan::OnFailure::default(),
-        kind: crate::runbook::StepKind::Do(shift()),
-    });
+    let act = crate::runbook::StepKind::Do(shift());
+    book.steps
+        .push(crate::runbook::Step { confirm: Confirm::Consequence, ..crate::runbook::Step::new("shift".into(), "shift".into(), act) });
     let first = super::first_draft(&desk.model, &book, false);
     desk.open_run(Some(first));
     desk.write_down(events.iter().map(Event::draft).collect());

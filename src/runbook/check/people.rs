@@ -13,8 +13,7 @@ const GOOD_ITEMS: usize = 7;
 const GOOD_CONFIRMATIONS: usize = 5;
 
 pub(super) fn check(draft: &Draft, report: &mut Report) {
-    let back = draft.rollback.as_ref().map_or(&[][..], |r| &r.steps);
-    for step in draft.steps.iter().chain(back) {
+    for step in draft.all_steps() {
         if let Some(kind) = &step.kind
             && let KindDraft::Manual { items, .. } = &kind.value
         {
@@ -27,7 +26,7 @@ pub(super) fn check(draft: &Draft, report: &mut Report) {
                 report.warning("many-items", kind.span, why, "split it, or let a check look for itself");
             }
             for item in items {
-                if item.value.answer == AnswerKind::Done && asks_to_look(&item.value.challenge) {
+                if item.value.item.answer == AnswerKind::Done && asks_to_look(&item.value.item.challenge) {
                     let why = "whoever looks can also say what they saw; `done` is answered without looking";
                     report.warning("ask-for-a-value", item.span, why, "ask for the value: type number, choice or text");
                 }
@@ -63,7 +62,7 @@ fn confirmations(steps: &[StepDraft], report: &mut Report) {
 }
 
 fn is_gate(step: &StepDraft) -> bool {
-    matches!(step.kind.as_ref().map(|k| &k.value), Some(KindDraft::Gate))
+    matches!(step.kind.as_ref().map(|k| &k.value), Some(KindDraft::Gate | KindDraft::Approve(_) | KindDraft::Poll(_)))
 }
 
 fn asks_to_look(challenge: &str) -> bool {

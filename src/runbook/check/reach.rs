@@ -17,6 +17,10 @@ pub(super) fn check(draft: &Draft, report: &mut Report) {
         let before: Vec<&StepId> = ids(&draft.steps).into_iter().chain(ids(&back[..place])).collect();
         reachable(step, &before, report);
     }
+    for (place, step) in draft.finally.iter().enumerate() {
+        let before: Vec<&StepId> = ids(&draft.steps).into_iter().chain(ids(back)).chain(ids(&draft.finally[..place])).collect();
+        reachable(step, &before, report);
+    }
     for guard in &draft.guards {
         let (Some(from), Some(until)) = (&guard.from, &guard.until) else { continue };
         let position = |id: &StepId| draft.steps.iter().position(|s| s.id.as_ref().is_some_and(|own| own.value == *id));
@@ -44,6 +48,10 @@ fn reachable(step: &StepDraft, before: &[&StepId], report: &mut Report) {
 
 /// Whether some outcome of the steps before lets the condition hold. Of steps that are still to come nothing is done or reached.
 fn possible(draft: &WhenDraft, before: &[&StepId]) -> bool {
+    // What is given for a parameter is only known when the run is started.
+    if asks_for_parameter(&draft.when) {
+        return true;
+    }
     let mut names: Vec<&StepId> = draft.names.iter().map(|at| &at.value).filter(|name| before.contains(name)).collect();
     names.sort();
     names.dedup();
@@ -54,6 +62,15 @@ fn possible(draft: &WhenDraft, before: &[&StepId]) -> bool {
     (0..3_u32.pow(names.len() as u32)).any(|case| holds(&draft.when, &names, case))
 }
 
+fn asks_for_parameter(when: &When) -> bool {
+    match when {
+        When::Given { .. } => true,
+        When::Done(_) | When::Reached(_) => false,
+        When::And(parts) | When::Or(parts) => parts.iter().any(asks_for_parameter),
+        When::Not(inner) => asks_for_parameter(inner),
+    }
+}
+
 fn holds(when: &When, names: &[&StepId], case: u32) -> bool {
     let state = |id: &StepId| names.iter().position(|name| *name == id).map_or(0, |i| case / 3_u32.pow(i as u32) % 3);
     match when {
@@ -62,5 +79,6 @@ fn holds(when: &When, names: &[&StepId], case: u32) -> bool {
         When::And(parts) => parts.iter().all(|part| holds(part, names, case)),
         When::Or(parts) => parts.iter().any(|part| holds(part, names, case)),
         When::Not(inner) => !holds(inner, names, case),
+        When::Given { .. } => true,
     }
 }

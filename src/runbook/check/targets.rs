@@ -5,8 +5,7 @@ use crate::runbook::parse::report::Report;
 
 pub(super) fn check(draft: &Draft, report: &mut Report) {
     let Some(target) = &draft.target else { return };
-    let back = draft.rollback.as_ref().map_or(&[][..], |way_back| &way_back.steps);
-    for step in draft.steps.iter().chain(back) {
+    for step in draft.all_steps() {
         let Some(on) = &step.on else { continue };
         let known = on.value == target.service || target.with.iter().any(|key| key.service == on.value);
         if !known {
@@ -15,10 +14,10 @@ pub(super) fn check(draft: &Draft, report: &mut Report) {
         }
         let sees = matches!(
             step.kind.as_ref().map(|kind| &kind.value),
-            Some(KindDraft::Do(_) | KindDraft::Check { .. } | KindDraft::Later) | None
+            Some(KindDraft::Do(_) | KindDraft::Check { .. } | KindDraft::Manual { .. } | KindDraft::Later) | None
         );
         if !sees {
-            let why = format!("`on` is for a step that acts or checks, and `{}` does neither", step.name());
+            let why = format!("`on` is for a step that acts or looks, and `{}` does neither", step.name());
             report.error("misplaced-key", on.span, why, "remove `on`");
         }
     }

@@ -11,9 +11,8 @@ use std::time::Duration;
 const SCRAPE: Duration = Duration::from_secs(15);
 
 pub(super) fn check(draft: &Draft, context: &Context, report: &mut Report) {
-    let back = draft.rollback.as_ref().map_or(&[][..], |r| &r.steps);
     let least = context.scrape_interval.unwrap_or(SCRAPE) * 2;
-    for step in draft.steps.iter().chain(back) {
+    for step in draft.all_steps() {
         let Some(kind) = &step.kind else { continue };
         let what = match &kind.value {
             KindDraft::Check { conditions, .. } => {
@@ -23,7 +22,7 @@ pub(super) fn check(draft: &Draft, context: &Context, report: &mut Report) {
                 "check"
             }
             KindDraft::Do(_) => "do",
-            KindDraft::Wait(Some(bake)) => {
+            KindDraft::Wait(Some(bake), _) => {
                 within_timeout(step, bake.value, "the wait", bake.span, report);
                 continue;
             }

@@ -8,6 +8,13 @@ use crate::runbook::parse::report::Report;
 pub(super) fn check(draft: &Draft, context: &Context, report: &mut Report) {
     rises(draft, report);
     way_back(draft, report);
+    for step in &draft.finally {
+        // Announcing and tidying up is for the end; what changes traffic needs a step with its own look and way back.
+        if let Some(action) = step.action() {
+            let why = format!("`{}` changes the platform after the end, where nothing looks any more", step.name());
+            report.error("acts-at-the-end", action.span, why, "make it the last of `steps`, with a check after it");
+        }
+    }
     for step in draft.steps.iter().filter(|step| step.undo.is_absent()) {
         if let Some(action) = step.action() {
             undo(step, &action.value, draft, context, report);

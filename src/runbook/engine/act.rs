@@ -62,11 +62,12 @@ impl Engine {
         let op = intent.write.op.clone();
         self.talk.take_if(|t| t.is_about(&op));
         let forward = intent.purpose == Purpose::Forward && !intent.fence;
+        let step = self.state.operation.as_ref().filter(|o| o.op == op).map(|o| o.step.clone()).unwrap_or_else(|| StepId::from(""));
         let why_not = match (&intent.cancelled, &self.passive) {
             (Some(why), _) | (None, Some(why)) => Some(why.clone()),
             _ if self.leaving => Some("the driver leaves".to_owned()),
             _ if forward && self.held() => Some("held before it was sent".to_owned()),
-            _ if forward && !self.running() => Some("backing out".to_owned()),
+            _ if forward && !self.running() && self.state.runbook.position(&step).is_some() => Some("backing out".to_owned()),
             _ if self.aborting.is_some() && !intent.fence => Some("aborted before it was sent".to_owned()),
             _ => None,
         };

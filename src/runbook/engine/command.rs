@@ -37,7 +37,14 @@ impl Engine {
                 self.fencing = self.fencing.take().filter(|f| matches!(f.stage, FenceStage::Sending | FenceStage::Advancing(..)));
             }
             Command::Choose { choice, reason } => self.choose(turn, choice, reason),
-            Command::Unhold | Command::Gate { .. } | Command::Answer { .. } | Command::Adopt { .. } => self.inbox.push_back(command),
+            Command::Unhold
+            | Command::Gate { .. }
+            | Command::Answer { .. }
+            | Command::Vote { .. }
+            | Command::Shorten { .. }
+            | Command::OverrideWindow { .. }
+            | Command::Recycle { .. }
+            | Command::Adopt { .. } => self.inbox.push_back(command),
         }
     }
 
@@ -89,7 +96,7 @@ impl Engine {
     }
 
     fn propose_forward(&mut self, turn: &mut Turn, permit: &Permit) {
-        if let Some(why) = self.forward_blocked() {
+        if let Some(why) = self.forward_blocked().or_else(|| self.not_the_moment(turn.at.wall)) {
             return turn.refuse(why);
         }
         if let Some(talk) = &self.talk {
@@ -155,7 +162,7 @@ impl Engine {
             return turn.refuse(format!("to confirm it, type {wanted}"));
         }
         let forward = talk.purpose == Purpose::Forward;
-        if forward && let Some(why) = self.forward_blocked_now() {
+        if forward && let Some(why) = self.forward_blocked_now().or_else(|| self.not_the_moment(turn.at.wall)) {
             return self.withdraw(turn, &format!("{why}; nothing was sent"));
         }
         if forward && !talk.action.is_remedy() && !permit.verdict.permits_go() {
@@ -247,6 +254,12 @@ impl Engine {
                 self.fact(Event::ChoiceMade { step, choice, reason });
                 self.abort(turn, &why);
             }
+            Choice::Skip
+                if current.on_failure.skip_role.as_ref().is_some_and(|role| !self.state.runbook.is_in(&self.state.driver.id, role)) =>
+            {
+                let role = current.on_failure.skip_role.clone().unwrap_or_default();
+                turn.refuse(format!("skipping {step} is for {role} to decide, and {} is not {role}", self.state.driver.id));
+            }
             Choice::Retry | Choice::Skip => self.inbox.push_back(Command::Choose { choice, reason }),
         }
     }
@@ -268,6 +281,16 @@ impl Engine {
             Command::Gate { go, permit } => self.gate(*go, permit),
             Command::Answer { step, item, answer } => self.answer(step, *item, answer),
             Command::Adopt { reason } => self.adopt(turn, reason),
+            Command::Vote { step, role, vote, code, reason } => {
+                let who = self.state.driver.id.clone();
+                self.state.vote(step, &who, role.as_deref(), *vote, code.as_deref(), reason.as_deref(), turn.at.wall)
+            }
+            Command::Shorten { reason } => {
+                let who = self.state.driver.id.clone();
+                self.state.shorten(&who, reason, &turn.at, &self.boot_id).map(|event| vec![event])
+            }
+            Command::OverrideWindow { reason } => self.override_window(reason),
+            Command::Recycle { to, reason } => self.recycle(turn, to, reason),
             Command::Choose { choice, reason } => self.chosen(*choice, reason.clone()),
             _ => Err("it cannot be recorded now".into()),
         };
@@ -308,8 +331,44 @@ impl Engine {
         Ok(vec![answered, Event::StepPassed { step: step.id.clone(), why: format!("go: {}", permit.verdict) }])
     }
 
+    fn override_window(&self, reason: &str) -> Result<Vec<Event>, String> {
+        let reason = clean_bounded(reason.trim(), 300);
+        let role = self.state.runbook.clock.window.as_ref().and_then(|window| window.override_role.clone());
+        let who = &self.state.driver.id;
+        match role {
+            _ if reason.is_empty() => Err("setting the window aside needs a reason".into()),
+            None => Err("this runbook does not let anybody set its window aside".into()),
+            Some(role) if !self.state.runbook.is_in(who, &role) => {
+                Err(format!("the window is for {role} to set aside, and {who} is not {role}"))
+            }
+            Some(_) => Ok(vec![Event::WindowOverridden { reason }]),
+        }
+    }
+
+    /// Back to an earlier step. What is in force has to be taken back first.
+    fn recycle(&mut self, turn: &mut Turn, to: &StepId, reason: &str) -> Result<Vec<Event>, String> {
+        let reason = clean_bounded(reason.trim(), 300);
+        let place = self.state.runbook.position(to).ok_or_else(|| format!("there is no step {to}"))?;
+        if reason.is_empty() {
+            return Err("going back to an earlier step needs a reason".into());
+        }
+        if !self.running() || self.in_flight() || self.state.unclear().is_some() || self.fencing.is_some() {
+            return Err("an act is under way or unclear: settle it first, or back out".into());
+        }
+        let here = self.state.steps.iter().position(|s| !matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
+        if here.is_some_and(|here| place > here) {
+            return Err(format!("step {to} is still to come"));
+        }
+        let in_force = self.state.in_force.iter().find(|id| self.state.runbook.position(id).is_some_and(|at| at >= place));
+        if let Some(step) = in_force {
+            return Err(format!("the act of {step} is in force: it has to be taken back first (B)"));
+        }
+        self.withdraw(turn, "going back to an earlier step: nothing was sent");
+        Ok(vec![Event::RunRecycled { to: to.clone(), reason }])
+    }
+
     fn answer(&self, id: &StepId, item: usize, text: &str) -> Result<Vec<Event>, String> {
-        self.state.answer(id, item, text).map(|event| vec![event])
+        self.state.answer(id, item, text, &self.state.driver.id).map(|event| vec![event])
     }
 
     fn adopt(&mut self, turn: &mut Turn, reason: &str) -> Result<Vec<Event>, String> {

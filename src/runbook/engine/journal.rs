@@ -128,7 +128,11 @@ impl Engine {
         } else if self.passive.is_none()
             && let Some((events, what)) = self.next_decision(turn)
         {
-            let fenced = !events.iter().all(|e| matches!(e, Event::ItemAnswered { .. }));
+            // What everybody may write is written as everybody writes it.
+            let open = |e: &Event| {
+                matches!(e, Event::ItemAnswered { .. } | Event::GateVoted { .. } | Event::WaitShortened { .. } | Event::HoldBegan { .. })
+            };
+            let fenced = !events.iter().all(open);
             self.append(turn, &events, fenced, what);
         } else if self.store.take().is_some() {
             turn.say(Level::Info, "nothing waits for the journal; whether it can be written again shows with the next entry");

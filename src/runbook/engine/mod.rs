@@ -8,6 +8,8 @@
 //! The rule that everything else hangs on: no write leaves before its intent is durable under the current epoch, and none leaves twice.
 
 mod act;
+mod agree;
+mod begin;
 mod command;
 mod doubt;
 mod guard;
@@ -76,6 +78,11 @@ pub struct Engine {
     samplers: BTreeMap<super::io::SampleOf, Sampler>,
     /// Guard whose countdown runs, and its end on the boot clock.
     countdown: Option<(usize, Duration)>,
+    gate: agree::GatePlan,
+    /// Boot clock at which an answer of the open checklist becomes too old.
+    item_expires: Option<Duration>,
+    /// Boot clock at which a failed step is tried again by itself, and which.
+    retry_step: Option<(crate::domain::StepId, Duration)>,
     clock: StepClock,
     /// Why the latest plan was given up: recorded when its operation is voided.
     void_why: String,
@@ -225,6 +232,9 @@ impl Engine {
             sent_boot: None,
             samplers: BTreeMap::new(),
             countdown: None,
+            gate: agree::GatePlan::default(),
+            item_expires: None,
+            retry_step: None,
             clock: StepClock::default(),
             void_why: String::new(),
             last_boot: Duration::ZERO,
@@ -258,7 +268,11 @@ impl Engine {
             Input::Appended { ticket, entries } => self.appended(turn, ticket, &entries),
             Input::AppendRefused { ticket, why } => self.append_refused(turn, ticket, why),
             Input::Foreign { entries } => self.absorb(turn, &entries, journal::Source::Others),
-            Input::Planned { ticket, result } => self.planned(turn, ticket, result),
+            Input::Planned { ticket, result } => {
+                if !self.gate_planned(turn, ticket, &result) {
+                    self.planned(turn, ticket, result);
+                }
+            }
             Input::Read { ticket, result } => self.was_read(turn, ticket, result),
             Input::Sent { ticket, result } => self.answered(turn, ticket, result),
             Input::EpochAdvanced { ticket, result } => self.epoch_advanced(turn, ticket, result),
@@ -294,9 +308,12 @@ impl Engine {
             self.keep_talk_valid(turn);
             self.keep_step_clock(turn);
             self.keep_countdown(turn);
+            self.keep_expiry(turn);
+            self.keep_retry(turn);
             self.sample(turn);
             self.start_fence(turn);
             self.ask_for_plan(turn);
+            self.ask_for_gate(turn);
             self.ask_for_read(turn);
             self.ask_for_epoch(turn);
         }
@@ -322,6 +339,9 @@ impl Engine {
             self.step_deadline(),
             self.bake_deadline(),
             self.talk_deadline(),
+            self.gate_deadline(),
+            self.item_expires,
+            self.retry_step.as_ref().map(|(_, at)| *at),
             Some(self.retry_fence.0),
         ]
         .into_iter()

@@ -11,6 +11,14 @@ use crate::runbook::record::Event;
 use crate::runbook::state::{OpStage, Operation, Phase, StepPhase, StepState};
 use std::time::Duration;
 
+/// Which list of steps is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Forward,
+    Back,
+    End,
+}
+
 impl Engine {
     /// The next thing that follows from the state and has to be recorded.
     pub(super) fn next_decision(&mut self, turn: &mut Turn) -> Option<(Vec<Event>, What)> {
@@ -47,6 +55,9 @@ impl Engine {
         if self.aborting.is_some() {
             return None;
         }
+        if let Some(event) = self.broken_agreement(turn) {
+            return Some((vec![event], What::Due));
+        }
         self.countdown_decision(turn)
             .or_else(|| self.talk_decision(turn))
             .or_else(|| self.verify_decision(turn))
@@ -67,15 +78,14 @@ impl Engine {
         }
         match self.state.phase {
             Phase::Running if self.state.runbook.steps.is_empty() => None,
-            Phase::Running => self.step_on(turn, false).or_else(|| self.all_ended(&self.state.steps).then(|| vec![Event::RunCompleted {}])),
-            Phase::RollingBack => self.step_on(turn, true).or_else(|| self.all_ended(&self.state.rollback).then(|| self.rolled_back())),
+            Phase::Running if !self.state.preconditions_met => self.preconditions_decision().map(|event| vec![event]),
+            Phase::Running if !all_ended(&self.state.steps) => self.step_on(turn, Part::Forward),
+            Phase::RollingBack if !all_ended(&self.state.rollback) => self.step_on(turn, Part::Back),
+            Phase::Running | Phase::RollingBack if !all_ended(&self.state.finally) => self.step_on(turn, Part::End),
+            Phase::Running => Some(vec![Event::RunCompleted {}]),
+            Phase::RollingBack => Some(self.rolled_back()),
             Phase::Completed | Phase::RolledBack | Phase::RollbackStuck | Phase::Aborted => None,
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a sentence where it is used")]
-    fn all_ended(&self, steps: &[StepState]) -> bool {
-        steps.iter().all(ended)
     }
 
     fn rolled_back(&self) -> Vec<Event> {
@@ -91,9 +101,12 @@ impl Engine {
         undone.chain([Event::RunRolledBack {}]).collect()
     }
 
-    fn step_on(&mut self, turn: &mut Turn, back: bool) -> Option<Vec<Event>> {
-        let (plan, states) =
-            if back { (&self.state.rollback_plan, &self.state.rollback) } else { (&self.state.runbook.steps, &self.state.steps) };
+    fn step_on(&mut self, turn: &mut Turn, part: Part) -> Option<Vec<Event>> {
+        let (plan, states) = match part {
+            Part::Forward => (&self.state.runbook.steps, &self.state.steps),
+            Part::Back => (&self.state.rollback_plan, &self.state.rollback),
+            Part::End => (&self.state.runbook.finally, &self.state.finally),
+        };
         let place = states.iter().position(|s| !ended(s))?;
         let (step, state) = (plan.get(place)?.clone(), states.get(place)?.clone());
         match state.phase {
@@ -101,18 +114,21 @@ impl Engine {
                 Some(vec![Event::StepSkipped { step: step.id, why: "its condition does not hold".into() }])
             }
             StepPhase::Pending => Some(vec![Event::StepEntered { step: step.id, attempt: state.attempts + 1 }]),
-            StepPhase::Active => self.work_on(turn, &step, &state, back),
+            StepPhase::Active => self.work_on(turn, &step, &state, part),
+            StepPhase::Failed | StepPhase::Inconclusive => self.try_again(turn, &step, &state),
             _ => None,
         }
     }
 
-    fn work_on(&mut self, turn: &mut Turn, step: &Step, state: &StepState, back: bool) -> Option<Vec<Event>> {
+    fn work_on(&mut self, turn: &mut Turn, step: &Step, state: &StepState, part: Part) -> Option<Vec<Event>> {
         let passed = |why: String| Some(vec![Event::StepPassed { step: step.id.clone(), why }]);
         match &step.kind {
+            StepKind::Manual(_) if self.expired_item(turn.at.wall).is_some() => self.expired_item(turn.at.wall).map(|event| vec![event]),
             StepKind::Manual(manual) if open_items(step, state).is_empty() => {
                 passed(format!("complete, {} of {}", manual.items.len(), manual.items.len()))
             }
             StepKind::Manual(_) | StepKind::Gate => None,
+            StepKind::Approve(_) | StepKind::Poll(_) => self.agreed_on(turn, step),
             StepKind::Check(check) => match self.checked(step, check) {
                 Checked::Passed(why) => passed(crate::domain::text::clean_bounded(&why, 300)),
                 Checked::Failed(why) => Some(self.failure_of(&step.id, &why, false)).filter(|events| !events.is_empty()),
@@ -126,19 +142,24 @@ impl Engine {
                 }
                 Checked::Open => None,
             },
-            StepKind::Wait { duration } => {
+            StepKind::Wait { duration, .. } => {
+                if let Some((reason, by)) = &state.shortened {
+                    return passed(crate::domain::text::clean_bounded(&format!("shortened by {}: {reason}", by.id), 300));
+                }
                 let counting = state.bake.as_ref().is_some_and(|b| b.counting_since.is_some());
                 let over = self.state.bake_left(&turn.at, &self.boot_id).is_some_and(|left| left.is_zero());
                 if counting && over { passed(format!("baked {}", crate::domain::text::span(*duration))) } else { None }
             }
             StepKind::Do(action) => {
-                if back && self.time_is_up(turn) {
+                let free = part == Part::Back || (part == Part::End && step.confirm == Confirm::None);
+                if free && self.time_is_up(turn) {
                     let why = self.clock.trouble.clone().unwrap_or_else(|| "it could not be sent in time".into());
                     self.withdraw(turn, &why);
                     return Some(self.failure_of(&step.id, &why, true)).filter(|events| !events.is_empty());
                 }
-                if back && self.may_act_by_itself(turn, step) {
-                    self.start_talk(Purpose::BackOut, step.id.clone(), action.clone(), Confirm::None, "");
+                if free && self.may_act_by_itself(turn, step, part) {
+                    let purpose = if part == Part::Back { Purpose::BackOut } else { Purpose::Forward };
+                    self.start_talk(purpose, step.id.clone(), action.clone(), Confirm::None, "");
                     self.ask_for_plan(turn);
                 }
                 None
@@ -146,14 +167,53 @@ impl Engine {
         }
     }
 
+    /// A failed step is tried again by itself, or left out, where the file says so. What may still be on its way is never tried again.
+    fn try_again(&mut self, turn: &Turn, step: &Step, state: &StepState) -> Option<Vec<Event>> {
+        let unsettled = self.state.operation.as_ref().is_some_and(|op| op.step == step.id && op.is_open());
+        if unsettled || self.talk.is_some() {
+            return None;
+        }
+        match step.on_failure.retry.filter(|retry| state.retries < retry.times) {
+            Some(_) => {
+                let due = self.retry_step.as_ref().is_some_and(|(id, at)| *id == step.id && turn.at.boot >= *at);
+                let nth = state.retries + 1;
+                due.then(|| {
+                    vec![
+                        Event::StepRetried { step: step.id.clone(), nth },
+                        Event::StepEntered { step: step.id.clone(), attempt: state.attempts + 1 },
+                    ]
+                })
+            }
+            None if step.on_failure.goes_on => {
+                let why = crate::domain::text::clean_bounded(&format!("failed, and the runbook goes on: {}", state.why), 300);
+                Some(vec![Event::StepSkipped { step: step.id.clone(), why }])
+            }
+            None => None,
+        }
+    }
+
+    /// Starts the pause before a failed step is tried again.
+    pub(super) fn keep_retry(&mut self, turn: &Turn) {
+        let failed = self.state.current().filter(|(_, state)| matches!(state.phase, StepPhase::Failed | StepPhase::Inconclusive));
+        let pause = failed.and_then(|(step, state)| {
+            let retry = step.on_failure.retry.filter(|retry| state.retries < retry.times)?;
+            Some((step.id.clone(), retry.backoff))
+        });
+        match pause {
+            None => self.retry_step = None,
+            Some((step, _)) if self.retry_step.as_ref().is_some_and(|(id, _)| *id == step) => {}
+            Some((step, backoff)) => self.retry_step = Some((step, turn.at.boot + backoff)),
+        }
+    }
+
     /// Whether the way back takes its next act without asking: the one confirmation for all of it was given.
-    fn may_act_by_itself(&self, turn: &Turn, step: &Step) -> bool {
+    fn may_act_by_itself(&self, turn: &Turn, step: &Step, part: Part) -> bool {
         let spent = self
             .state
             .operation
             .as_ref()
             .is_none_or(|op| op.step != step.id || matches!(op.stage, OpStage::Void | OpStage::NotApplied { .. }));
-        self.state.way_back_is_free() && self.talk.is_none() && spent && turn.at.boot >= self.retry_back.0
+        (part == Part::End || self.state.way_back_is_free()) && self.talk.is_none() && spent && turn.at.boot >= self.retry_back.0
     }
 
     /// A bake starts or stops to count, or is journaled while it counts.
@@ -225,8 +285,10 @@ impl Engine {
     /// The time that the active step has in all, where it has one. An act forward waits for its person as long as it takes.
     fn time_limit(&self) -> Option<Duration> {
         let (step, _) = self.state.current()?;
+        let at_the_end = step.confirm == Confirm::None && self.state.is_at_the_end(&step.id);
         match step.kind {
             StepKind::Check(_) => step.timeout,
+            StepKind::Do(_) if at_the_end => Some(step.timeout.unwrap_or(VERIFY_TIMEOUT)),
             StepKind::Do(_) if !self.running() && self.state.way_back_is_free() => Some(step.timeout.unwrap_or(VERIFY_TIMEOUT)),
             _ => None,
         }
@@ -241,6 +303,10 @@ impl Engine {
         let since = self.clock.since?;
         self.time_limit().map(|limit| since + limit.saturating_sub(self.clock.ran))
     }
+}
+
+fn all_ended(steps: &[StepState]) -> bool {
+    steps.iter().all(ended)
 }
 
 fn ended(state: &StepState) -> bool {

@@ -81,13 +81,14 @@ impl Talk {
     }
 }
 
+/// What a confirmation is bound to.
 #[derive(Serialize)]
-struct Hashed<'a> {
-    runbook: &'a str,
-    step: &'a StepId,
-    action: &'a Action,
-    uid: &'a str,
-    relied: &'a Relied,
+pub(super) struct Hashed<'a> {
+    pub(super) runbook: &'a str,
+    pub(super) step: &'a StepId,
+    pub(super) action: &'a Action,
+    pub(super) uid: &'a str,
+    pub(super) relied: &'a Relied,
 }
 
 impl Engine {
@@ -132,7 +133,7 @@ impl Engine {
                 self.talk = None;
                 return;
             }
-            Purpose::Forward if !self.running() => "backing out".to_owned(),
+            Purpose::Forward if !self.running() && !self.state.is_at_the_end(&talk.step) => "backing out".to_owned(),
             Purpose::Forward if self.held() => match &self.state.hold {
                 Some(hold) => format!("held: {}; nothing was sent", hold.reason),
                 None => "held; nothing was sent".to_owned(),
@@ -146,10 +147,8 @@ impl Engine {
     }
 
     fn step_ended(&self, id: &StepId) -> bool {
-        let forward = self.state.runbook.position(id).and_then(|i| self.state.steps.get(i));
-        let back = || self.state.rollback_plan.iter().position(|s| s.id == *id).and_then(|i| self.state.rollback.get(i));
-        match forward.or_else(back) {
-            Some(state) => matches!(state.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone),
+        match self.state.step_and_state(id) {
+            Some((_, state)) => matches!(state.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone),
             None => true,
         }
     }
@@ -168,7 +167,7 @@ impl Engine {
 
     pub(super) fn planned(&mut self, turn: &mut Turn, ticket: Ticket, result: Result<Box<ActionPlan>, Failure>) {
         let Some(mut talk) = self.talk.take_if(|t| t.stage == Stage::Planning(ticket)) else { return };
-        let free = talk.purpose == Purpose::BackOut && talk.confirm == Confirm::None;
+        let free = talk.confirm == Confirm::None;
         let plan = match result {
             Ok(plan) if talk.action.is_planned_as(&plan.action) && !plan.action.is_open() => plan,
             Ok(_) => {
@@ -195,6 +194,9 @@ impl Engine {
             turn.say(Level::Alarm, "the plan has no canonical form: nothing was shown");
             return;
         };
+        if talk.purpose == Purpose::Forward && self.not_as_agreed(turn, &talk.step, &proposal.plan_hash) {
+            return;
+        }
         let already = proposal.plan.is_noop() && (free || talk.purpose == Purpose::Forward);
         let proposal = Box::new(proposal);
         talk.stage = if already { Stage::Already(proposal) } else { Stage::ToRecord(proposal) };
@@ -341,7 +343,8 @@ impl Engine {
 
     /// When the talk has to be looked at again.
     pub(super) fn talk_deadline(&self) -> Option<Duration> {
-        let free = !self.running() && self.talk.is_none() && self.retry_back.0 > Duration::ZERO && self.acts_now();
+        let by_itself = !self.running() || self.state.current().is_some_and(|(step, _)| self.state.is_at_the_end(&step.id));
+        let free = by_itself && self.talk.is_none() && self.retry_back.0 > Duration::ZERO && self.acts_now();
         free.then_some(self.retry_back.0)
     }
 

@@ -53,6 +53,7 @@ impl Engine {
             let conditions = check.conditions.iter().enumerate();
             wanted.extend(conditions.map(|(index, c)| (SampleOf::Condition { step: step.id.clone(), index }, c.every)));
         }
+        wanted.extend(self.wanted_before_acting());
         wanted
     }
 
@@ -78,7 +79,7 @@ impl Engine {
     }
 
     pub(super) fn forget_samples_of(&mut self, id: &StepId) {
-        self.samplers.retain(|of, _| !matches!(of, SampleOf::Condition { step, .. } if step == id));
+        self.samplers.retain(|of, _| !matches!(of, SampleOf::Condition { step, .. } | SampleOf::Item { step, .. } if step == id));
     }
 
     pub(super) fn sampled(&mut self, turn: &mut Turn, ticket: Ticket, finding: Finding) {
@@ -88,6 +89,8 @@ impl Engine {
         match what.clone() {
             SampleOf::Condition { step, index } => self.condition_found(turn, &step, index, &finding),
             SampleOf::Guard { index } => self.guard_found(turn, index, &finding),
+            SampleOf::Precondition { index } => self.precondition_found(index, &finding),
+            SampleOf::Item { step, item } => self.item_found(&step, item, &finding),
         }
     }
 

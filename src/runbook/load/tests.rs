@@ -161,7 +161,7 @@ fn every_kind_of_answer_condition_and_choice_is_read() {
     assert_eq!(
         answers,
         [
-            &AnswerKind::Text { equals: Some("v9".into()) },
+            &AnswerKind::Text { equals: Some("v9".into()), pattern: None },
             &AnswerKind::Choice { of: vec!["off".into(), "on".into()], expect: Some("off".into()) },
             &AnswerKind::Number { min: Some(0.5), max: Some(20.0) },
             &AnswerKind::Done
@@ -170,7 +170,7 @@ fn every_kind_of_answer_condition_and_choice_is_read() {
     assert_eq!((step.on_failure.offer.as_slice(), step.on_failure.skip_needs_reason), (&[Choice::Skip, Choice::Retry][..], false));
     let (a, b) = (|| When::Done("a".into()), || When::Reached("b".into()));
     assert_eq!(step.when, Some(When::Or(vec![When::Not(Box::new(When::And(vec![a(), b()]))), a()])));
-    assert_eq!(runbook.steps[1].kind, StepKind::Wait { duration: Duration::from_secs(5400) });
+    assert_eq!(runbook.steps[1].kind, StepKind::Wait { duration: Duration::from_secs(5400), shorten: None });
     let gone = runbook.step(&StepId::from("gone")).unwrap();
     assert_eq!((&gone.undo, gone.confirm), (&Undo::Irreversible, Confirm::Override), "what cannot be undone is never asked lightly");
 }

@@ -2,7 +2,9 @@
 
 use super::node::{At, Span};
 use crate::domain::{Action, Confirm, Probe, StepId};
-use crate::runbook::plan::{Guard, Item, ManualMode, OnFailure, OnNoData, Target, Undo, When};
+use crate::runbook::clock::ClockPlan;
+use crate::runbook::people::{Approve, Poll, Role, Shorten};
+use crate::runbook::plan::{Evidence, Guard, Item, ManualMode, OnFailure, OnNoData, Target, Undo, When};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -40,11 +42,32 @@ pub(crate) struct Draft {
     pub(crate) doc: String,
     pub(crate) params: BTreeMap<String, String>,
     pub(crate) target: Option<Target>,
+    pub(crate) roles: BTreeMap<String, Role>,
+    /// Roles wherever they are named.
+    pub(crate) named_roles: Vec<At<String>>,
+    pub(crate) clock: Option<ClockDraft>,
+    pub(crate) preconditions: Vec<ConditionDraft>,
     pub(crate) guards: Vec<GuardDraft>,
     pub(crate) steps: Vec<StepDraft>,
     pub(crate) rollback: Option<RollbackDraft>,
+    pub(crate) finally: Vec<StepDraft>,
     /// Where `steps` stands, or the file begins.
     pub(crate) steps_at: Span,
+}
+
+impl Draft {
+    /// Every step: forward, on the way back, and at the end.
+    pub(crate) fn all_steps(&self) -> impl Iterator<Item = &StepDraft> {
+        let back = self.rollback.as_ref().map_or(&[][..], |way_back| &way_back.steps);
+        self.steps.iter().chain(back).chain(&self.finally)
+    }
+}
+
+/// The times as read.
+#[derive(Debug)]
+pub(crate) struct ClockDraft {
+    pub(crate) plan: ClockPlan,
+    pub(crate) t0: Option<At<StepId>>,
 }
 
 /// The way back as read.
@@ -74,7 +97,7 @@ pub(crate) struct WhenDraft {
 }
 
 /// A step as read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StepDraft {
     /// Where it begins.
     pub(crate) span: Span,
@@ -84,10 +107,14 @@ pub(crate) struct StepDraft {
     /// The service it is about, where that is not the run's own.
     pub(crate) on: Option<At<String>>,
     pub(crate) when: Given<WhenDraft>,
+    /// Planned beginning in milliseconds after T-0.
+    pub(crate) t: Option<At<i64>>,
+    pub(crate) role: Option<String>,
+    pub(crate) evidence: Vec<Evidence>,
     pub(crate) timeout: Given<Duration>,
     pub(crate) confirm: Given<Confirm>,
     pub(crate) undo: Given<Undo>,
-    pub(crate) on_failure: OnFailure,
+    pub(crate) on_failure: Given<OnFailure>,
     pub(crate) kind: Option<At<KindDraft>>,
 }
 
@@ -112,25 +139,37 @@ impl StepDraft {
 }
 
 /// What a step is, as read. Parts that are wrong are missing.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum KindDraft {
     Manual {
         mode: Option<ManualMode>,
-        items: Vec<At<Item>>,
+        items: Vec<At<ItemDraft>>,
     },
     Check {
         all: bool,
         conditions: Vec<ConditionDraft>,
     },
     Do(Option<At<Action>>),
-    Wait(Option<At<Duration>>),
+    Wait(Option<At<Duration>>, Option<Shorten>),
     Gate,
+    Approve(Option<Approve>),
+    Poll(Option<Poll>),
+    /// The same as another step of the file.
+    Uses(At<String>),
     /// Something this version does not run; reported already.
     Later,
 }
 
+/// An item of a checklist as read.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemDraft {
+    pub(crate) item: Item,
+    /// What the program sees for itself.
+    pub(crate) evidence: Option<ConditionDraft>,
+}
+
 /// A condition of a check as read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ConditionDraft {
     pub(crate) id: Option<At<String>>,
     pub(crate) span: Span,

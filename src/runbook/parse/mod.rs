@@ -2,14 +2,19 @@
 
 mod actions;
 mod alert_probe;
+mod clock;
 pub(crate) mod draft;
+mod failure;
+mod manual;
 pub(crate) mod node;
 mod params;
+mod people;
 mod probes;
 pub(crate) mod report;
 mod scalars;
 mod source;
-mod steps;
+pub(crate) mod steps;
+mod uses;
 mod when;
 mod words;
 mod yaml;
@@ -20,12 +25,13 @@ use super::load::Context;
 use super::plan::Target;
 use super::template::{self, Bindings, nearest};
 use crate::domain::{Confirm, ServiceKey};
-use draft::{Draft, Given, RollbackDraft};
-use node::Node;
+use draft::{ConditionDraft, Draft, Given, RollbackDraft};
+use node::{At, Node};
 use report::Report;
 use scalars::Fields;
 use source::Source;
 use std::time::Duration;
+use steps::Part;
 
 /// How often a condition is asked when neither the file nor the metrics connection says.
 const EVERY: Duration = Duration::from_secs(15);
@@ -39,27 +45,47 @@ pub(crate) struct Walk<'a> {
     bindings: Bindings,
     pub(crate) report: Report,
     context: &'a Context,
+    /// Roles wherever they are named.
+    named_roles: Vec<At<String>>,
 }
 
 /// Reads a file. `None` when there is nothing to check further; why is in the report.
 pub(crate) fn read(text: &str, values: Values<'_>, context: &Context, mut report: Report) -> (Option<Draft>, Report) {
     let Some(root) = yaml::read(text, &mut report) else { return (None, report) };
-    let mut walk = Walk { source: Source::new(text), bindings: Bindings::new(), report, context };
+    let mut walk = Walk { source: Source::new(text), bindings: Bindings::new(), report, context, named_roles: Vec::new() };
     let draft = walk.runbook(&root, values);
     (draft, walk.report)
 }
 
 impl Walk<'_> {
     fn runbook(&mut self, root: &Node, values: Values<'_>) -> Option<Draft> {
-        const KNOWN: &[&str] =
-            &["gonogo", "kind", "id", "version", "title", "owner", "doc", "params", "target", "guards", "steps", "rollback"];
-        let fields = self.fields(root, "a runbook", KNOWN, &["roles", "clock", "preconditions", "finally"])?;
+        const KNOWN: &[&str] = &[
+            "gonogo",
+            "kind",
+            "id",
+            "version",
+            "title",
+            "owner",
+            "doc",
+            "params",
+            "target",
+            "roles",
+            "clock",
+            "preconditions",
+            "guards",
+            "steps",
+            "rollback",
+            "finally",
+        ];
+        let fields = self.fields(root, "a runbook", KNOWN, &[])?;
         self.params(fields.get("params"), values);
         self.format(&fields);
-        let steps = match self.required(&fields, "steps", "a runbook", "[...]") {
-            Some(node) => self.steps(node, "`steps`", false),
+        let roles = fields.get("roles").map(|entry| self.roles(entry)).unwrap_or_default();
+        let mut steps = match self.required(&fields, "steps", "a runbook", "[...]") {
+            Some(node) => self.steps(node, "`steps`", Part::Forward),
             None => Vec::new(),
         };
+        self.repeat(&mut steps);
         if let Some(entry) = fields.get("steps")
             && steps.is_empty()
             && matches!(&entry.value.value, node::Value::List(_))
@@ -76,11 +102,20 @@ impl Walk<'_> {
             target: self
                 .required(&fields, "target", "a runbook", "{ platform: ..., service: ..., environment: ... }")
                 .and_then(|n| self.target(n)),
+            roles,
+            clock: fields.value("clock").and_then(|n| self.clock(n)),
+            preconditions: fields.value("preconditions").map(|n| self.preconditions(n)).unwrap_or_default(),
             guards: fields.value("guards").map(|n| self.guards(n)).unwrap_or_default(),
             rollback: fields.get("rollback").map(|entry| self.rollback(&entry.value)),
+            finally: fields.value("finally").map(|n| self.steps(n, "`finally`", Part::End)).unwrap_or_default(),
+            named_roles: std::mem::take(&mut self.named_roles),
             steps_at: fields.get("steps").map_or(root.span, |entry| entry.key.span),
             steps,
         })
+    }
+
+    fn preconditions(&mut self, node: &Node) -> Vec<ConditionDraft> {
+        self.list(node, "`preconditions`").iter().filter_map(|node| self.condition(node)).collect()
     }
 
     fn format(&mut self, fields: &Fields<'_>) {
@@ -167,7 +202,7 @@ impl Walk<'_> {
         }
         if let Some(node) = fields.value("steps") {
             draft.broken = !matches!(&node.value, node::Value::List(_));
-            draft.steps = self.steps(node, "`steps`", true);
+            draft.steps = self.steps(node, "`steps`", Part::WayBack);
         }
         draft
     }

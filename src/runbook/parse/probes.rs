@@ -144,7 +144,7 @@ impl Walk<'_> {
     }
 
     /// A query, filled in and parsed.
-    fn query(&mut self, node: &Node) -> Option<(Query, QueryFacts)> {
+    pub(super) fn query(&mut self, node: &Node) -> Option<(Query, QueryFacts)> {
         let Some(scalar) = node.scalar().filter(|s| !s.text.trim().is_empty()) else {
             let why = format!("`promql` must be a query, not {}", node.shape());
             self.report.error("wrong-type", node.span, why, "write the query behind the colon, or below it after `|`");

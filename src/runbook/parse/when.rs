@@ -25,20 +25,18 @@ impl Walk<'_> {
             self.report.error("when-syntax", node.span, format!("`when` is longer than {MOST_BYTES} bytes"), "name fewer steps");
             return Given::Broken;
         }
-        let mut parser = Parser { text: &scalar.text, at: 0, names: Vec::new() };
+        let params: Vec<&str> = self.bindings.keys().map(String::as_str).collect();
+        let mut parser = Parser { text: &scalar.text, at: 0, names: Vec::new(), params };
         match parser.all() {
             Ok(when) => {
                 let names =
                     parser.names.into_iter().map(|(range, name)| At::new(name, self.source.within(node, range.start, range.end))).collect();
                 Given::Is(At::new(WhenDraft { when, names }, node.span))
             }
-            Err(Fault { range, later: true, why }) => {
-                self.later(self.source.within(node, range.start, range.end), &why);
-                Given::Broken
-            }
-            Err(Fault { range, later: false, why }) => {
+            Err(Fault { range, rule, why }) => {
                 let span = self.source.within(node, range.start, range.end);
-                self.report.error("when-syntax", span, why, "write done(\"id\"), reached(\"id\"), and, or, not and parentheses");
+                let help = "write done(\"id\"), reached(\"id\"), params.name == \"value\", and, or, not and parentheses";
+                self.report.error(rule, span, why, help);
                 Given::Broken
             }
         }
@@ -47,7 +45,7 @@ impl Walk<'_> {
 
 struct Fault {
     range: Range<usize>,
-    later: bool,
+    rule: &'static str,
     why: String,
 }
 
@@ -55,6 +53,7 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     names: Vec<(Range<usize>, StepId)>,
+    params: Vec<&'t str>,
 }
 
 impl<'t> Parser<'t> {
@@ -99,12 +98,30 @@ impl<'t> Parser<'t> {
             "done" => Ok(When::Done(self.name()?)),
             "reached" => Ok(When::Reached(self.name()?)),
             "" => Err(fault(range, "a condition is missing at the end".into())),
-            word if word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$') && matches!(self.peek().1, "==" | "!=" | "=") => {
-                Err(Fault { range, later: true, why: format!("comparing a parameter (`{word} == ...`) in `when`") })
-            }
+            word if matches!(self.peek().1, "==" | "!=") => self.compared(range, word),
             word if word.starts_with(|c: char| c.is_ascii_alphabetic()) => Err(fault(range, format!("`{word}` is no condition"))),
             other => Err(fault(range, format!("`{other}` is not expected here"))),
         }
+    }
+
+    /// `params.name == "value"`, as people write the value.
+    fn compared(&mut self, range: Range<usize>, word: &str) -> Result<When, Fault> {
+        let inside = word.strip_prefix("${").and_then(|word| word.strip_suffix('}')).unwrap_or(word);
+        let Some(name) = inside.strip_prefix("params.") else {
+            return Err(fault(range, format!("`{word}` is nothing that can be compared; a parameter is `params.name`")));
+        };
+        if !self.params.contains(&name) {
+            return Err(Fault { range, rule: "unknown-parameter", why: format!("there is no parameter `{name}`") });
+        }
+        let (operator, sign) = self.peek();
+        self.at = operator.end;
+        let (place, token) = self.peek();
+        self.at = place.end;
+        let quoted = ['"', '\''].iter().find_map(|q| token.strip_prefix(*q)?.strip_suffix(*q));
+        let bare = token.starts_with(|c: char| c.is_ascii_alphanumeric()).then_some(token);
+        let Some(value) = quoted.or(bare) else { return Err(fault(place, "a value is expected here, in quotes".into())) };
+        let given = When::Given { param: name.to_owned(), value: value.to_owned() };
+        Ok(if sign == "!=" { When::Not(Box::new(given)) } else { given })
     }
 
     fn name(&mut self) -> Result<StepId, Fault> {
@@ -158,7 +175,7 @@ impl<'t> Parser<'t> {
 }
 
 fn fault(range: Range<usize>, why: String) -> Fault {
-    Fault { range, later: false, why }
+    Fault { range, rule: "when-syntax", why }
 }
 
 fn single(mut parts: Vec<When>, join: impl FnOnce(Vec<When>) -> When) -> When {

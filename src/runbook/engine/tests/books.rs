@@ -2,7 +2,6 @@
 
 use crate::domain::{Action, Confirm, Op, Percent, PlatformCondition, Probe, StepId, Threshold, Unit};
 use crate::runbook::plan::*;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) fn secs(n: u64) -> Duration {
@@ -17,19 +16,8 @@ pub(super) fn step(id: &str, kind: StepKind) -> Step {
     let undo = if matches!(kind, StepKind::Do(_)) { Undo::Action(weight(0)) } else { Undo::None };
     let timeout = matches!(kind, StepKind::Do(_) | StepKind::Check(_)).then(|| secs(120));
     let confirm = if matches!(kind, StepKind::Do(_)) { Confirm::Consequence } else { Confirm::None };
-    let on_failure = OnFailure { offer: vec![Choice::Retry, Choice::Skip, Choice::BackOut, Choice::Abort], skip_needs_reason: true };
-    Step {
-        id: id.into(),
-        title: format!("Step {id}"),
-        doc: String::new(),
-        when: None,
-        timeout,
-        target: None,
-        confirm,
-        undo,
-        on_failure,
-        kind,
-    }
+    let on_failure = OnFailure { offer: vec![Choice::Retry, Choice::Skip, Choice::BackOut, Choice::Abort], ..OnFailure::default() };
+    Step { timeout, confirm, undo, on_failure, ..Step::new(id.into(), format!("Step {id}"), kind) }
 }
 
 pub(super) fn shift(id: &str, to: u32) -> Step {
@@ -47,13 +35,13 @@ pub(super) fn check(id: &str) -> Step {
 }
 
 pub(super) fn bake(id: &str, seconds: u64) -> Step {
-    step(id, StepKind::Wait { duration: secs(seconds) })
+    step(id, StepKind::Wait { duration: secs(seconds), shorten: None })
 }
 
 pub(super) fn checklist(id: &str) -> Step {
     let items = vec![
-        Item { challenge: "Ticket".into(), answer: AnswerKind::Text { equals: Some("OPS-1".into()) } },
-        Item { challenge: "Flag is off".into(), answer: AnswerKind::Done },
+        Item::asking("Ticket".into(), AnswerKind::Text { equals: Some("OPS-1".into()), pattern: None }),
+        Item::asking("Flag is off".into(), AnswerKind::Done),
     ];
     step(id, StepKind::Manual(Manual { mode: ManualMode::DoConfirm, items }))
 }
@@ -74,24 +62,15 @@ pub(super) fn guard(id: &str, then: GuardThen) -> Guard {
 }
 
 pub(super) fn book(steps: Vec<Step>, rollback: Vec<Step>, guards: Vec<Guard>) -> Runbook {
-    Runbook {
-        id: "canary".into(),
-        version: "1".into(),
-        title: "Canary".into(),
-        owner: "payments".into(),
-        doc: String::new(),
-        params: BTreeMap::new(),
-        target: Target {
-            platform: "prod-eu".into(),
-            service: "checkout".into(),
-            environment: "production".into(),
-            harm_budget: None,
-            with: vec![],
-        },
-        guards,
-        steps,
-        rollback: Rollback { confirm: Confirm::Consequence, steps: rollback, last_resort: None },
-    }
+    let target = Target {
+        platform: "prod-eu".into(),
+        service: "checkout".into(),
+        environment: "production".into(),
+        harm_budget: None,
+        with: vec![],
+    };
+    let rollback = Rollback { confirm: Confirm::Consequence, steps: rollback, last_resort: None };
+    Runbook { guards, steps, rollback, ..Runbook::unwritten("canary".into(), "Canary".into(), "payments".into(), target, weight(0)) }
 }
 
 /// Everything in one: checklist, shifts, checks, a bake, a gate, a guard that backs out; the way back from the file.

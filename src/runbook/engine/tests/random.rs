@@ -313,6 +313,7 @@ fn decide(world: &mut World, tape: &mut Tape) {
             _ if tape.next(4) == 0 => world.command(Command::Abort { reason: "unclear".into() }),
             _ => world.command(Command::ProposeBackOut { why: "unclear".into() }),
         },
+        Some(Question::Agree { .. } | Question::Preconditions { .. }) => {}
         None if world.engine.state().hold.is_some() => world.command(Command::Unhold),
         None => {}
     }
