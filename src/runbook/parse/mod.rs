@@ -132,13 +132,17 @@ impl Walk<'_> {
     }
 
     fn target(&mut self, node: &Node) -> Option<Target> {
-        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "with", "harm"], &["lock"])?;
+        let fields = self.fields(node, "`target`", &["platform", "service", "environment", "with", "harm", "lock"], &[])?;
         let platform = self.required(&fields, "platform", "`target`", "prod-eu").and_then(|n| self.line(n, "`platform`"));
         let service = self.required(&fields, "service", "`target`", "checkout").and_then(|n| self.line(n, "`service`"));
         let environment = self.required(&fields, "environment", "`target`", "production").and_then(|n| self.line(n, "`environment`"));
         let context = self.context;
         self.configured(fields.value("platform"), platform.as_deref(), "platform", context.platforms.as_deref());
         self.configured(fields.value("service"), service.as_deref(), "service", context.services.as_deref());
+        // One live run per platform and service is all there is; the file may say so.
+        if let Some(node) = fields.value("lock") {
+            self.word(node, "`lock`", &[("service", ())], &[]);
+        }
         let harm_budget = fields.value("harm").and_then(|n| self.harm(n));
         let with = fields.value("with").map_or_else(Vec::new, |node| self.with(node));
         Some(Target { platform: platform?, service: service?, environment: environment?, with, harm_budget })

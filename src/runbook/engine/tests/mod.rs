@@ -7,4 +7,5 @@ mod invariants;
 mod many;
 mod random;
 mod scenes;
+mod together;
 mod world;

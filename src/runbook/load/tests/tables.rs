@@ -98,6 +98,7 @@ pub(super) fn all_found() -> Vec<String> {
         .chain(steps())
         .chain(guards())
         .chain(whole())
+        .chain(together())
         .chain(super::conditions::all())
     {
         rules.extend(expected.iter().map(|rule| (*rule).to_owned()));
@@ -137,11 +138,12 @@ fn fields() -> Table {
     vec![
         (good.replace("title: X", "¶titel: X"), &["unknown-key"]),
         (format!("¶{}", good.replace("version: v1\n", "")), &["missing-key"]),
-        (format!("{good}¶roles: {{}}\n¶clock: {{}}\n¶finally: []\n¶preconditions: []\n"), &["not-supported-yet"; 4]),
+        (format!("{good}roles: {{}}\nclock: {{}}\nfinally: []\npreconditions: []\n"), &[]),
         (good.replace("gonogo: 1", "gonogo: ¶2"), &["format-version"]),
         (good.replace("gonogo: 1", "gonogo: ¶one"), &["wrong-type"]),
         (good.replace("kind: runbook", "kind: ¶runbok"), &["invalid-value"]),
-        (good.replace("target: {", "target: { ¶lock: service,"), &["not-supported-yet"]),
+        (good.replace("target: {", "target: { lock: service,"), &[]),
+        (good.replace("target: {", "target: { lock: ¶platform,"), &["invalid-value"]),
         (good.replace("id: x", "id: ¶X_y"), &["invalid-id"]),
         (good.replace("title: X", "title: ¶[a]"), &["wrong-type"]),
         (good.replace("title: X", "¶title:"), &["empty-value"]),
@@ -282,13 +284,12 @@ fn steps() -> Table {
     vec![
         (file("  - ¶{ id: a, title: A }\n"), &["step-kind"]),
         (step("wait: { for: 1m }, ¶gate: confirm"), &["step-kind"]),
-        (step("¶uses: look-5"), &["not-supported-yet"]),
-        (step("gate: ¶{ approve: { need: { sre: 1 } } }").replace("¶{ approve", "{ ¶approve"), &["not-supported-yet"]),
-        (step("gate: { ¶confirm: yes }"), &["not-supported-yet"]),
-        (step("gate: ¶poll"), &["not-supported-yet"]),
+        (step("uses: ¶look-5"), &["missing-step"]),
+        (step("gate: ¶{ ¶confirm: yes }"), &["missing-key", "unknown-key"]),
+        (step("gate: ¶poll"), &["invalid-value"]),
         (step("gate: ¶conform"), &["invalid-value"]),
         (step("gate: ¶{}"), &["missing-key"]),
-        (step("gate: confirm, ¶role: sre, ¶t: T-15m, ¶evidence: []"), &["not-supported-yet"; 3]),
+        (step("gate: confirm, ¶role: ¶sre, t: T-15m, evidence: []"), &["misplaced-key", "missing-role"]),
         (step("gate: confirm, ¶undo: none, ¶confirm: yes").replace("yes", "none"), &["misplaced-key", "misplaced-key"]),
         (step("¶do: { set_weight: { canary: 5 } }, undo: none").replace("id: a", "id: ¶a").replace("¶do", "do"), &["timeout-missing"]),
         (step("do: { ¶exec: { argv: [x] } }, undo: none, timeout: 1m"), &["not-supported-yet"]),
@@ -297,13 +298,16 @@ fn steps() -> Table {
         (step("do: { set_weight: { canary: 5 } }, ¶undo: none, irreversible: true, timeout: 1m"), &["misplaced-key"]),
         (step("do: { set_weight: { canary: 5 } }, undo: ¶nothing, timeout: 1m"), &["invalid-value"]),
         (step("do: { set_weight: { canary: 5 } }, undo: none, confirm: ¶always, timeout: 1m"), &["invalid-value"]),
-        (step("do: { set_weight: { canary: 5 } }, undo: none, timeout: 1m, on_failure: { ¶retry: { times: 2 } }"), &["not-supported-yet"]),
-        (step("gate: confirm, on_failure: ¶abort"), &["not-supported-yet"]),
+        (step("do: { set_weight: { canary: 5 } }, undo: none, timeout: 1m, on_failure: { retry: { times: 2 } }"), &[]),
+        (step("do: { set_weight: { canary: 5 } }, undo: none, timeout: 1m, on_failure: { retry: { times: ¶200 } }"), &["invalid-value"]),
+        (step("gate: confirm, on_failure: ¶abort"), &["invalid-value"]),
         (step("gate: confirm, on_failure: { offer: [retry, ¶retry, ¶ignore] }"), &["invalid-value", "invalid-value"]),
         (step("gate: confirm, on_failure: { offer: ¶[] }"), &["empty-value"]),
-        (step("gate: confirm, on_failure: { offer: [skip], skip: { ¶role: sre, reason: required } }"), &["not-supported-yet"]),
+        (step("gate: confirm, on_failure: { offer: [skip], skip: { role: ¶sre, reason: required } }"), &["missing-role"]),
         (step("gate: confirm, on_failure: { ¶skip: { reason: required } }"), &["skip-not-offered"]),
-        (step("wait: { for: 1m, ¶shorten: { min: 1m } }"), &["not-supported-yet"]),
+        (step("wait: { for: 1m, shorten: { min: 1m } }"), &[]),
+        (step("wait: { for: 1m, shorten: ¶{ min: 2m } }"), &["invalid-value"]),
+        (step("wait: { for: 1m, shorten: ¶{ role: ¶nobody } }"), &["missing-key", "missing-role"]),
         (step("wait: { for: ¶5m }, timeout: 1m"), &["hold-over-timeout"]),
         (step("check: ¶{}, timeout: 1m"), &["missing-key"]),
         (step("check: { ¶all: [] }, timeout: 1m"), &["empty-value"]),
@@ -315,9 +319,12 @@ fn steps() -> Table {
         ),
         (step("manual: ¶{}").replace('¶', "¶¶"), &["missing-key", "missing-key"]),
         (step("manual: { mode: ¶do-all, items: ¶[] }"), &["invalid-value", "empty-value"]),
-        (manual("{ ¶id: c, challenge: C, answer: { type: done }, ¶role: sre, ¶blind: true }"), &["not-supported-yet"; 3]),
-        (answer("{ type: ¶link }"), &["not-supported-yet"]),
-        (answer("{ type: text, ¶pattern: x }"), &["not-supported-yet"]),
+        (manual("{ ¶id: c, challenge: C, answer: { type: done }, role: ¶sre, blind: true }"), &["unknown-key", "missing-role"]),
+        (manual("{ challenge: C, check: { id: c, platform: { ready: all } }, ¶blind: true }"), &["misplaced-key"]),
+        (manual("{ challenge: C, check: { id: c, platform: { ready: all } } }"), &[]),
+        (answer("{ type: link }"), &[]),
+        (answer("{ type: text, pattern: ¶'(' }"), &["invalid-value"]),
+        (answer("{ type: done, ¶pattern: x }"), &["misplaced-key"]),
         (answer("{ type: done, ¶min: 5 }"), &["misplaced-key"]),
         (answer("{ type: choice, of: ¶[a] }"), &["invalid-value"]),
         (answer("{ type: choice, of: [a, ¶a] }"), &["invalid-value"]),
@@ -343,8 +350,11 @@ fn steps() -> Table {
         (when("done(\"a\") and¶"), &["when-syntax"]),
         (when("done(¶a)"), &["when-syntax"]),
         (when("¶always"), &["when-syntax"]),
-        (when("¶release == \"v1\""), &["not-supported-yet"]),
-        (when("¶${params.release} == \"v1\""), &["not-supported-yet"]),
+        (when("¶release == \"v1\""), &["when-syntax"]),
+        (when("${params.release} == \"v1\""), &[]),
+        (when("params.release != \"v1\" and reached(\"a\")"), &[]),
+        (when("¶params.relese == \"v1\""), &["unknown-parameter"]),
+        (when("params.release == ¶)"), &["when-syntax"]),
         (file("  - { id: a, title: A, gate: confirm, when: ¶[a] }\n"), &["wrong-type"]),
     ]
 }
@@ -399,7 +409,66 @@ fn whole() -> Table {
     ]
 }
 
+/// Roles, gates for several people, clocks, and what comes before and after the steps.
+fn together() -> Table {
+    const ROLES: &str = "roles:\n  sre: { match: { groups: [ops] } }\n  lead: { min: 2, match: { users: [ada] } }\n";
+    let top = |text: &str| format!("{HEAD}{text}steps:\n  - {{ id: a, title: A, gate: confirm }}\n{BACK}");
+    let step = |text: &str| format!("{HEAD}{ROLES}steps:\n  - {{ id: a, title: A, {text} }}\n{BACK}");
+    let window = |text: &str| top(&format!("clock: {{ window: {text} }}\n"));
+    let last = |text: &str| format!("{}finally:\n  - {{ id: end, title: End, {text} }}\n", top(""));
+    vec![
+        (top(ROLES), &[]),
+        (top("roles: ¶[]\n"), &["wrong-type"]),
+        (top("roles:\n  ¶SRE: { ¶mach: 1, match: ¶{} }\n"), &["invalid-id", "unknown-key", "missing-key"]),
+        (step("gate: { approve: { need: { sre: 1, lead: 2 }, expires: 10m } }"), &[]),
+        (step("gate: { approve: { need: { ¶srs: 1 } } }"), &["missing-role"]),
+        (step("gate: { approve: { need: ¶{ sre: 0 } } }"), &["invalid-value"]),
+        (step("gate: { approve: { need: ¶[sre] } }"), &["wrong-type"]),
+        (step("gate: { approve: { need: { sre: 1 }, expires: ¶5s } }"), &["invalid-duration"]),
+        (step("gate: ¶{ approve: { need: { sre: 1 } }, poll: { roles: [sre] } }"), &["misplaced-key"]),
+        (step("gate: { poll: { roles: [sre, lead], decider: lead } }"), &[]),
+        (step("gate: { poll: { roles: [sre, ¶sre] } }"), &["invalid-value"]),
+        (step("gate: { poll: { roles: ¶[lead], decider: lead } }"), &["empty-value"]),
+        (step("gate: { poll: { roles: [sre], decider: ¶boss } }"), &["missing-role"]),
+        (step("role: sre, manual: { mode: read-do, items: [{ challenge: C, answer: { type: number }, role: lead, expires: 30m }] }"), &[]),
+        (step("wait: { for: 10m, shorten: { role: lead, min: 3m } }"), &[]),
+        (step("t: ¶T15m, gate: confirm"), &["invalid-duration"]),
+        (step("t: T+1h30m, gate: confirm"), &[]),
+        (step("evidence: [{ id: e, promql: 'up{', range: 30m }], gate: confirm").replace("'up{'", "'¶up{'"), &["promql-syntax"]),
+        (window("{ days: [mon, fri], from: \"09:00\", to: \"16:00\", tz: Europe/Berlin }"), &[]),
+        (
+            window("{ days: [¶monday], from: \"09:00\", to: ¶\"24:30\", tz: ¶Europe/Berln }").replace("window: {", "window: ¶{"),
+            &["empty-value", "invalid-value", "invalid-value", "invalid-value"],
+        ),
+        (window("{ days: [mon], from: \"09:00\", to: \"16:00\", tz: UTC, override: ¶boss }"), &["missing-role"]),
+        (top("clock: { t0: ¶b, rto: 5m, rpo: 1h, notice: 24h }\n"), &["missing-step"]),
+        (top("clock: { freeze: [{ why: Quarter end, from: \"2026-12-30T00:00:00Z\", until: \"2027-01-02T00:00:00+01:00\" }] }\n"), &[]),
+        (top("clock: { freeze: [{ why: Y, from: ¶\"2026-12-30\", until: \"2027-01-02T00:00:00Z\" }] }\n"), &["invalid-value"]),
+        (top("clock: { freeze: [¶{ why: Y, from: \"2026-12-30T00:00:00Z\", until: \"2026-12-29T00:00:00Z\" }] }\n"), &["empty-window"]),
+        (
+            top("preconditions:\n  - { id: full, platform: { ready: all } }\n  - { id: ¶full, platform: { ready: all } }\n"),
+            &["duplicate-id"],
+        ),
+        (last("gate: confirm"), &[]),
+        (last("do: ¶{ set_weight: { canary: 0 } }, timeout: 1m"), &["acts-at-the-end"]),
+        (last("wait: { for: 1m }").replace("id: end", "id: ¶a"), &["duplicate-id"]),
+        (
+            file(
+                "  - { id: look, title: L, timeout: 5m, check: { all: [{ id: r, platform: { ready: all } }] } }\n  - { id: again, title: A, uses: look }\n",
+            ),
+            &[],
+        ),
+        (
+            file(
+                "  - { id: g, title: G, gate: confirm }\n  - { id: w, title: W, wait: { for: 1m } }\n  - { id: again, title: A, uses: ¶g }\n",
+            ),
+            &["uses-target"],
+        ),
+    ]
+}
+
 #[rstest]
+#[case::together(together())]
 #[case::yaml(yaml())]
 #[case::fields(fields())]
 #[case::scalars(scalars())]
