@@ -44,6 +44,19 @@ impl Vote {
     }
 }
 
+/// What somebody says at a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ballot {
+    /// The role that is spoken for; may be left out where it is clear.
+    pub role: Option<String>,
+    /// The answer.
+    pub vote: Vote,
+    /// [`Terms::code`] of the plan that was shown, as typed.
+    pub code: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 /// What a gate stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
@@ -171,6 +184,13 @@ struct Rules<'a> {
     expires: Duration,
 }
 
+/// One role that a gate asks.
+struct Asked<'a> {
+    role: &'a str,
+    need: u32,
+    decides: bool,
+}
+
 impl<'a> Rules<'a> {
     fn of(step: &'a Step, state: &'a RunState) -> Option<Self> {
         match &step.kind {
@@ -205,11 +225,11 @@ impl RunState {
         let mut positions = Vec::new();
         let mut counted: Vec<&Cast> = Vec::new();
         for (role, need) in &rules.needs {
-            positions.push(self.position(role, *need, &rules, state, now, &mut counted, false));
+            positions.push(self.position(&Asked { role, need: *need, decides: false }, &rules, state, now, &mut counted));
         }
         let all_go = positions.iter().all(|p| p.standing == Standing::Go);
         if let Some(decider) = rules.decider {
-            let mut last = self.position(decider, 1, &rules, state, now, &mut counted, true);
+            let mut last = self.position(&Asked { role: decider, need: 1, decides: true }, &rules, state, now, &mut counted);
             // The decider speaks for all: not before all have spoken, and again when one of them spoke later.
             let latest = positions.iter().flat_map(|p| &p.casts).map(|c| c.seq).max().unwrap_or_default();
             if last.standing == Standing::Go && !(all_go && last.casts.iter().all(|c| c.seq > latest)) {
@@ -226,17 +246,15 @@ impl RunState {
         Some(Board { step: id.clone(), positions, go, waits_for, until })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one line of one board")]
     fn position<'s>(
         &self,
-        role: &str,
-        need: u32,
+        asked: &Asked<'_>,
         rules: &Rules<'_>,
         state: &'s StepState,
         now: DateTime<Utc>,
         counted: &mut Vec<&'s Cast>,
-        decides: bool,
     ) -> Position {
+        let Asked { role, need, decides } = *asked;
         let members = self.runbook.roles.get(role).map(|role| role.members.clone()).unwrap_or_default();
         let mut position =
             Position { role: role.to_owned(), decides, need, standing: Standing::Missing, casts: Vec::new(), why: None, members };
@@ -298,19 +316,11 @@ impl RunState {
         (age >= rules.expires).then(|| format!("it is older than {}", span(rules.expires)))
     }
 
-    /// Somebody's answer at the open gate, as entries; an error when it cannot be given. `role` may be left out where it is clear.
+    /// Somebody's answer at the open gate, as entries; an error when it cannot be given.
     ///
-    /// A go names the plan it is for: `code` is [`Terms::code`] as typed. A no-go and a hold need a reason, and stop the run.
-    pub fn vote(
-        &self,
-        id: &StepId,
-        who: &str,
-        role: Option<&str>,
-        vote: Vote,
-        code: Option<&str>,
-        reason: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Event>, String> {
+    /// A go is for the plan that was shown. A no-go and a hold need a reason, and stop the run.
+    pub fn vote(&self, id: &StepId, who: &str, ballot: &Ballot, now: DateTime<Utc>) -> Result<Vec<Event>, String> {
+        let vote = ballot.vote;
         let (step, state) = self.step_and_state(id).ok_or_else(|| format!("there is no step {id}"))?;
         let rules = Rules::of(step, self).ok_or_else(|| format!("step {id} is no gate at which people agree"))?;
         let open = state.phase == StepPhase::Active;
@@ -319,16 +329,16 @@ impl RunState {
             return Err(format!("gate {id} is not open"));
         }
         let terms = state.terms.as_ref().ok_or("what is agreed to is still being worked out")?;
-        let role = self.role_of_voter(&rules, who, role)?;
+        let role = self.role_of_voter(&rules, who, ballot.role.as_deref())?;
         if vote == Vote::Go {
-            if let Some(code) = code
-                && (code.len() < 4 || !terms.plan_hash.starts_with(code))
+            if let Some(code) = &ballot.code
+                && (code.len() < 4 || !terms.plan_hash.starts_with(code.as_str()))
             {
                 return Err(format!("{code} is not the code of what is shown now: look again, it is {}", terms.code()));
             }
-            self.may_go_now(&rules, id, who, role, state, now)?;
+            self.may_go_now(&rules, id, who, role, now)?;
         }
-        let reason = reason.map(|text| clean_bounded(text.trim(), 300)).filter(|text| !text.is_empty());
+        let reason = ballot.reason.as_deref().map(|text| clean_bounded(text.trim(), 300)).filter(|text| !text.is_empty());
         if matches!(vote, Vote::NoGo | Vote::Hold) && reason.is_none() {
             return Err(format!("a {} needs a reason", vote.word()));
         }
@@ -370,15 +380,7 @@ impl RunState {
     }
 
     /// What stands against a go that would only be said twice or too early.
-    fn may_go_now(
-        &self,
-        rules: &Rules<'_>,
-        id: &StepId,
-        who: &str,
-        role: &str,
-        state: &StepState,
-        now: DateTime<Utc>,
-    ) -> Result<(), String> {
+    fn may_go_now(&self, rules: &Rules<'_>, id: &StepId, who: &str, role: &str, now: DateTime<Utc>) -> Result<(), String> {
         if !rules.driver_counts && who == self.driver.id {
             return Err(format!("{who} drives, and the driver's approval does not count"));
         }
@@ -399,7 +401,6 @@ impl RunState {
         if rules.decider == Some(role) && !waiting.is_empty() && !rules.needs.iter().any(|(asked, _)| *asked == role) {
             return Err(format!("the decider goes last: {} did not say go yet", waiting.join(", ")));
         }
-        let _ = state;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it. Plain data.
 
-use super::gate::Vote;
+use super::gate::Ballot;
 use super::plan::Choice;
 use super::record::{Event, ExcessRecord};
 use crate::domain::record::{Draft, Entry};
@@ -183,14 +183,8 @@ pub enum Command {
     Vote {
         /// The gate.
         step: StepId,
-        /// The role; may be left out where it is clear.
-        role: Option<String>,
-        /// The answer.
-        vote: Vote,
-        /// The code of the plan that was shown, as typed.
-        code: Option<String>,
-        /// Why.
-        reason: Option<String>,
+        /// What they say.
+        ballot: Ballot,
     },
     /// End the current wait early.
     Shorten {

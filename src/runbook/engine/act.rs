@@ -62,7 +62,7 @@ impl Engine {
         let op = intent.write.op.clone();
         self.talk.take_if(|t| t.is_about(&op));
         let forward = intent.purpose == Purpose::Forward && !intent.fence;
-        let step = self.state.operation.as_ref().filter(|o| o.op == op).map(|o| o.step.clone()).unwrap_or_else(|| StepId::from(""));
+        let step = self.state.operation.as_ref().filter(|o| o.op == op).map_or_else(|| StepId::from(""), |o| o.step.clone());
         let why_not = match (&intent.cancelled, &self.passive) {
             (Some(why), _) | (None, Some(why)) => Some(why.clone()),
             _ if self.leaving => Some("the driver leaves".to_owned()),

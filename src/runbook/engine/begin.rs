@@ -111,27 +111,26 @@ impl Engine {
 
     /// The first answer of the open checklist that is too old.
     pub(super) fn expired_item(&self, at: DateTime<Utc>) -> Option<Event> {
-        let (step, expired) = self.expiries()?;
-        let (item, _) = expired.into_iter().find(|(_, end)| *end <= at)?;
+        let (step, item, _) = self.expiries().into_iter().find(|(_, _, end)| *end <= at)?;
         let coming = self.coming().any(|e| matches!(e, Event::ItemExpired { step: s, item: i } if *s == step && *i == item));
         (!coming).then_some(Event::ItemExpired { step, item })
     }
 
     /// When answers of the open checklist become too old (store time).
-    fn expiries(&self) -> Option<(StepId, Vec<(usize, DateTime<Utc>)>)> {
-        let (step, state) = self.state.current().filter(|(_, state)| state.phase == StepPhase::Active)?;
-        let StepKind::Manual(manual) = &step.kind else { return None };
+    fn expiries(&self) -> Vec<(StepId, usize, DateTime<Utc>)> {
+        let Some((step, state)) = self.state.current().filter(|(_, state)| state.phase == StepPhase::Active) else { return Vec::new() };
+        let StepKind::Manual(manual) = &step.kind else { return Vec::new() };
         let ends = manual.items.iter().enumerate().filter_map(|(place, item)| {
             let answer = state.answers.get(&place).filter(|answer| !answer.expired)?;
             let life = TimeDelta::from_std(item.expires?).ok()?;
-            Some((place, answer.at.checked_add_signed(life)?))
+            Some((step.id.clone(), place, answer.at.checked_add_signed(life)?))
         });
-        Some((step.id.clone(), ends.collect()))
+        ends.collect()
     }
 
     /// Boot clock at which the next answer becomes too old.
     pub(super) fn keep_expiry(&mut self, turn: &Turn) {
-        let next = self.expiries().and_then(|(_, ends)| ends.into_iter().map(|(_, end)| end).min());
+        let next = self.expiries().into_iter().map(|(_, _, end)| end).min();
         self.item_expires = next.map(|end| turn.at.boot + (end - turn.at.wall).to_std().unwrap_or_default());
     }
 }

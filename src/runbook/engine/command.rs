@@ -281,13 +281,9 @@ impl Engine {
             Command::Gate { go, permit } => self.gate(*go, permit),
             Command::Answer { step, item, answer } => self.answer(step, *item, answer),
             Command::Adopt { reason } => self.adopt(turn, reason),
-            Command::Vote { step, role, vote, code, reason } => {
-                let who = self.state.driver.id.clone();
-                self.state.vote(step, &who, role.as_deref(), *vote, code.as_deref(), reason.as_deref(), turn.at.wall)
-            }
+            Command::Vote { step, ballot } => self.state.vote(step, &self.state.driver.id, ballot, turn.at.wall),
             Command::Shorten { reason } => {
-                let who = self.state.driver.id.clone();
-                self.state.shorten(&who, reason, &turn.at, &self.boot_id).map(|event| vec![event])
+                self.state.shorten(&self.state.driver.id, reason, &turn.at, &self.boot_id).map(|event| vec![event])
             }
             Command::OverrideWindow { reason } => self.override_window(reason),
             Command::Recycle { to, reason } => self.recycle(turn, to, reason),

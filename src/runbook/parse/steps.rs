@@ -84,13 +84,10 @@ impl Walk<'_> {
     /// The one key that says what a step is.
     fn kind(&mut self, fields: &Fields<'_>) -> Option<At<KindDraft>> {
         let given: Vec<&Entry> = KINDS.iter().filter_map(|kind| fields.get(kind)).collect();
-        let (first, more) = match given.split_first() {
-            Some(split) => split,
-            None => {
-                let why = "this step does not say what it is";
-                self.report.error("step-kind", fields.span, why, format!("give it one of: {}", KINDS.join(", ")));
-                return None;
-            }
+        let Some((first, more)) = given.split_first() else {
+            let why = "this step does not say what it is";
+            self.report.error("step-kind", fields.span, why, format!("give it one of: {}", KINDS.join(", ")));
+            return None;
         };
         for entry in more {
             let why = format!("a step is one thing, and this one is `{}` and `{}`", first.key.value, entry.key.value);

@@ -434,7 +434,7 @@ fn together() -> Table {
         (step("wait: { for: 10m, shorten: { role: lead, min: 3m } }"), &[]),
         (step("t: ¶T15m, gate: confirm"), &["invalid-duration"]),
         (step("t: T+1h30m, gate: confirm"), &[]),
-        (step("evidence: [{ id: e, promql: 'up{', range: 30m }], gate: confirm").replace("'up{'", "'¶up{'"), &["promql-syntax"]),
+        (step("evidence: [{ id: e, promql: 'up{', range: 30m }], gate: confirm").replace("'up{'", "'up¶{'"), &["promql-syntax"]),
         (window("{ days: [mon, fri], from: \"09:00\", to: \"16:00\", tz: Europe/Berlin }"), &[]),
         (
             window("{ days: [¶monday], from: \"09:00\", to: ¶\"24:30\", tz: ¶Europe/Berln }").replace("window: {", "window: ¶{"),
@@ -443,14 +443,17 @@ fn together() -> Table {
         (window("{ days: [mon], from: \"09:00\", to: \"16:00\", tz: UTC, override: ¶boss }"), &["missing-role"]),
         (top("clock: { t0: ¶b, rto: 5m, rpo: 1h, notice: 24h }\n"), &["missing-step"]),
         (top("clock: { freeze: [{ why: Quarter end, from: \"2026-12-30T00:00:00Z\", until: \"2027-01-02T00:00:00+01:00\" }] }\n"), &[]),
-        (top("clock: { freeze: [{ why: Y, from: ¶\"2026-12-30\", until: \"2027-01-02T00:00:00Z\" }] }\n"), &["invalid-value"]),
-        (top("clock: { freeze: [¶{ why: Y, from: \"2026-12-30T00:00:00Z\", until: \"2026-12-29T00:00:00Z\" }] }\n"), &["empty-window"]),
+        (top("clock: { freeze: [{ why: Quarter end, from: ¶\"2026-12-30\", until: \"2027-01-02T00:00:00Z\" }] }\n"), &["invalid-value"]),
+        (
+            top("clock: { freeze: [¶{ why: Quarter end, from: \"2026-12-30T00:00:00Z\", until: \"2026-12-29T00:00:00Z\" }] }\n"),
+            &["empty-window"],
+        ),
         (
             top("preconditions:\n  - { id: full, platform: { ready: all } }\n  - { id: ¶full, platform: { ready: all } }\n"),
             &["duplicate-id"],
         ),
         (last("gate: confirm"), &[]),
-        (last("do: ¶{ set_weight: { canary: 0 } }, timeout: 1m"), &["acts-at-the-end"]),
+        (last("do: { set_weight: { canary: ¶0 } }, timeout: 1m"), &["acts-at-the-end"]),
         (last("wait: { for: 1m }").replace("id: end", "id: ¶a"), &["duplicate-id"]),
         (
             file(
