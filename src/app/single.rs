@@ -1,10 +1,10 @@
 //! One act outside a runbook: a run of one step, with the same guards, the same journal, and its own way back.
 
 use super::model::Model;
-use super::update::{first_draft, target_of};
+use super::update::first_draft;
 use crate::domain::record::Draft;
 use crate::domain::{Action, ActionKind, Confirm, StepId, Track, Workload};
-use crate::runbook::plan::{Runbook, Step, StepKind, Undo};
+use crate::runbook::plan::{Runbook, Step, StepKind, Target, Undo};
 use std::time::Duration;
 
 /// How long the platform may take to show it.
@@ -36,7 +36,7 @@ impl Model {
             ..Step::new(StepId::from("act"), title.clone(), StepKind::Do(action.clone()))
         };
         let id = format!("act-{}", action.kind().word().replace('_', "-"));
-        let mut runbook = Runbook::unwritten(id, title, self.options.operator.clone(), target_of(spec), spec.route.way_back());
+        let mut runbook = Runbook::unwritten(id, title, self.options.operator.clone(), Target::of(spec), spec.route.way_back());
         runbook.steps.push(step);
         first_draft(self, &runbook, false)
     }

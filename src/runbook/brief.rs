@@ -199,6 +199,8 @@ fn asked(state: &RunState, question: &Question) -> String {
     match question {
         Question::Act { step, action } => format!("{} waits for a person: {action}", title(step)),
         Question::Gate { step } => format!("{} waits for a decision", title(step)),
+        Question::Agree { step } => format!("{} waits for several people to agree", title(step)),
+        Question::Preconditions { bad } => format!("nothing begins before its preconditions hold: {}", bad.join("; ")),
         Question::Items { step, open } => {
             let items =
                 state.runbook.step(step).and_then(|s| if let StepKind::Manual(manual) = &s.kind { Some(&manual.items) } else { None });

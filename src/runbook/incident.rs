@@ -4,15 +4,14 @@
 //! its first entries on, takes no seat and stands in nobody's way.
 
 use super::fold::{runbook_hash, start_draft};
-use super::plan::{Rollback, Runbook, Target};
+use super::plan::{Runbook, Target};
 use super::record::Event;
 use super::state::{Phase, RunState};
 use crate::domain::incident::{Due, Rules, Severity};
 use crate::domain::record::{Actor, Draft, Entry};
 use crate::domain::time::age;
-use crate::domain::{Confirm, Outcome, ServiceSpec, Stamp};
+use crate::domain::{Outcome, ServiceSpec, Stamp};
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Id of the runbook of a record that is about an incident alone.
@@ -191,24 +190,7 @@ pub fn is_open(entries: &[Entry]) -> bool {
 /// The record of an incident that is declared while no run is under way: a run without steps, complete at once.
 #[must_use]
 pub fn own_record(spec: &ServiceSpec, operator: &str, severity: Severity, title: &str) -> Vec<Draft> {
-    let runbook = Runbook {
-        id: OWN_RECORD.into(),
-        version: "1".into(),
-        title: "Incident".into(),
-        owner: operator.to_owned(),
-        doc: String::new(),
-        params: BTreeMap::new(),
-        target: Target {
-            platform: spec.platform.to_string(),
-            service: spec.name.clone(),
-            environment: spec.environment.clone(),
-            harm_budget: None,
-            with: vec![],
-        },
-        guards: Vec::new(),
-        steps: Vec::new(),
-        rollback: Rollback { confirm: Confirm::Consequence, steps: Vec::new(), last_resort: Some(spec.route.way_back()) },
-    };
+    let runbook = Runbook::unwritten(OWN_RECORD.into(), "Incident".into(), operator.to_owned(), Target::of(spec), spec.route.way_back());
     let hash = runbook_hash(&runbook).unwrap_or_default();
     let declared = Event::IncidentDeclared { severity, title: title.to_owned() };
     vec![start_draft(&runbook, &hash, false, None, 0), declared.draft(), Event::RunCompleted {}.draft()]

@@ -2,7 +2,7 @@
 
 use super::clock::ClockPlan;
 use super::people::{Approve, Poll, Role, Shorten};
-use crate::domain::{Action, Confirm, Probe, ServiceKey, StepId, decimal, millis};
+use crate::domain::{Action, Confirm, Probe, ServiceKey, ServiceSpec, StepId, decimal, millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -59,6 +59,20 @@ pub struct Target {
     /// Other services that are released with it, each under a lock of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<ServiceKey>,
+}
+
+impl Target {
+    /// The service alone: what a run without a file releases.
+    #[must_use]
+    pub fn of(spec: &ServiceSpec) -> Self {
+        Self {
+            platform: spec.platform.to_string(),
+            service: spec.name.clone(),
+            environment: spec.environment.clone(),
+            harm_budget: None,
+            with: vec![],
+        }
+    }
 }
 
 /// The way back. Empty steps: the undo actions of done and unknown steps, backwards.

@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 pub(crate) use logs::{SPLIT_FROM, reason as log_reason};
-pub use run::{Driver, first_draft, target_of};
+pub use run::{Driver, first_draft};
 pub use script::{Request, ScriptEnd};
 pub(in crate::app) use side::Side;
 

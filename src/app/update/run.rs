@@ -619,20 +619,8 @@ pub(super) fn planned(model: &mut Model, stamp: &Stamp, ticket: Ticket, result: 
 pub(super) fn back_out_run(model: &Model) -> Draft {
     let spec = &model.spec;
     let runbook =
-        Runbook::unwritten("back-out".into(), "Back out".into(), model.options.operator.clone(), target_of(spec), spec.route.way_back());
+        Runbook::unwritten("back-out".into(), "Back out".into(), model.options.operator.clone(), Target::of(spec), spec.route.way_back());
     first_draft(model, &runbook, false)
-}
-
-/// What a run without a file releases.
-#[must_use]
-pub fn target_of(spec: &crate::domain::ServiceSpec) -> Target {
-    Target {
-        platform: spec.platform.to_string(),
-        service: spec.name.clone(),
-        environment: spec.environment.clone(),
-        harm_budget: None,
-        with: vec![],
-    }
 }
 
 /// The `run.started` entry of a runbook on this service.
