@@ -7,6 +7,7 @@ use crate::domain::{Action, Epoch, Failure, OpId, Percent, Protection, Relied, R
 use crate::runbook::brief::{Sources, Told, brief};
 use crate::runbook::record::SendOutcome;
 use crate::runbook::{Context, load};
+use std::collections::BTreeMap;
 
 const BOOK: &str = r#"
 gonogo: 1
