@@ -239,6 +239,7 @@ impl Rig {
             journal: journal.clone(),
             logs: None,
             exports: None,
+            signatures: None,
             clock: Arc::new(SystemClock::new()),
             acts: true,
         };
@@ -297,6 +298,7 @@ async fn a_service_that_somebody_drives_is_left_to_them() {
         journal: mira.clone(),
         logs: None,
         exports: None,
+        signatures: None,
         clock: Arc::new(SystemClock::new()),
         acts: true,
     };

@@ -6,3 +6,4 @@ pub mod kubernetes;
 pub mod prometheus;
 pub mod promql;
 pub mod sqlite;
+pub mod ssh;

@@ -98,6 +98,8 @@ pub enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Sign runbook files with your SSH key, as ssh-keygen -Y sign -n runbook@gonogo does
+    Sign(Sign),
     /// Go one step on, without a screen
     Promote(Promote),
     /// Change one thing outside a runbook, without a screen: a run of one step
@@ -219,6 +221,17 @@ pub struct Plan {
     /// Exit 12 if something would change
     #[arg(long)]
     pub exit_code: bool,
+}
+
+/// Signing.
+#[derive(Debug, Clone, Args)]
+pub struct Sign {
+    /// Runbook files; each signature is written beside its file, as FILE.sig
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Private key, or public key whose private half is in the ssh-agent [default: `key` of the configuration, else the agent's first key, else ~/.ssh/id_ed25519]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// Going on.

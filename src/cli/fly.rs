@@ -66,12 +66,18 @@ pub(super) async fn run(global: &Global, args: &Run) -> Outcome {
     let path = wire::config_path(global)?;
     let config = wire::config(global, &path)?;
     let selected = wire::select(global, &config)?;
-    let loaded = super::runbook::load(&args.runbook, &args.params, selected.spec, &config.people)?;
+    let text = super::runbook::text(&args.runbook)?;
+    let (standing, refused) = super::signing::standing(&config, selected.spec, &args.runbook, &text).await;
+    let loaded = super::runbook::load_text(&args.runbook.display().to_string(), &text, &args.params, selected.spec, &config.people)?;
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let runbook = loaded.runbook;
     let auto = args.auto_back_out;
     let mut lines = vec![
         format!("{} v{}, {} steps, target {}", runbook.id, runbook.version, runbook.steps.len(), selected.spec.name),
         format!("hash {}", loaded.hash.get(..12).unwrap_or_default()),
+        standing.to_string(),
     ];
     for guard in runbook.guards.iter().filter(|g| g.then == crate::runbook::GuardThen::Rollback) {
         lines.push(if auto {
@@ -81,7 +87,9 @@ pub(super) async fn run(global: &Global, args: &Run) -> Outcome {
         });
     }
     let title = runbook.title.clone();
-    let make = Box::new(move |model: &crate::app::Model| crate::app::first_draft(model, &runbook, auto));
+    let make = Box::new(move |model: &crate::app::Model| {
+        crate::runbook::record::with_signature(crate::app::first_draft(model, &runbook, auto), &standing)
+    });
     open(global, Some(Then::Start(Box::new(StartRun { title, lines, make })))).await
 }
 

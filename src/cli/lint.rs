@@ -2,13 +2,16 @@
 
 use super::args::Global;
 use super::exit::{Exit, Failed, Outcome};
+use crate::domain::signature::Standing;
 use crate::domain::{Diagnostic, Severity};
 use crate::runbook::Context;
 use std::path::{Path, PathBuf};
 
 /// Checks files; exit 7 when one has an error.
-pub(super) fn lint(global: &Global, files: &[PathBuf]) -> Outcome {
+pub(super) async fn lint(global: &Global, files: &[PathBuf]) -> Outcome {
+    let config = super::wire::config_if_any(global)?;
     let mut all = Vec::new();
+    let mut texts = Vec::new();
     for file in files {
         let text = super::runbook::text(file)?;
         let diagnostics = crate::runbook::lint(&file.display().to_string(), &text, &Context::default());
@@ -16,9 +19,18 @@ pub(super) fn lint(global: &Global, files: &[PathBuf]) -> Outcome {
             report(file, &text, &diagnostics);
         }
         all.extend(diagnostics);
+        texts.push((file.clone(), text));
     }
+    let signatures = super::signing::lines(config.as_ref(), &texts).await;
     if global.json {
-        super::print(&serde_json::json!({ "schema": "gonogo.lint/v1", "diagnostics": all }).to_string());
+        let standing = |(file, standing, _): &(PathBuf, Standing, _)| serde_json::json!({ "file": file, "standing": standing });
+        let signatures: Vec<_> = signatures.iter().map(standing).collect();
+        super::print(&serde_json::json!({ "schema": "gonogo.lint/v1", "diagnostics": all, "signatures": signatures }).to_string());
+    } else {
+        for (file, standing, advice) in &signatures {
+            let advice = advice.as_ref().map(|advice| format!(": {advice}")).unwrap_or_default();
+            super::print(&format!("{}: {standing}{advice}", file.display()));
+        }
     }
     let count = |severity| all.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -24,6 +24,7 @@ mod runbook;
 mod runs;
 mod show;
 mod signals;
+mod signing;
 mod status;
 mod wire;
 
@@ -94,7 +95,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Run(args)) => fly::run(global, args).await,
         Some(Command::Resume(args)) => fly::resume(global, args).await,
         Some(Command::Plan(args)) => plan::plan(global, args).await,
-        Some(Command::Lint { files }) => lint::lint(global, files),
+        Some(Command::Lint { files }) => lint::lint(global, files).await,
+        Some(Command::Sign(args)) => signing::sign(global, args).await,
         Some(Command::Promote(args)) => acts::promote(global, args).await,
         Some(Command::Act(args)) => act::act(global, args).await,
         Some(Command::Backout { confirm }) => acts::backout(global, confirm.clone()).await,

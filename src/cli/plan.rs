@@ -13,7 +13,9 @@ use std::time::Duration;
 pub(super) async fn plan(global: &Global, args: &Plan) -> Outcome {
     let config = wire::config(global, &wire::config_path(global)?)?;
     let selected = wire::select(global, &config)?;
-    let ready = super::runbook::load(&args.runbook, &args.params, selected.spec, &config.people)?;
+    let text = super::runbook::text(&args.runbook)?;
+    let (standing, refused) = super::signing::standing(&config, selected.spec, &args.runbook, &text).await;
+    let ready = super::runbook::load_text(&args.runbook.display().to_string(), &text, &args.params, selected.spec, &config.people)?;
     let clock = wire::clock(&config).await?;
     let journal = wire::journal(&config, clock.clone(), None)?;
     let wired = wire::connect(global, &config, clock, journal).await?;
@@ -33,6 +35,7 @@ pub(super) async fn plan(global: &Global, args: &Plan) -> Outcome {
     if global.json {
         let document = serde_json::json!({
             "schema": "gonogo.plan/v1", "runbook": ready.runbook.id, "hash": ready.hash, "first": real,
+            "signature": standing, "refused": refused.as_ref().map(ToString::to_string),
             "rights": rights.iter().map(|(kind, answer)| serde_json::json!({"action": kind, "answer": answer})).collect::<Vec<_>>(),
             "changes": changes,
             "shortest_s": shortest(&ready.runbook).as_secs(), "longest_s": longest(&ready.runbook).map(|d| d.as_secs()),
@@ -40,6 +43,7 @@ pub(super) async fn plan(global: &Global, args: &Plan) -> Outcome {
         super::print(&document.to_string());
     } else {
         show(&ready.runbook, &ready.hash, real.as_ref(), &rights);
+        super::print(&format!("signed  {}{standing}", if refused.is_some() { "NO, run refuses it: " } else { "" }));
     }
     Ok(if args.exit_code && changes { Exit::WouldChange } else { Exit::Done })
 }

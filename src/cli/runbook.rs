@@ -28,11 +28,6 @@ pub(super) fn text(path: &Path) -> Result<String, Failed> {
 }
 
 /// Reads a runbook; its parameters `platform`, `service` and `environment` follow the configuration unless given.
-pub(super) fn load(path: &Path, params: &[String], spec: &ServiceSpec, people: &[Person]) -> Result<Ready, Failed> {
-    load_text(&path.display().to_string(), &text(path)?, params, spec, people)
-}
-
-/// [`load`] of a text.
 pub(super) fn load_text(name: &str, text: &str, params: &[String], spec: &ServiceSpec, people: &[Person]) -> Result<Ready, Failed> {
     let mut values = BTreeMap::new();
     // What the configuration knows need not be said again, where the runbook asks for it under these names.

@@ -32,14 +32,23 @@ pub fn start_draft(runbook: &Runbook, hash: &str, auto_back_out: bool, configure
         service: runbook.target.service.clone(),
         environment: runbook.target.environment.clone(),
     };
-    let started = Event::RunStarted { runbook: to_journal(runbook), hash: hash.to_owned(), target, auto_back_out, configured, restarts };
+    let started = Event::RunStarted {
+        runbook: to_journal(runbook),
+        hash: hash.to_owned(),
+        target,
+        auto_back_out,
+        configured,
+        restarts,
+        signature: None,
+    };
     started.draft()
 }
 
 impl RunState {
     /// The state after the first entry, which must be `run.started`.
     pub fn begin(entry: &Entry) -> Result<Self, FoldError> {
-        let Event::RunStarted { runbook, hash, target, auto_back_out, configured, restarts } = Event::of(entry).map_err(FoldError)? else {
+        let Event::RunStarted { runbook, hash, target, auto_back_out, configured, restarts, .. } = Event::of(entry).map_err(FoldError)?
+        else {
             return Err(FoldError(format!("run {} does not begin with run.started", entry.run)));
         };
         if entry.seq != 1 {

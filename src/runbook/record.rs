@@ -6,6 +6,7 @@ use super::plan::Choice;
 use crate::domain::alert::AlertAct;
 use crate::domain::incident::Severity;
 use crate::domain::record::{Draft, Entry};
+use crate::domain::signature::Standing;
 use crate::domain::{Action, Epoch, Failure, OpId, Percent, Relied, StepId, Subject};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub enum Event {
         configured: Option<Percent>,
         /// Restarts of all instances at the start, by track, to tell new ones from old ones.
         restarts: u32,
+        /// How the signature of the runbook's file stood; absent for what comes from no file, and in runs of before there were any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<Standing>,
     },
     /// A driver took the seat of an unattended run.
     #[serde(rename = "run.resumed")]
@@ -697,4 +701,13 @@ impl Event {
         let all = fields.filter(|(name, _)| *name != "type").chain([("type", &kind)]);
         Self::deserialize(serde::de::value::MapDeserializer::new(all)).map_err(wrong)
     }
+}
+
+/// The first entry of a run, with how the signature of the runbook's file stood.
+#[must_use]
+pub fn with_signature(mut first: Draft, signature: &Standing) -> Draft {
+    if let Some(body) = first.body.as_object_mut() {
+        body.insert("signature".into(), serde_json::to_value(signature).unwrap_or_default());
+    }
+    first
 }

@@ -161,13 +161,14 @@ impl Teller {
 
     fn tell(&mut self, event: Event) -> Told {
         match event {
-            Event::RunStarted { runbook, auto_back_out, target, .. } => {
+            Event::RunStarted { runbook, auto_back_out, target, signature, .. } => {
                 let mut what = String::from("run started");
                 if let Ok(runbook) = pin::from_journal(&runbook) {
                     self.learn(&runbook);
                     what = format!("run started: {} {}", runbook.id, runbook.version);
                 }
-                let on = format!("{what} on {}/{} ({})", target.platform, target.service, target.environment);
+                let signature = signature.map(|signature| format!("; {signature}")).unwrap_or_default();
+                let on = format!("{what} on {}/{} ({}){signature}", target.platform, target.service, target.environment);
                 Some((StoryKind::Run, if auto_back_out { format!("{on}; guards may back out by themselves") } else { on }))
             }
             Event::RunResumed { .. } => Some((StoryKind::Run, "run resumed".into())),

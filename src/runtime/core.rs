@@ -8,7 +8,7 @@ use super::mailbox::Mailbox;
 use crate::app::targets::Target;
 use crate::app::{self, Deadlines, Effect, Envelope, Model, Msg, Options};
 use crate::domain::{Clock, ServiceSpec, Stamp};
-use crate::port::{Alerts, Journal, Logs, Metrics, Platform};
+use crate::port::{Alerts, Journal, Logs, Metrics, Platform, Signatures};
 use futures::StreamExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub struct Ports {
     pub logs: Option<Arc<dyn Logs>>,
     /// Where exports are written.
     pub exports: Option<std::path::PathBuf>,
+    /// Signs what the operator decides, and tells who signed.
+    pub signatures: Option<Arc<dyn Signatures>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Without acts nothing is ever sent: read-only and spectator cockpits are wired so.

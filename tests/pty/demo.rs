@@ -41,8 +41,13 @@ impl Demo {
 
     /// Another cockpit on the same service.
     pub fn second_cockpit(&self) -> Terminal {
+        self.cockpit(&[])
+    }
+
+    /// Another cockpit on the same service, opened by a command.
+    pub fn cockpit(&self, args: &[&str]) -> Terminal {
         let config = self.config();
-        Terminal::open(120, 36, self.place.path(), &["--config", &config])
+        Terminal::open(120, 36, self.place.path(), &[args, &["--config", &config]].concat())
     }
 
     fn config(&self) -> String {

@@ -15,6 +15,9 @@ mod first;
 mod forward;
 mod keys;
 mod leaving;
+#[path = "../support/left_out.rs"]
+mod left_out;
 mod seats;
+mod signed;
 mod sizes;
 mod terminal;

@@ -360,6 +360,7 @@ pub fn entries() -> Vec<Entry> {
         auto_back_out: false,
         configured: Some(percent(0)),
         restarts: 0,
+        signature: None,
     };
     let relied = route(5).subject(&shift(25)).relied();
     let planned = Event::ActionPlanned {

@@ -5,11 +5,11 @@ mod remote_clock;
 use super::args::Global;
 use super::exit::{Exit, Failed};
 use crate::adapter::http::{Auth, Secret};
-use crate::adapter::{alertmanager, kubernetes, prometheus, sqlite};
+use crate::adapter::{alertmanager, kubernetes, prometheus, sqlite, ssh};
 use crate::app::Options;
 use crate::config::{AuthRef, Config, SecretRef, Selected};
 use crate::domain::{Clock, Diagnostic, Protection, ServiceSpec};
-use crate::port::{Alerts, Journal, Platform};
+use crate::port::{Alerts, Journal, Platform, Signatures};
 use crate::runtime::{Ports, clock::SystemClock};
 use remote_clock::RemoteClock;
 use std::path::{Path, PathBuf};
@@ -57,6 +57,25 @@ pub(super) fn config(global: &Global, path: &Path) -> Result<Config, Failed> {
         config.operator = Some(name.clone());
     }
     Ok(config)
+}
+
+/// [`config`], for commands that also work without one.
+pub(super) fn config_if_any(global: &Global) -> Result<Option<Config>, Failed> {
+    match config_path(global) {
+        Ok(path) if global.config.is_some() || path.exists() => config(global, &path).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Signs and checks with the keys of the configuration; `key` goes before its own.
+pub(super) fn signatures(config: Option<&Config>, key: Option<PathBuf>) -> Arc<dyn Signatures> {
+    let identity = config.map(|config| config.identity.clone()).unwrap_or_default();
+    Arc::new(ssh::new(ssh::Settings {
+        allowed_signers: identity.allowed_signers,
+        key: key.or(identity.key),
+        agent: env("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from),
+        usual_key: directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".ssh").join("id_ed25519")),
+    }))
 }
 
 /// Everything that is wrong with a file, one line each.
@@ -209,6 +228,7 @@ pub(super) async fn connect(global: &Global, config: &Config, clock: Arc<dyn Clo
         journal,
         logs: Some(kubernetes.clone()),
         exports: Some(state_dir(Some(config))?.join("exports")),
+        signatures: Some(signatures(Some(config), None)),
         clock,
         acts,
     };
