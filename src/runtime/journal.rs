@@ -169,11 +169,7 @@ impl Keeper {
     async fn serve_one(&mut self, ask: Ask) {
         match ask {
             Ask::Append { ticket, run, after, epoch, drafts } => self.append(ticket, run, after, epoch, drafts).await,
-            Ask::AdvanceEpoch { ticket, run } => {
-                let others: Vec<ServiceKey> = self.leases.iter().skip(1).map(|lease| lease.service.clone()).collect();
-                let result = self.acquire(run, true, &others).await;
-                self.tell(Msg::EpochAdvanced { ticket, result }).await;
-            }
+            Ask::AdvanceEpoch { ticket, run } => self.advance_for(ticket, run).await,
             Ask::Start { first } => self.start(first).await,
             Ask::Take { run, take_over } => self.take(run, take_over).await,
             Ask::Leave { done } => {
@@ -311,10 +307,39 @@ impl Keeper {
         Ok(epoch)
     }
 
-    async fn take(&mut self, run: RunId, take_over: bool) {
+    pub(super) async fn advance_for(&mut self, ticket: Ticket, run: RunId) {
+        let result = self.advance(run).await;
+        self.tell(Msg::EpochAdvanced { ticket, result }).await;
+    }
+
+    /// A new epoch for the seat that is ours: who lost it in the meantime does not get it back by this, least of all from somebody who
+    /// took it on purpose.
+    async fn advance(&mut self, run: RunId) -> Result<Epoch, String> {
+        if self.leases.is_empty() {
+            return Err("the driver's seat is not ours any more".into());
+        }
+        for lease in &self.leases {
+            self.journal.renew(lease, self.clock.now()).await.map_err(|e| e.to_string())?;
+        }
+        let others: Vec<ServiceKey> = self.leases.iter().skip(1).map(|lease| lease.service.clone()).collect();
+        let (leases, proven) = (self.leases.clone(), self.proof.at());
+        let result = self.acquire(run, false, &others).await;
+        if result.is_err() {
+            // A store that failed took nothing away: the next renewal tells whether the seat is still ours.
+            self.leases = leases;
+            self.proof.set(proven);
+        }
+        result
+    }
+
+    pub(super) async fn take(&mut self, run: RunId, take_over: bool) {
         let msg = match self.take_inner(run.clone(), take_over).await {
             Ok(msg) => msg,
-            Err(why) => Msg::RunRefused { run: Some(run), why },
+            Err(why) => {
+                // A seat that nobody drives from is not kept: it would look as if somebody did.
+                self.release().await;
+                Msg::RunRefused { run: Some(run), why }
+            }
         };
         self.tell(msg).await;
     }

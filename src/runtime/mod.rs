@@ -8,6 +8,8 @@ mod headless;
 pub mod incident;
 mod input;
 mod journal;
+#[cfg(test)]
+mod journal_tests;
 mod logs;
 mod mailbox;
 mod side;
