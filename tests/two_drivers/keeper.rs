@@ -29,10 +29,10 @@ impl World {
         }
         let Some(ask) = node.asks.pop_front() else { return };
         node.busy = true;
-        self.to_store(at, ask);
+        self.hand_in(at, ask);
     }
 
-    fn to_store(&mut self, at: usize, ask: Ask) {
+    fn hand_in(&mut self, at: usize, ask: Ask) {
         let (life, asked) = (self.nodes[at].life, self.nodes[at].boot(self.now));
         let after = if self.random.percent(2) { self.random.ms(500, 15_000) } else { self.random.ms(1, 8) };
         self.later(after, Due::AtStore { at, life, asked, ask });
@@ -188,7 +188,7 @@ impl World {
                 self.nodes[at].lease = Some(epoch);
                 self.nodes[at].proof = Some(asked);
                 self.nodes[at].busy = true;
-                self.to_store(at, Ask::Seated { epoch, taken_from });
+                self.hand_in(at, Ask::Seated { epoch, taken_from });
                 return;
             }
             Kept::Opened { entries, epoch } => self.open(at, &entries, epoch),

@@ -115,7 +115,7 @@ impl Node {
             waiting: vec![],
             boot_base: random.ms(100_000, 9_000_000),
             slept: 0,
-            skew: random.ms(0, 4000) as i64 - 2000,
+            skew: i64::try_from(random.ms(0, 4000)).unwrap_or_default() - 2000,
             last,
             engine: None,
             seen: None,

@@ -58,7 +58,7 @@ impl Platform {
     }
 
     /// A write arrives: one patch, which tests what it relies on and changes all or nothing.
-    pub(crate) fn arrive(&mut self, write: &Write, rules: &Rules) -> Result<Accepted, Failure> {
+    pub(crate) fn arrive(&mut self, write: &Write, rules: Rules) -> Result<Accepted, Failure> {
         let there = self.read(write.action());
         let same = write.before.relied() == there.relied();
         // Before there is a stamp to test, the version stands in for it.

@@ -44,7 +44,7 @@ pub(crate) struct Watch {
     ops: BTreeMap<OpId, Told>,
     /// `seq` of the latest change of the driver, and who it is.
     driver_since: u64,
-    driver: String,
+    pub(crate) driver: String,
     /// Another driver who has yet to say that a person sent him.
     unasked: Option<u64>,
     backing_out: bool,

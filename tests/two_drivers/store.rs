@@ -36,7 +36,7 @@ pub(crate) fn actor(name: &str) -> Actor {
 }
 
 pub(crate) fn wall(ms: u64) -> chrono::DateTime<chrono::Utc> {
-    chrono::DateTime::from_timestamp_millis(1_773_457_200_000 + ms as i64).expect("a time")
+    chrono::DateTime::from_timestamp_millis(1_773_457_200_000 + i64::try_from(ms).unwrap_or_default()).expect("a time")
 }
 
 impl Store {

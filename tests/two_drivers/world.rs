@@ -169,10 +169,8 @@ impl World {
         let epoch = self.store.acquire(&session).expect("a free seat");
         let drafts = vec![start_draft(&runbook, &hash, auto, None, 0), Event::LeaseAcquired { epoch, taken_from: None }.draft()];
         let stamp = self.nodes[0].stamp(0);
-        let entries = match self.store.append("maria", stamp, 0, Some(epoch), drafts) {
-            Ok(entries) => entries,
-            Err(_) => panic!("a new journal can be written"),
-        };
+        let Ok(entries) = self.store.append("maria", stamp, 0, Some(epoch), drafts) else { panic!("a new journal can be written") };
+        self.watch.driver = "maria".into();
         self.nodes[0].lease = Some(epoch);
         self.nodes[0].proof = Some(self.nodes[0].boot(0));
         for at in 0..2 {
@@ -374,7 +372,7 @@ impl World {
 
     fn arrives(&mut self, at: usize, life: u64, ticket: Ticket, write: &Write, told: bool) {
         let (was, epoch) = (self.platform.route.canary, self.platform.route.stamp.as_ref().map(|stamp| stamp.epoch));
-        let result = self.platform.arrive(write, &self.rules);
+        let result = self.platform.arrive(write, self.rules);
         let done = result.is_ok();
         self.note(|| format!("PLATFORM {} {}", write.op, if done { "takes effect" } else { "is refused" }));
         if done {

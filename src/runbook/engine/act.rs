@@ -256,6 +256,8 @@ impl Engine {
         self.fact(Event::ClockJumped { what: what.clone() });
         if self.running() {
             turn.say(Level::Warning, format!("{what}: the run holds"));
+            // Nobody could have stopped it meanwhile: it is for a person to decide now.
+            self.countdown = None;
             self.open_fact(Event::HoldBegan { reason: what, guard: None });
             self.asleep_at(turn);
         }

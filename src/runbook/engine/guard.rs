@@ -9,6 +9,9 @@ use crate::runbook::plan::{Guard, GuardBlind, GuardThen};
 use crate::runbook::record::Event;
 use std::time::Duration;
 
+/// A countdown that ended so long before anybody could look was on no screen.
+const UNSEEN: Duration = Duration::from_secs(5);
+
 /// Why a hold cannot be released yet.
 pub(super) enum Standing {
     /// In words.
@@ -150,6 +153,9 @@ impl Engine {
 
     /// A journaled countdown that does not run here was stopped, or its driver ended: it never goes off later.
     pub(super) fn keep_countdown(&mut self, turn: &mut Turn) {
+        // The process stood still while it ended: nobody saw it, so nobody could stop it.
+        let last = self.last_boot;
+        self.countdown.take_if(|(_, end)| *end > last && turn.at.boot > *end + UNSEEN);
         let running = self.countdown.map(|(i, _)| i);
         if !self.running() {
             self.countdown = None;

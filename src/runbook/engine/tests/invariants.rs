@@ -3,7 +3,7 @@
 use crate::domain::record::Entry;
 use crate::domain::{Confirm, Epoch, OpId, Ticket, WriteKind};
 use crate::runbook::engine::Engine;
-use crate::runbook::io::Output;
+use crate::runbook::io::{Output, Purpose};
 use crate::runbook::plan::StepKind;
 use crate::runbook::record::Event;
 use crate::runbook::state::{Phase, RunState};
@@ -71,6 +71,8 @@ impl Watch {
     pub(super) fn engine(&mut self, engine: &Engine, journal: &[Entry]) {
         self.note_engine(engine);
         let head = engine.state().head;
+        let forward = engine.asked().is_some_and(|asked| asked.purpose == Purpose::Forward);
+        self.must(!forward || engine.state().phase == Phase::Running, || "a step forward is still asked for on the way back".into());
         let Some(folded) = &mut self.fold else { return };
         let fold_head = folded.head;
         while folded.head < head {
@@ -145,6 +147,11 @@ impl Watch {
             self.note_fence(engine);
             return;
         }
+        let shown = self.events.iter().rev().find_map(|e| match e {
+            Event::ActionPlanned { op: planned, before, .. } if *planned == op => Some(before.fields == write.before.fields),
+            _ => None,
+        });
+        self.must(shown == Some(true), || format!("{op} rests on something else than was shown"));
         let once = self.acts_sent.insert(op.clone());
         self.must(once, || format!("{op} was sent twice"));
         let forward = state.runbook.position(&step).is_some();
@@ -176,6 +183,7 @@ impl Watch {
         let mut go_at_gate = false;
         let mut held = false;
         let mut back = false;
+        let mut counting = false;
         for event in &events {
             match event {
                 Event::StepUndone { step } => taken_back.push(runbook.position(step).expect("a forward step")),
@@ -195,9 +203,18 @@ impl Watch {
                     let forward = runbook.position(step).is_some();
                     self.must(!(back && forward), || format!("{op} is intended forward on the way back"));
                 }
-                Event::HoldBegan { .. } => held = true,
+                Event::GuardTripped { countdown: true, .. } => counting = true,
+                Event::CountdownCancelled { .. } => counting = false,
+                Event::HoldBegan { guard, .. } => {
+                    held = true;
+                    // A person's hold stops the countdown; a second guard's trouble does not.
+                    counting &= guard.is_some();
+                }
                 Event::HoldEnded {} => held = false,
-                Event::RollbackBegan { .. } => (held, back) = (false, true),
+                Event::RollbackBegan { automatic, .. } => {
+                    self.must(!automatic || counting, || "it backs out by itself after the countdown was stopped".into());
+                    (held, back) = (false, true);
+                }
                 _ => {}
             }
         }

@@ -265,7 +265,19 @@ fn interfere(world: &mut World, tape: &mut Tape) {
                 result: Ok(Box::new(world.route.subject(&Action::SetWeight { canary: Percent::FULL }))),
             },
         ),
-        10 => stale(world, Input::Appended { ticket: Ticket(u64::MAX), entries: vec![] }),
+        10 => {
+            let ticket = Ticket(u64::MAX);
+            let unknown = || Failure::Unknown { why: "timed out".into() };
+            let nobodys = match tape.next(6) {
+                0 => Input::Appended { ticket, entries: vec![] },
+                1 => Input::Sent { ticket, result: Ok(Accepted { version: None, after: None }) },
+                2 => Input::Sent { ticket, result: Err(unknown()) },
+                3 => Input::Planned { ticket, result: Err(unknown()) },
+                4 => Input::EpochAdvanced { ticket, result: Ok(Epoch(99)) },
+                _ => Input::Sampled { ticket, finding: bad(40) },
+            };
+            stale(world, nobodys);
+        }
         11 | 12 => {
             if let Some(again) = world.answered.get(tape.next(world.answered.len())).cloned() {
                 stale(world, again);

@@ -468,6 +468,41 @@ fn a_countdown_does_not_go_off_after_a_restart() {
     assert!(world.engine.state().hold.is_some());
 }
 
+/// A back-out by itself is counted down.
+fn counting_down() -> World {
+    let steps = vec![shift("to-25", 25), bake("bake", 600)];
+    let mut world = World::new(&book(steps, vec![], vec![guard("errors", GuardThen::Rollback)]), true);
+    world.settle();
+    world.propose();
+    world.confirm();
+    world.guard = bad(31);
+    world.run_for(secs(6));
+    assert!(world.engine.countdown().is_some());
+    world
+}
+
+#[test]
+fn a_countdown_that_nobody_could_see_does_not_go_off() {
+    let mut asleep = counting_down();
+    asleep.pass(secs(300));
+    asleep.hand(asleep.at, Input::ClockJumped { what: "asleep 5m00s".into() });
+    let mut stopped = counting_down();
+    stopped.pass(secs(60));
+    stopped.hand(stopped.at, Input::Due);
+    for mut world in [asleep, stopped] {
+        world.run_for(secs(30));
+        let state = world.engine.state();
+        assert_eq!(
+            (world.route.canary, state.phase, world.count("guard.countdown_cancelled")),
+            (25, Phase::Running, 1),
+            "{:?}",
+            world.said
+        );
+        assert!(state.hold.is_some());
+        world.watch.assert_whole();
+    }
+}
+
 #[test]
 fn a_guard_without_that_consent_holds_and_says_so() {
     let mut world =

@@ -165,7 +165,7 @@ impl World {
         self.hand(self.at, input);
     }
 
-    fn hand(&mut self, at: Stamp, input: Input) {
+    pub(super) fn hand(&mut self, at: Stamp, input: Input) {
         self.remember(&input);
         let outputs = self.engine.handle(&at, input);
         self.watch.engine(&self.engine, &self.journal);
