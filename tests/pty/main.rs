@@ -20,4 +20,5 @@ mod left_out;
 mod seats;
 mod signed;
 mod sizes;
+mod stopped;
 mod terminal;

@@ -34,7 +34,7 @@ impl World {
 
     fn hand_in(&mut self, at: usize, ask: Ask) {
         let (life, asked) = (self.nodes[at].life, self.nodes[at].boot(self.now));
-        let after = if self.random.percent(2) { self.random.ms(500, 15_000) } else { self.random.ms(1, 8) };
+        let after = if self.random.percent(4) { self.random.ms(300, 12_000) } else { self.random.ms(1, 8) };
         self.later(after, Due::AtStore { at, life, asked, ask });
     }
 

@@ -69,12 +69,14 @@ impl World {
     fn observer(&mut self, at: usize) {
         let Some(state) = self.nodes[at].state().filter(|state| !state.phase.is_final()) else { return };
         let (running, attended) = (state.phase == Phase::Running, self.nodes[at].attended);
+        // Who sees the driver in trouble is quick to help.
+        let hurry = if state.unclear().is_some() { 30 } else { 3 };
         if !self.nodes[at].asks.is_empty() || self.nodes[at].busy {
             return;
         }
         let ask = if !attended && self.random.percent(40) {
             Ask::Take { take_over: false }
-        } else if attended && self.random.percent(3) {
+        } else if attended && self.random.percent(hurry) {
             Ask::Take { take_over: true }
         } else if running && self.random.percent(4) {
             Ask::Observe { draft: Event::HoldBegan { reason: "I do not like it".into(), guard: None }.draft() }

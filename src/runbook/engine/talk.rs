@@ -7,7 +7,7 @@ use crate::domain::{Action, ActionPlan, Confirm, Failure, OpId, Preflight, Relie
 use crate::runbook::io::{Level, Output, Proposal, Purpose};
 use crate::runbook::plan::StepKind;
 use crate::runbook::record::Event;
-use crate::runbook::state::{OpStage, Phase, StepPhase};
+use crate::runbook::state::{OpStage, Operation, Phase, StepPhase};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -197,7 +197,9 @@ impl Engine {
         if talk.purpose == Purpose::Forward && self.not_as_agreed(turn, &talk.step, &proposal.plan_hash) {
             return;
         }
-        let already = proposal.plan.is_noop() && (free || talk.purpose == Purpose::Forward);
+        // What may still arrive has to be closed off first, even where nothing is left to change.
+        let closed = !self.state.unclear().is_some_and(Operation::may_arrive);
+        let already = closed && proposal.plan.is_noop() && (free || talk.purpose == Purpose::Forward);
         let proposal = Box::new(proposal);
         talk.stage = if already { Stage::Already(proposal) } else { Stage::ToRecord(proposal) };
         self.talk = Some(talk);

@@ -147,6 +147,10 @@ impl Watch {
             self.note_fence(engine);
             return;
         }
+        let taken = |e: &Event| if let Event::LeaseAcquired { taken_from, .. } = e { Some(taken_from.is_some()) } else { None };
+        let from_a_living = self.events.iter().rev().find_map(taken) == Some(true);
+        let closed_off = write.before.stamp.as_ref().is_some_and(|stamp| stamp.epoch == epoch);
+        self.must(!from_a_living || closed_off, || format!("{op} is sent before the driver who was passed over is closed off"));
         let shown = self.events.iter().rev().find_map(|e| match e {
             Event::ActionPlanned { op: planned, before, .. } if *planned == op => Some(before.fields == write.before.fields),
             _ => None,
@@ -170,6 +174,13 @@ impl Watch {
                 matches!(&event, Some(Event::ActionConfirmed { op: o, plan_hash: h, .. }) if *o == op && h == hash && *h == plan_hash);
             self.must(right, || format!("{op} rests on entry {seq}, which is no confirmation of its plan"));
         }
+    }
+
+    /// An act takes effect. What was adopted while it was still on its way may: the person was told that it is unclear.
+    pub(super) fn effect(&mut self, op: &OpId) {
+        let adopted = self.events.iter().any(|e| matches!(e, Event::ActionAdopted { op: adopted, .. } if adopted == op));
+        let over = self.finals > 0;
+        self.must(adopted || !over, || format!("{op} takes effect after the end of the run"));
     }
 
     /// What must hold of a whole journal.

@@ -489,7 +489,7 @@ fn a_countdown_that_nobody_could_see_does_not_go_off() {
     let mut stopped = counting_down();
     stopped.pass(secs(60));
     stopped.hand(stopped.at, Input::Due);
-    for mut world in [asleep, stopped] {
+    for mut world in vec![asleep, stopped] {
         world.run_for(secs(30));
         let state = world.engine.state();
         assert_eq!(
@@ -754,6 +754,22 @@ fn a_guard_backs_out_by_itself_of_an_operation_that_is_unclear() {
     world.settle();
     world.propose();
     world.confirm();
+    world.propose();
+    world.confirm_now();
+    let (ticket, write) = up_to_send(&mut world);
+    world.put(Input::Sent { ticket, result: Err(lost()) });
+    world.guard = bad(40);
+    world.run_for(secs(30));
+    assert_eq!((world.route.canary, world.engine.state().phase), (0, Phase::RolledBack), "{:?}", world.said);
+    assert!(world.arrive(&write).is_err(), "what was lost can never arrive");
+    world.watch.assert_whole();
+}
+
+#[test]
+fn a_lost_act_is_closed_off_even_where_the_way_back_finds_nothing_to_change() {
+    let steps = vec![shift("to-25", 25), shift("to-50", 50)];
+    let mut world = World::new(&book(steps, vec![], vec![guard("errors", GuardThen::Rollback)]), true);
+    world.settle();
     world.propose();
     world.confirm_now();
     let (ticket, write) = up_to_send(&mut world);

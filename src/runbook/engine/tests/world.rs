@@ -297,6 +297,7 @@ impl World {
         match &write.kind {
             WriteKind::Act { action } => {
                 *self.effects.entry(write.op.clone()).or_default() += 1;
+                self.watch.effect(&write.op);
                 self.route.canary = action.weight().expect("a weight").get().into();
                 self.route.baseline = 100 - self.route.canary;
                 self.route.stamp = Some(stamp);
