@@ -3,6 +3,7 @@
 use super::invariants::Watch;
 use crate::domain::{Failure, Refusal};
 use crate::runbook::engine::{Engine, FenceFor};
+use crate::runbook::gate::Vote;
 use crate::runbook::io::Purpose;
 use crate::runbook::record::{Event, Found, SendOutcome};
 use crate::runbook::state::{OpStage, Phase};
@@ -15,6 +16,10 @@ pub(super) const FLOORS: &[(&str, u64)] = &[
     ("act tried again", 35),
     ("act verified", 273),
     ("adopted", 8),
+    ("agreed by several", 20),
+    ("vote: go", 60),
+    ("vote: against", 20),
+    ("vote: withdrawn", 20),
     ("answer: accepted", 283),
     ("answer: conflict", 22),
     ("answer: not sent", 32),
@@ -111,6 +116,10 @@ impl Watch {
             Event::StepSkipped { .. } => "step skipped",
             Event::StepUndone { .. } => "step undone",
             Event::ChoiceMade { .. } => "choice made",
+            Event::StepPassed { why, .. } if why.starts_with("GO: ") => "agreed by several",
+            Event::GateVoted { vote: Vote::Go, .. } => "vote: go",
+            Event::GateVoted { vote: Vote::Withdrawn, .. } => "vote: withdrawn",
+            Event::GateVoted { .. } => "vote: against",
             Event::GateAnswered { go: true, .. } => "gate passed",
             Event::GateAnswered { .. } => "gate refused",
             Event::GuardTripped { countdown: true, .. } => "countdown begun",

@@ -1,5 +1,6 @@
 //! What must hold at every moment, whatever happens.
 
+use super::quorum::Quorum;
 use crate::domain::record::Entry;
 use crate::domain::{Confirm, Epoch, OpId, Ticket, WriteKind};
 use crate::runbook::engine::Engine;
@@ -22,6 +23,7 @@ pub(super) struct Watch {
     fold: Option<RunState>,
     /// Every entry but the first, read.
     pub(super) events: Vec<Event>,
+    quorum: Quorum,
     /// Depths that were reached.
     pub(super) deep: BTreeSet<&'static str>,
     /// Collected rather than panicked on, so that a test can ask for them.
@@ -36,7 +38,7 @@ impl Watch {
     }
 
     pub(super) fn of(begun: RunState) -> Self {
-        Self { fold: Some(begun), ..Self::default() }
+        Self { quorum: Quorum::driven_by(&begun.driver.id), fold: Some(begun), ..Self::default() }
     }
 
     pub(super) fn saw(&mut self, depth: &'static str) {
@@ -64,6 +66,10 @@ impl Watch {
             _ => {}
         }
         self.note_depth(&event);
+        if let Some(folded) = &self.fold {
+            let too_few = self.quorum.entry(entry, &event, &folded.runbook);
+            self.broken.extend(too_few);
+        }
         self.events.push(event);
     }
 

@@ -5,6 +5,7 @@ mod books;
 mod depths;
 mod invariants;
 mod many;
+mod quorum;
 mod random;
 mod scenes;
 mod together;

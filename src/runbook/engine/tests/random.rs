@@ -1,9 +1,11 @@
 //! Random worlds: they answer the engine's outstanding requests in every way the outside can, while people decide and others interfere.
 
 use super::books::*;
+use super::together::{approve, poll, staffed};
 use super::world::*;
 use crate::domain::record::{Draft, Entry};
 use crate::domain::*;
+use crate::runbook::gate::{Ballot, Vote};
 use crate::runbook::io::*;
 use crate::runbook::plan::*;
 use crate::runbook::record::Event;
@@ -65,10 +67,11 @@ struct Weather {
 
 fn runbook(tape: &mut Tape) -> (Runbook, bool) {
     let auto = tape.next(2) == 1;
-    let mut book = match tape.next(4) {
+    let mut book = match tape.next(5) {
         0 => full(),
         1 => stairs(),
         2 => book(vec![shift("to-25", 25), bake("bake", 90), shift("to-50", 50)], vec![], vec![guard("errors", GuardThen::Rollback)]),
+        3 => staffed(vec![step("agree", approve()), shift("to-25", 25), step("poll", poll()), shift("to-50", 50)]),
         _ => book(
             vec![shift("to-25", 25), check("look"), shift("to-100", 100)],
             vec![shift("rb-weight", 0), check("rb-look")],
@@ -314,6 +317,7 @@ fn decide(world: &mut World, tape: &mut Tape) {
             let answer = if tape.next(6) == 0 { "no" } else { answer };
             world.command(Command::Answer { step, item: open[0], answer: answer.into() });
         }
+        Some(Question::Agree { step }) => cast(world, tape, &step),
         Some(Question::Failed { offer, .. }) => {
             let choice = if tape.next(2) == 0 { offer[0] } else { offer[tape.next(offer.len())] };
             world.command(Command::Choose { choice, reason: Some("agreed".into()) });
@@ -325,9 +329,33 @@ fn decide(world: &mut World, tape: &mut Tape) {
             _ if tape.next(4) == 0 => world.command(Command::Abort { reason: "unclear".into() }),
             _ => world.command(Command::ProposeBackOut { why: "unclear".into() }),
         },
-        Some(Question::Agree { .. } | Question::Preconditions { .. }) => {}
+        Some(Question::Preconditions { .. }) => {}
         None if world.engine.state().hold.is_some() => world.command(Command::Unhold),
         None => {}
+    }
+}
+
+/// People answer at a gate for several, each from their own terminal; some of them have no right to.
+fn cast(world: &mut World, tape: &mut Tape, gate: &StepId) {
+    for _ in 0..=tape.next(3) {
+        let state = world.engine.state();
+        let Some(hash) = state.step_and_state(gate).and_then(|(_, s)| s.terms.as_ref()).map(|t| t.plan_hash.clone()) else { return };
+        let who = ["ada", "jon", "ines", "maria", "mallory"][tape.next(5)];
+        let role = ["sre", "lead", "qa"][tape.next(3)].to_owned();
+        let vote = [Vote::Go, Vote::Go, Vote::Go, Vote::Go, Vote::NoGo, Vote::Withdrawn][tape.next(6)];
+        let reason = (vote == Vote::NoGo).then(|| "I do not like it".to_owned());
+        let code = hash.get(..8).map(str::to_owned);
+        let ballot = Ballot { role: Some(role.clone()), vote, code, reason: reason.clone() };
+        let events = match state.vote(gate, who, &ballot, world.at.wall) {
+            Ok(events) => events,
+            // Somebody writes it into the journal all the same.
+            Err(_) if tape.chance(64) => {
+                vec![Event::GateVoted { step: gate.clone(), role, vote, reason, plan_hash: hash, signature: None }]
+            }
+            Err(_) => continue,
+        };
+        let entries = world.write_entries(events.iter().map(Event::draft).collect(), &actor(who));
+        world.put(Input::Foreign { entries });
     }
 }
 

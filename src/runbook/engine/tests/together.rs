@@ -36,18 +36,18 @@ fn answer(world: &mut World, who: &str, item: usize, text: &str) -> Result<(), S
     Ok(())
 }
 
-fn approve() -> StepKind {
+pub(super) fn approve() -> StepKind {
     let need = BTreeMap::from([("sre".to_owned(), 1), ("lead".to_owned(), 1)]);
     StepKind::Approve(Approve { need, distinct: true, driver_counts: false, expires: secs(1800) })
 }
 
-fn poll() -> StepKind {
+pub(super) fn poll() -> StepKind {
     let roles = vec!["qa".to_owned(), "sre".to_owned()];
     StepKind::Poll(Poll { roles, decider: Some("lead".to_owned()), distinct: false, expires: secs(1200) })
 }
 
 /// Maria drives and is sre; jon is sre, ines is qa, ada leads and is sre too.
-fn staffed(steps: Vec<Step>) -> Runbook {
+pub(super) fn staffed(steps: Vec<Step>) -> Runbook {
     let role = |members: &[&str]| Role { min: 1, members: members.iter().map(|m| (*m).to_owned()).collect() };
     let roles = [("sre", role(&["ada", "jon", "maria"])), ("qa", role(&["ines"])), ("lead", role(&["ada"]))];
     Runbook { roles: roles.into_iter().map(|(name, role)| (name.to_owned(), role)).collect(), ..book(steps, vec![], vec![]) }
