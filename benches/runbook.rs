@@ -36,7 +36,7 @@ fn text() -> String {
         let weight = round + 1;
         let _ = write!(
             text,
-            "  - {{ id: shift-{round}, title: To {weight} %, do: {{ set_weight: {{ canary: {weight} }} }}, confirm: yes, \
+            "  - {{ id: shift-{round}, title: To {weight} %, do: {{ set_weight: {{ canary: {weight} }} }}, confirm: \"yes\", \
              undo: {{ set_weight: {{ canary: 0 }} }}, timeout: 2m }}\n  - id: look-{round}\n    title: Canary is well\n    check:\n      all:\n"
         );
         for condition in 0..3 {
@@ -48,7 +48,7 @@ fn text() -> String {
         }
         let _ = write!(text, "    timeout: 10m\n  - {{ id: bake-{round}, title: Bake, wait: {{ for: 10m }} }}\n");
     }
-    text.push_str("  - { id: agree, title: Agree, gate: { confirm: {} } }\n  - { id: rest, title: Rest, wait: { for: 5m } }\n");
+    text.push_str("  - { id: agree, title: Agree, gate: confirm }\n  - { id: rest, title: Rest, wait: { for: 5m } }\n");
     text.push_str("rollback:\n  steps:\n    - { id: rb, title: Everything back, do: { set_weight: { canary: 0 } }, timeout: 1m }\n");
     text
 }

@@ -285,8 +285,11 @@ impl Engine {
 
     /// What an entry changes besides the state.
     fn react(&mut self, turn: &mut Turn, entry: &Entry, event: Event, source: Source) {
-        if source == Source::Others {
+        // A person's hold stops it, in whatever form it was said: a no-go at a gate is one.
+        if source == Source::Others || matches!(event, Event::HoldBegan { guard: None, .. }) {
             self.stop_countdown_for(entry);
+        }
+        if source == Source::Others {
             self.drop_written(entry);
         }
         match event {

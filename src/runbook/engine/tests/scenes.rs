@@ -504,6 +504,22 @@ fn a_countdown_that_nobody_could_see_does_not_go_off() {
 }
 
 #[test]
+fn a_no_go_at_a_gate_stops_the_countdown() {
+    let steps = vec![shift("to-25", 25), step("agree", StepKind::Gate)];
+    let mut world = World::new(&book(steps, vec![], vec![guard("errors", GuardThen::Rollback)]), true);
+    world.settle();
+    world.propose();
+    world.confirm();
+    world.guard = bad(31);
+    world.run_for(secs(6));
+    assert!(world.engine.countdown().is_some());
+    let permit = world.permit();
+    world.command(Command::Gate { go: false, permit });
+    world.run_for(secs(30));
+    assert_eq!((world.route.canary, world.engine.state().phase), (25, Phase::Running), "{:?}", world.said);
+}
+
+#[test]
 fn a_guard_without_that_consent_holds_and_says_so() {
     let mut world =
         World::new(&book(vec![shift("to-25", 25), bake("bake", 600)], vec![], vec![guard("errors", GuardThen::Rollback)]), false);
