@@ -20,5 +20,4 @@ mod left_out;
 mod seats;
 mod signed;
 mod sizes;
-mod stopped;
 mod terminal;
