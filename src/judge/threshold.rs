@@ -104,6 +104,8 @@ fn seen(criterion: &Threshold, series: &Series, window: &Window, finding: &mut F
     let asked = last.at - delta(window.hold);
     let start = floor.map_or(asked, |floor| floor.max(asked));
     let (present, expected) = coverage(series, start, last.at);
+    // The newest slot may still be empty. More of them are a gap like any other: losing the newest sample must not mend an answer.
+    let present = present.saturating_sub(empty_at_the_end(series).saturating_sub(1));
     if (present as f64) < COVERAGE * expected as f64 {
         return (Outcome::NoData, format!("{present} of {expected} samples of the last {}", text::span(age(last.at, start))));
     }
@@ -122,6 +124,11 @@ fn coverage(series: &Series, start: DateTime<Utc>, end: DateTime<Utc>) -> (usize
     let inside = |index: &usize| (start..=end).contains(&series.time(*index));
     let present = (0..series.values.len()).filter(inside).filter(|i| series.values[*i].is_some()).count();
     (present, usize::try_from(expected).unwrap_or(usize::MAX))
+}
+
+/// Slots after the newest sample.
+fn empty_at_the_end(series: &Series) -> usize {
+    series.values.iter().rev().take_while(|value| value.is_none()).count()
 }
 
 /// Time of the oldest sample of the unbroken run of good ones that ends with the newest. A missing sample does not break it.

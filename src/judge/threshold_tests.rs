@@ -136,6 +136,14 @@ fn only_a_good_sample_ends_a_bad_run() {
     assert_eq!((found.outcome, found.bad), (Outcome::Fail, secs(30)));
 }
 
+#[test]
+fn losing_the_newest_sample_does_not_mend_an_answer() {
+    let of = |values: &[Option<f64>]| threshold(&criterion(), &[series(values)], &window(15)).outcome;
+    assert_eq!(of(&[GOOD, GOOD, GOOD, None, GOOD]), Outcome::NoData, "half of the window is missing");
+    assert_eq!(of(&[GOOD, GOOD, GOOD, None, None]), Outcome::NoData, "and more of it");
+    assert_eq!(of(&[GOOD, GOOD, GOOD, GOOD, None]), Outcome::Pass, "the newest slot may still be empty");
+}
+
 fn sample() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![6 => (0.0..0.0099f64).prop_map(Some), 1 => Just(None), 1 => Just(NAN), 1 => (0.01..1.0f64).prop_map(Some)]
 }
