@@ -122,3 +122,16 @@ async fn errors_of_no_go_end_with_its_traffic() {
     let clock = sim.handle.sim_clock();
     assert!(clock.is_live() && clock.now().boot > Scene::NoGo.script().prelude);
 }
+
+#[tokio::test]
+async fn launch_day_goes_silent_comes_back_swollen_and_is_well_again() {
+    const MEMORY: &str = r#"max(process_resident_memory_bytes{version="canary"}) / 1048576"#;
+    const AGE: &str = "time() - max(timestamp(up))";
+    let sim = Sim::start(Options { scene: Scene::Checklist, speed: 15.0, ..Options::default() }).await;
+    assert!(number(&sim, MEMORY).await < 400.0 && weight(&sim.get(ROUTE).await.1) == 0);
+    until("samples age", async || number(&sim, AGE).await > 50.0).await;
+    assert!(number(&sim, MEMORY).await < 400.0, "what was seen last was good");
+    until("it is red", async || number(&sim, MEMORY).await > 400.0).await;
+    assert!(number(&sim, AGE).await < 30.0);
+    until("it is well again", async || number(&sim, MEMORY).await < 400.0).await;
+}

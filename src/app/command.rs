@@ -145,6 +145,20 @@ pub enum CommandId {
     Arm,
     /// Answer the selected item of the checklist, or decide about what failed.
     Done,
+    /// Say go at the open gate.
+    VoteGo,
+    /// Say no-go at the open gate.
+    VoteNoGo,
+    /// Say hold at the open gate.
+    VoteHold,
+    /// Take back what was said at the gate.
+    Withdraw,
+    /// End the current wait early.
+    Shorten,
+    /// Set the release window or a freeze aside.
+    Window,
+    /// Go back to an earlier step.
+    Recycle,
     /// Write a note.
     Memo,
     /// What can be done outside a runbook.
@@ -199,7 +213,14 @@ pub const REGISTRY: &[CommandSpec] = &[
     spec(CommandId::Hold, "hold", "stop the run at once, no question", Danger::L0, &[Key::char('H')]),
     spec(CommandId::Unhold, "unhold", "let the run go on", Danger::L1, &[Key::char('U')]),
     spec(CommandId::Arm, "arm", "arm or disarm this cockpit", Danger::L1, &[Key::char('A')]),
-    spec(CommandId::Done, "done", "answer an item, decide a failure", Danger::L1, &[Key::char('D')]),
+    spec(CommandId::Done, "done", "answer, vote, decide", Danger::L1, &[Key::char('D')]),
+    spec(CommandId::VoteGo, "vote.go", "GO at the open gate", Danger::L1, &[Key::char('Y')]),
+    spec(CommandId::VoteNoGo, "vote.no-go", "NO-GO, with a reason", Danger::L1, &[Key::char('N')]),
+    spec(CommandId::VoteHold, "vote.hold", "HOLD, with a reason", Danger::L1, &[Key::char('W')]),
+    spec(CommandId::Withdraw, "vote.withdraw", "withdraw what you said", Danger::L1, &[Key::char('C')]),
+    spec(CommandId::Shorten, "shorten", "end the wait early", Danger::L1, &[Key::char('S')]),
+    spec(CommandId::Window, "window.override", "set the window aside", Danger::L1, &[Key::char('O')]),
+    spec(CommandId::Recycle, "recycle", "back to the selected step", Danger::L1, &[Key::char('R')]),
     spec(CommandId::Take, "take", "take the driver's seat", Danger::L1, &[Key::char('T')]),
     spec(CommandId::Memo, "memo", "write a note into the record", Danger::L1, &[Key::char('M')]),
     spec(CommandId::Verbs, "verbs", "act outside a runbook", Danger::L2, &[Key::char('V')]),

@@ -3,6 +3,7 @@
 use super::key::{Key, KeyCode};
 use crate::domain::alert::{Matcher, Silence};
 use crate::domain::{Action, Danger, RunId, StepId};
+use crate::runbook::gate::Vote;
 use crate::runbook::io::Proposal;
 use crate::runbook::plan::Choice;
 use std::collections::VecDeque;
@@ -121,6 +122,58 @@ pub enum Ask {
         /// The act, its value still open.
         action: Action,
     },
+    /// Say something at a gate: pick what.
+    Vote {
+        /// The gate.
+        gate: StepId,
+        /// Roles in which it can be said.
+        roles: Vec<String>,
+        /// Something was said that can be taken back.
+        said: bool,
+    },
+    /// Say for which role it is.
+    VoteRole {
+        /// The gate.
+        gate: StepId,
+        /// Roles in which it can be said.
+        roles: Vec<String>,
+        /// What is said.
+        vote: Vote,
+    },
+    /// Go: the plan is shown, and its code typed.
+    GoCode {
+        /// The gate.
+        gate: StepId,
+        /// The role.
+        role: String,
+        /// What is to be typed.
+        code: String,
+        /// What the plan would do.
+        shown: String,
+    },
+    /// Give the reason of a no-go or a hold.
+    VoteReason {
+        /// The gate.
+        gate: StepId,
+        /// The role.
+        role: String,
+        /// What is said.
+        vote: Vote,
+    },
+    /// Take back what was said.
+    Withdraw {
+        /// The gate.
+        gate: StepId,
+        /// The role.
+        role: String,
+    },
+    /// Go back to an earlier step: why.
+    Recycle {
+        /// The step.
+        to: StepId,
+        /// Its title.
+        title: String,
+    },
     /// Leave while driving.
     Quit,
     /// Write a note.
@@ -147,6 +200,10 @@ pub enum NeedsReason {
     Abort,
     /// Take what is there as the result.
     Adopt,
+    /// End the wait early.
+    Shorten,
+    /// Set the release window or a freeze aside.
+    Window,
 }
 
 /// An open prompt.
@@ -209,7 +266,16 @@ impl Prompt {
     /// Whether a text area takes the keys: memo, reason, free answers. They can never confirm an act.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        matches!(self.ask, Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. })
+        matches!(
+            self.ask,
+            Ask::Memo
+                | Ask::Reason { .. }
+                | Ask::Item { .. }
+                | Ask::SilenceComment { .. }
+                | Ask::VerbValue { .. }
+                | Ask::VoteReason { .. }
+                | Ask::Recycle { .. }
+        )
     }
 
     /// Whether it asks for a typed consequence.
@@ -247,8 +313,14 @@ impl Prompt {
             }
         }
         match &self.ask {
-            Ask::Promote | Ask::BackOut => self.typed_key(key, mono, last),
-            Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => Reaction::Stay,
+            Ask::Promote | Ask::BackOut | Ask::GoCode { .. } => self.typed_key(key, mono, last),
+            Ask::Memo
+            | Ask::Reason { .. }
+            | Ask::Item { .. }
+            | Ask::SilenceComment { .. }
+            | Ask::VerbValue { .. }
+            | Ask::VoteReason { .. }
+            | Ask::Recycle { .. } => Reaction::Stay,
             Ask::Silence { .. } => match key.printable() {
                 Some('y') => Reaction::Yes,
                 Some('n') => Reaction::Cancel,
@@ -259,18 +331,24 @@ impl Prompt {
                 KeyCode::Enter | KeyCode::Char('n' | 'q') => Reaction::Cancel,
                 _ => Reaction::Stay,
             },
-            Ask::Failed { .. } | Ask::Unclear { .. } | Ask::Verbs { .. } => match key.printable() {
+            Ask::Failed { .. } | Ask::Unclear { .. } | Ask::Verbs { .. } | Ask::Vote { .. } | Ask::VoteRole { .. } => match key.printable()
+            {
                 Some('n') => Reaction::Cancel,
                 Some(c) => Reaction::Pick(c),
                 None => Reaction::Stay,
             },
-            Ask::Arm | Ask::Unhold | Ask::Gate { .. } | Ask::Start { .. } | Ask::Resume { .. } | Ask::EndSilence { .. } | Ask::Quit => {
-                match key.printable() {
-                    Some('y') => Reaction::Yes,
-                    Some('n') => Reaction::Cancel,
-                    _ => Reaction::Stay,
-                }
-            }
+            Ask::Arm
+            | Ask::Unhold
+            | Ask::Gate { .. }
+            | Ask::Start { .. }
+            | Ask::Resume { .. }
+            | Ask::EndSilence { .. }
+            | Ask::Withdraw { .. }
+            | Ask::Quit => match key.printable() {
+                Some('y') => Reaction::Yes,
+                Some('n') => Reaction::Cancel,
+                _ => Reaction::Stay,
+            },
         }
     }
 
@@ -288,7 +366,13 @@ impl Prompt {
                 if last.is_some_and(|t| mono.saturating_sub(t) <= BURST_SPAN) {
                     return self.refuse("that came too fast to be typed: pasted text is refused");
                 }
+                let is_code = matches!(self.ask, Ask::GoCode { .. });
                 match (&self.expects, &self.proposal) {
+                    (Some(code), _) if is_code && code.eq_ignore_ascii_case(&self.typed) => Reaction::Typed(code.clone()),
+                    (Some(code), _) if is_code => {
+                        let text = format!("you typed {}: the code of this plan is {code}", self.typed);
+                        self.refuse(&text)
+                    }
                     (_, None) => self.refuse_keep("the platform has not answered yet: nothing to confirm"),
                     (Some(expected), Some(_)) if *expected == self.typed => Reaction::Typed(self.typed.clone()),
                     (Some(expected), Some(_)) => {
@@ -321,7 +405,8 @@ impl Prompt {
 
     /// Bracketed paste: never into a confirmation.
     pub fn paste(&mut self) {
-        let _ = self.refuse("pasted text is refused: type the number");
+        let what = if matches!(self.ask, Ask::GoCode { .. }) { "the code" } else { "the number" };
+        let _ = self.refuse(&format!("pasted text is refused: type {what}"));
     }
 
     fn refuse(&mut self, why: &str) -> Reaction {

@@ -62,14 +62,12 @@ pub fn with_alerts(model: &Model, mut lines: Vec<StoryLine>) -> Vec<StoryLine> {
 #[must_use]
 pub fn items(model: &Model) -> Vec<(String, usize)> {
     let Some(run) = &model.run else { return Vec::new() };
-    run.state
-        .runbook
-        .steps
-        .iter()
-        .filter_map(|s| match &s.kind {
-            StepKind::Manual(manual) => Some((0..manual.items.len()).map(|i| (s.id.to_string(), i))),
-            _ => None,
-        })
-        .flatten()
-        .collect()
+    let state = &run.state;
+    let all = state.runbook.steps.iter().chain(&state.rollback_plan).chain(&state.runbook.finally);
+    all.filter_map(|s| match &s.kind {
+        StepKind::Manual(manual) => Some((0..manual.items.len()).map(|i| (s.id.to_string(), i))),
+        _ => None,
+    })
+    .flatten()
+    .collect()
 }

@@ -6,12 +6,13 @@ use super::{counts, landing};
 use crate::domain::text::{clock, span};
 use crate::domain::time::age;
 use crate::domain::traffic::{Agreement, agreement};
-use crate::domain::{Freshness, Outcome, RolloutStatus, Stamp, Verdict};
+use crate::domain::{Freshness, Outcome, RolloutStatus, Stamp, StepId, Verdict};
 use crate::judge::{self, Landing};
 use crate::runbook::engine::HARM_GUARD;
+use crate::runbook::gate::Standing;
 use crate::runbook::io::Permit;
-use crate::runbook::state::{GuardState, OpStage, Phase, Question, RunState, StepPhase};
-use crate::runbook::{Guard, GuardThen, StepKind};
+use crate::runbook::state::{GuardState, ItemAnswer, OpStage, Phase, Question, RunState, StepPhase};
+use crate::runbook::{AnswerKind, Guard, GuardThen, StepKind};
 
 /// Whether the three weights agree now.
 #[must_use]
@@ -196,21 +197,45 @@ fn run(model: &Model, now: &Stamp, reasons: &mut Vec<Reason>) {
         Seat::Following | Seat::Driving => {}
     }
     match state.question() {
-        Some(Question::Items { open, .. }) => add(Verdict::NoGo, format!("checklist: {} open", open.len())),
+        Some(Question::Items { step, open }) => {
+            let (verdict, text) = checklist(state, &step, &open);
+            add(verdict, text);
+        }
         Some(Question::Failed { step, why, .. }) => {
             let inconclusive = state.current().is_some_and(|(_, s)| s.phase == StepPhase::Inconclusive);
             add(if inconclusive { Verdict::Unknown } else { Verdict::NoGo }, format!("{step} failed: {why}"));
         }
         Some(Question::Unclear { why, .. }) => add(Verdict::Unknown, why),
         Some(Question::Agree { step }) => {
-            let waits = state.board(&step, now.wall).map(|board| board.waits_for).unwrap_or_default();
-            add(Verdict::Hold, format!("{step} waits for {waits}"));
+            let board = state.board(&step, now.wall);
+            let against = board.as_ref().is_some_and(|board| board.positions.iter().any(|p| p.standing == Standing::NoGo));
+            let waits = board.map(|board| board.waits_for).unwrap_or_default();
+            add(if against { Verdict::NoGo } else { Verdict::Hold }, format!("{step} waits for {waits}"));
         }
         Some(Question::Preconditions { bad }) => add(Verdict::NoGo, format!("preconditions: {}", bad.join(", "))),
         Some(Question::Act { .. } | Question::Gate { .. }) => {}
         None if state.phase == Phase::Running => add(Verdict::Hold, doing(model, now)),
         None => {}
     }
+}
+
+/// What the open items of a checklist mean: people are missing, something is red, nobody can tell, or the program still looks.
+fn checklist(state: &RunState, step: &StepId, open: &[usize]) -> (Verdict, String) {
+    let Some((StepKind::Manual(manual), known)) = state.step_and_state(step).map(|(step, known)| (&step.kind, known)) else {
+        return (Verdict::NoGo, "checklist".into());
+    };
+    let of = |place: &usize| {
+        let asks = manual.items.get(*place).is_some_and(|item| item.answer != AnswerKind::Seen);
+        if asks && !known.answers.get(place).is_some_and(ItemAnswer::stands) {
+            return Verdict::NoGo;
+        }
+        match known.seen.get(place).map(|(outcome, _)| *outcome) {
+            Some(Outcome::Fail) => Verdict::NoGo,
+            Some(Outcome::Stale | Outcome::NoData | Outcome::Error) => Verdict::Unknown,
+            Some(Outcome::Pass | Outcome::Holding) | None => Verdict::Hold,
+        }
+    };
+    (Verdict::worst(open.iter().map(of)), format!("checklist: {} open", open.len()))
 }
 
 /// What the run is doing that is not waiting for a person.

@@ -116,6 +116,18 @@ pub enum Command {
         #[arg(long, default_value = "held from the command line")]
         reason: String,
     },
+    /// Answer an item of the open checklist in your own name; alone: what is open
+    Answer(Answer),
+    /// Say go, no-go or hold at the open gate in your own name; alone: the board
+    Poll(PollArgs),
+    /// Approve what the open gate is about, by the code of its plan; alone: what there is to approve
+    Approve(Approval),
+    /// End the current wait early, where the runbook lets you
+    Shorten {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
     /// One snapshot
     Status,
     /// Runs in the journal
@@ -185,6 +197,60 @@ pub enum Deal {
         /// The run [default: the unfinished one, else the latest]
         run: Option<String>,
     },
+}
+
+/// An answer.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit: 0 answered, 3 recorded but it does not let the item pass, 5 disputed, 9 refused.")]
+pub struct Answer {
+    /// The step (the one at work when left out), the item's number from 1, and the answer
+    #[arg(value_name = "[STEP] ITEM VALUE", num_args = 0..=3, allow_hyphen_values = true)]
+    pub what: Vec<String>,
+}
+
+/// What is said at a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Spoken {
+    /// Go on.
+    Go,
+    /// Do not; needs a reason.
+    NoGo,
+    /// Not yet; needs a reason.
+    Hold,
+    /// Take back what you said.
+    Withdraw,
+}
+
+/// Speaking at a gate.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit alone: 0 go, 3 a no-go stands, 5 it waits. With a vote: 0 written, 9 refused, 10 the plan is another one.")]
+pub struct PollArgs {
+    /// What you say
+    #[arg(value_enum)]
+    pub vote: Option<Spoken>,
+    /// The role you speak for, where you have several
+    #[arg(long, value_name = "R")]
+    pub role: Option<String>,
+    /// Why: a no-go and a hold need it
+    #[arg(long, value_name = "T")]
+    pub reason: Option<String>,
+    /// Code of the plan that you saw: the go is refused when it is another one by now
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+/// Approving a plan.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit: 0 written, 9 refused, 10 the code is not that of the plan now.")]
+pub struct Approval {
+    /// Code of the plan: the first characters of its hash, as the board shows them
+    pub code: Option<String>,
+    /// The role you speak for, where you have several
+    #[arg(long, value_name = "R")]
+    pub role: Option<String>,
+    /// A remark for the record
+    #[arg(long, value_name = "T")]
+    pub reason: Option<String>,
 }
 
 /// Starting a run.
@@ -350,7 +416,7 @@ pub struct Sim {
     /// Platform: kubernetes
     #[arg(long, default_value = "kubernetes")]
     pub platform: String,
-    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route
+    /// Scene at the start: tour, idle, pre-launch, bake-25, ready-50, no-go, slow-leak, crash-loop, bad-logs, header-route, checklist
     #[arg(long)]
     pub scene: Option<String>,
     /// What splits the traffic: mesh, gateway, ingress, selector, rolling, argo

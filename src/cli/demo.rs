@@ -4,7 +4,7 @@ use super::args::{Global, Sim};
 use super::exit::{Exit, Failed, Outcome};
 use super::wire::{self, IsSo};
 use crate::app::{Request, ScriptEnd};
-use crate::domain::{Percent, RouteSpec, ServiceSpec, StepId};
+use crate::domain::{Percent, Person, RouteSpec, ServiceSpec, StepId};
 use crate::runbook::StepKind;
 use crate::runbook::plan::{AnswerKind, Item, Runbook};
 use crate::runbook::state::Question;
@@ -22,10 +22,13 @@ const PLAYBOOK: &str = include_str!("../../assets/playbooks/kubernetes-canary-me
 /// The runbook that they fly where a Service is switched.
 const BLUE_GREEN: &str = include_str!("../../assets/playbooks/kubernetes-blue-green.yaml");
 
+/// The runbook of launch day.
+const LAUNCH_DAY: &str = include_str!("../../assets/playbooks/launch-day-checklist.yaml");
+
 /// What history may really take before the demo gives up on it.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Options, Failed> {
+fn options(global: &Global, args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Options, Failed> {
     let usage = |why: String| Failed::new(Exit::Usage, why);
     let mut faults = Vec::new();
     for fault in &args.faults {
@@ -56,18 +59,19 @@ fn options(args: &Sim, default_scene: &str, prelude: Prelude) -> Result<sim::Opt
         churn: args.churn,
         prelude,
         traffic,
+        operator: Some(wire::whoever(global)),
     })
 }
 
 /// `gonogo sim`
-pub(super) async fn sim(args: &Sim) -> Outcome {
+pub(super) async fn sim(global: &Global, args: &Sim) -> Outcome {
     let Some(dir) = &args.dir else {
         return Err(Failed::new(Exit::Usage, "--dir DIR is needed: other processes find the simulator by the files in it"));
     };
     if (args.speed - 1.0).abs() > f64::EPSILON {
         return Err(Failed::new(Exit::Usage, "--speed works in the demo only: other processes share the simulator's clock"));
     }
-    let handle = sim::start(options(args, "idle", Prelude::Scripted)?).await.map_err(failed)?;
+    let handle = sim::start(options(global, args, "idle", Prelude::Scripted)?).await.map_err(failed)?;
     set_aside(&dir.join("state"))?;
     handle.write_dir(dir).map_err(failed)?;
     super::say(&format!("simulator ready: gonogo --config {}/config.toml", dir.display()));
@@ -109,7 +113,7 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     };
     std::fs::create_dir_all(&dir)?;
     set_aside(&dir.join("state"))?;
-    let mut options = options(args, "tour", Prelude::Operated)?;
+    let mut options = options(global, args, "tour", Prelude::Operated)?;
     options.dir = Some(dir.clone());
     let scene = options.scene;
     let script =
@@ -135,7 +139,9 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     wired.options.tour = scene == sim::Scene::Tour;
     let mut core = Core::start(&wired.ports, wired.spec.clone(), wired.options.clone());
     if script.start.is_some() {
-        history(&mut core, &handle, &clock, &wired.spec, script).await?;
+        let people = config.people.clone();
+        let scripted = Scripted { scene, script, people: &people };
+        history(&mut core, &handle, &clock, &wired.spec, &scripted).await?;
     }
     handle.go_live();
     core.forget_history();
@@ -149,13 +155,28 @@ pub(super) async fn demo(global: &Global, args: &Sim) -> Outcome {
     outcome
 }
 
+/// What the scripted operator flies.
+struct Scripted<'a> {
+    scene: sim::Scene,
+    script: sim::Script,
+    people: &'a [Person],
+}
+
 /// Flies the scene's run up to t = 0 with a scripted operator: the same engine, the same requests, only faster.
-async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: &ServiceSpec, script: sim::Script) -> Result<(), Failed> {
+async fn history(
+    core: &mut Core,
+    handle: &Arc<Handle>,
+    clock: &SimClock,
+    spec: &ServiceSpec,
+    scripted: &Scripted<'_>,
+) -> Result<(), Failed> {
+    let script = &scripted.script;
     let (file, text) = match spec.route {
+        _ if scripted.scene == sim::Scene::Checklist => ("assets/playbooks/launch-day-checklist.yaml", LAUNCH_DAY),
         RouteSpec::Selector { .. } => ("assets/playbooks/kubernetes-blue-green.yaml", BLUE_GREEN),
         _ => ("assets/playbooks/kubernetes-canary-mesh.yaml", PLAYBOOK),
     };
-    let loaded = super::runbook::load_text(file, text, &[], spec, &[])?;
+    let loaded = super::runbook::load_text(file, text, &[], spec, scripted.people)?;
     let end = clock.boot_at(TimeDelta::zero());
     let at = |when: Option<TimeDelta>| when.map(|t| clock.boot_at(t));
     let mut operator = ScriptedOperator {
@@ -164,7 +185,7 @@ async fn history(core: &mut Core, handle: &Arc<Handle>, clock: &SimClock, spec: 
             .into_iter()
             .filter_map(|(when, weight)| Some((at(when)?, Percent::new(weight)?)))
             .collect(),
-        answers: script.confirm_5.is_some(),
+        answers: script.answers,
         runbook: loaded.runbook,
         answered: None,
         trouble: None,
@@ -217,7 +238,8 @@ impl ScriptedOperator {
         let question = model.run.as_ref().and_then(|r| r.state.question());
         match question {
             Some(Question::Items { step, open }) if self.answers => {
-                let Some(item) = open.first().copied() else { return Step::Wait };
+                let own = |place: &&usize| self.may_answer(model, &step, **place);
+                let Some(item) = open.iter().find(own).copied() else { return Step::Wait };
                 let this = Some((step.clone(), item));
                 if self.answered == this {
                     return Step::Wait;
@@ -249,6 +271,15 @@ impl ScriptedOperator {
             }
             _ => Step::Wait,
         }
+    }
+}
+
+impl ScriptedOperator {
+    /// What the program sees for itself nobody answers, and others answer what is theirs.
+    fn may_answer(&self, model: &crate::app::Model, step: &StepId, place: usize) -> bool {
+        let Some(StepKind::Manual(manual)) = self.runbook.step(step).map(|step| &step.kind) else { return false };
+        let (Some(item), Some(run), Some(step)) = (manual.items.get(place), &model.run, self.runbook.step(step)) else { return false };
+        item.answer != AnswerKind::Seen && run.state.may_answer(step, item, &model.options.operator)
     }
 }
 

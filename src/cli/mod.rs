@@ -2,11 +2,14 @@
 
 mod act;
 mod acts;
+mod agree;
+mod answer;
 mod args;
 #[cfg(feature = "failpoints")]
 mod crash;
 #[cfg(feature = "sim")]
 mod demo;
+mod desk;
 mod doctor;
 mod exit;
 mod first;
@@ -91,7 +94,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         #[cfg(feature = "sim")]
         Some(Command::Demo(args)) => demo::demo(global, args).await,
         #[cfg(feature = "sim")]
-        Some(Command::Sim(args)) => demo::sim(args).await,
+        Some(Command::Sim(args)) => demo::sim(global, args).await,
         Some(Command::Run(args)) => fly::run(global, args).await,
         Some(Command::Resume(args)) => fly::resume(global, args).await,
         Some(Command::Plan(args)) => plan::plan(global, args).await,
@@ -101,6 +104,10 @@ async fn dispatch(cli: Cli) -> Outcome {
         Some(Command::Act(args)) => act::act(global, args).await,
         Some(Command::Backout { confirm }) => acts::backout(global, confirm.clone()).await,
         Some(Command::Hold { reason }) => acts::hold(global, reason).await,
+        Some(Command::Answer(args)) => answer::answer(global, args).await,
+        Some(Command::Poll(args)) => agree::poll(global, args).await,
+        Some(Command::Approve(args)) => agree::approve(global, args).await,
+        Some(Command::Shorten { reason }) => agree::shorten(global, reason).await,
         Some(Command::Status) => status::status(global).await,
         Some(Command::Runs) => runs::runs(global).await,
         Some(Command::Show { run }) => show::show(global, run.as_deref()).await,

@@ -8,7 +8,7 @@ use super::{alerts, card, events, gates, harm, instances, operation, run, target
 use crate::app::model::Gate;
 use crate::domain::text::{clock, span};
 use crate::domain::{Action, Op, Probe, Verdict};
-use crate::runbook::plan::StepKind;
+use crate::runbook::plan::{AnswerKind, StepKind};
 use crate::runbook::question::is_met;
 use crate::runbook::state::{Phase, StepPhase};
 
@@ -270,7 +270,9 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
         StepKind::Wait { .. } => bake_line(sight, width),
         StepKind::Manual(manual) => {
             let good = manual.items.iter().enumerate().filter(|(i, item)| is_met(item, *i, known)).count();
-            Line::of(format!(" {good} of {} items answered: 6 shows them, D answers", manual.items.len()))
+            let asked = manual.items.iter().enumerate().any(|(i, item)| item.answer != AnswerKind::Seen && !is_met(item, i, known));
+            let then = if asked { "6 shows them, D answers" } else { "the program looks, 6 shows what it sees" };
+            Line::of(format!(" {good} of {} items good: {then}", manual.items.len()))
         }
         StepKind::Check(check) => {
             let good = known.conditions.values().filter(|(o, _)| *o == crate::domain::Outcome::Pass).count();
@@ -286,10 +288,7 @@ fn now_line(sight: &Sight<'_>, width: usize) -> Line {
             Line::of(format!(" {doing}"))
         }
         StepKind::Gate => Line::of(" DECISION: P, then y lets it go on"),
-        StepKind::Approve(_) | StepKind::Poll(_) => {
-            let waits = state.board(&step.id, sight.now.wall).map(|board| board.waits_for).unwrap_or_default();
-            Line::of(format!(" DECISION by several: waits for {waits}"))
-        }
+        StepKind::Approve(_) | StepKind::Poll(_) => super::board::short(sight, run, &step.id),
     }
 }
 
@@ -320,6 +319,16 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
     if let Some((i, step)) = sight.next().filter(|(i, s)| matches!(s.kind, StepKind::Manual(_)) && Some(*i) == sight.place()) {
         return vec![Line::of(" next  ").word(Role::HintKey, "D").text(format!("  {} checklist: {}   6 shows it", i + 1, step.title))];
     }
+    let agrees = |s: &crate::runbook::plan::Step| matches!(s.kind, StepKind::Approve(_) | StepKind::Poll(_));
+    if let Some((i, step)) = sight.next().filter(|(i, s)| agrees(s) && Some(*i) == sight.place()) {
+        let own = run.state.voices(&step.id, &sight.model.options.operator);
+        let line = Line::of(" next  ");
+        return vec![if own.is_empty() {
+            line.text(format!("{} others decide: {}", i + 1, step.title))
+        } else {
+            line.word(Role::HintKey, "D").text(format!("  {} say go or no-go for {}: {}", i + 1, own.join(", "), step.title))
+        }];
+    }
     let what = sight.next().map_or_else(
         || "the end of the run".to_owned(),
         |(i, step)| match &step.kind {
@@ -331,6 +340,7 @@ fn next_lines(sight: &Sight<'_>, width: usize, room: usize) -> Vec<Line> {
                 }
             }
             StepKind::Manual(_) => format!("{} checklist (6, then D): {}", i + 1, step.title),
+            StepKind::Approve(_) | StepKind::Poll(_) => format!("{} go/no-go (6, then D): {}", i + 1, step.title),
             _ => format!("{} {}", i + 1, step.title),
         },
     );

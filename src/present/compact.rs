@@ -57,6 +57,9 @@ fn now_line(sight: &Sight<'_>, cells: usize) -> Line {
         let line = line.text(format!(" {}/{}", clock(bake.done()), clock(bake.total)));
         return if bake.stopped.is_some() { line.word(Role::Stale, " STOPPED") } else { line };
     }
+    if let Some(gate) = super::board::at_hand(sight) {
+        return Line::of(format!(" {place}")).then(super::board::short(sight, run, gate));
+    }
     let title = run.state.current().map_or("", |(s, _)| s.title.as_str());
     Line::of(format!(" {place} {title}"))
 }

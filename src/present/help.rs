@@ -39,8 +39,8 @@ fn command(spec: &CommandSpec, cells: usize) -> Line {
     line.text(pad(text, room)).text(format!(" {danger}"))
 }
 
-fn acts() -> impl Iterator<Item = &'static CommandSpec> {
-    REGISTRY.iter().filter(|s| s.danger > Danger::L0 || s.id == CommandId::Hold)
+fn acts(view: View) -> impl Iterator<Item = &'static CommandSpec> {
+    REGISTRY.iter().filter(move |s| (s.danger > Danger::L0 || s.id == CommandId::Hold) && belongs(s.id, view))
 }
 
 /// Keys that mean something in one view alone are told of there.
@@ -48,6 +48,8 @@ fn belongs(id: CommandId, view: View) -> bool {
     match id {
         CommandId::LogSource | CommandId::Follow | CommandId::Wrap | CommandId::NewPattern | CommandId::Export => view == View::Logs,
         CommandId::Logs => matches!(view, View::Logs | View::Instances),
+        CommandId::VoteGo | CommandId::VoteNoGo | CommandId::VoteHold | CommandId::Withdraw => matches!(view, View::Checklist | View::Run),
+        CommandId::Shorten | CommandId::Window | CommandId::Recycle => view == View::Run,
         _ => true,
     }
 }
@@ -112,7 +114,7 @@ fn rules() -> [&'static str; 5] {
 
 fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
     let column = (cells - 2) / 3;
-    let acts: Vec<Line> = acts().map(|s| command(s, column - 3)).collect();
+    let acts: Vec<Line> = acts(sight.model.screen.view).map(|s| command(s, column - 3)).collect();
     let looks: Vec<Line> = looks(sight.model.screen.view)
         .into_iter()
         .map(|(k, does)| Line::default().word(Role::HintKey, pad(&k, 8)).text(" ").text(does))
@@ -145,7 +147,7 @@ fn columns(sight: &Sight<'_>, cells: usize) -> Vec<Line> {
 }
 
 fn one_column(view: View) -> Vec<Line> {
-    let mut lines: Vec<Line> = acts().map(|s| Line::of(" ").then(command(s, 28))).collect();
+    let mut lines: Vec<Line> = acts(view).map(|s| Line::of(" ").then(command(s, 28))).collect();
     lines.extend(rules().into_iter().map(|r| Line::of(format!(" {r}"))));
     lines.extend(looks(view).into_iter().map(|(k, does)| Line::of(format!(" {} {does}", pad(&k, 8)))));
     lines

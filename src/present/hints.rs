@@ -157,7 +157,11 @@ fn decision(sight: &Sight<'_>) -> Option<&'static str> {
     if matches!(known.phase, StepPhase::Failed | StepPhase::Inconclusive) || super::operation::is_unclear(sight) {
         return Some("decide");
     }
-    matches!(step.kind, StepKind::Manual(_)).then_some("answer")
+    match step.kind {
+        StepKind::Manual(_) => Some("answer"),
+        StepKind::Approve(_) | StepKind::Poll(_) => Some("vote"),
+        _ => None,
+    }
 }
 
 /// Movement first in views of rows; hold and back out always stay near.

@@ -5,6 +5,7 @@
 mod alert_detail;
 mod alerts;
 mod around;
+mod board;
 mod card;
 mod chart;
 mod checklist;
@@ -20,6 +21,7 @@ mod header;
 mod help;
 mod hints;
 mod instances;
+mod items;
 mod line;
 mod logs;
 mod lost;
@@ -37,11 +39,14 @@ mod targets;
 mod timeline;
 mod traffic;
 mod verbs;
+mod voices;
 
 pub use frame::{Area, Border, Frame, Panel, Row};
 pub use glyph::Glyphs;
+pub use items::{completion, item_lines, items_json};
 pub use line::{Line, Paint, Role, Span};
 pub use status::{status_json, status_lines, title};
+pub use voices::{board_json, board_lines};
 
 use crate::app::command::View;
 use crate::app::model::Model;

@@ -139,10 +139,18 @@ fn asked(ask: &Ask, action: Option<&Action>, now: &str, arrow: &str) -> String {
             NeedsReason::Skip => "WHY SKIP THIS STEP?".into(),
             NeedsReason::Abort => "WHY ABORT THIS RUN?".into(),
             NeedsReason::Adopt => "WHY ADOPT WHAT IS THERE?".into(),
+            NeedsReason::Shorten => "WHY END THE WAIT EARLY?".into(),
+            NeedsReason::Window => "WHY SET THE WINDOW ASIDE?".into(),
         },
         Ask::Unclear { .. } => "OUTCOME UNKNOWN".into(),
         Ask::Start { title, .. } => format!("START  {title}"),
         Ask::Resume { run, .. } => format!("TAKE THE SEAT OF {run}"),
+        Ask::Vote { gate, .. } => format!("SPEAK AT {gate}"),
+        Ask::VoteRole { vote, .. } => format!("{} FOR WHICH ROLE?", vote.word().to_uppercase()),
+        Ask::GoCode { role, .. } => format!("GO FOR {role}"),
+        Ask::VoteReason { vote, role, .. } => format!("WHY {} FOR {role}?", vote.word()),
+        Ask::Withdraw { role, .. } => format!("WITHDRAW WHAT YOU SAID FOR {role}"),
+        Ask::Recycle { title, .. } => format!("WHY BACK TO {title}?"),
         Ask::Quit => "LEAVE WHILE DRIVING".into(),
         Ask::Silence { name, .. } => format!("SILENCE {name}"),
         Ask::SilenceComment { .. } => "WHY IS IT SILENCED?".into(),
@@ -158,9 +166,8 @@ fn content(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Content {
     let (middle, tail) = match &prompt.ask {
         Ask::Promote => (promote(sight, prompt, cells), typed_field(sight, prompt, cells)),
         Ask::BackOut => (back_out(sight, prompt, cells), typed_field(sight, prompt, cells)),
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
-            (text_lines(prompt, cells), text_field(prompt, cells))
-        }
+        Ask::GoCode { shown, .. } => (plan_lines(sight, shown, cells), typed_field(sight, prompt, cells)),
+        _ if prompt.is_text() => (text_lines(prompt, cells), text_field(sight, prompt, cells)),
         _ => (small(sight, prompt, cells), choice_field(sight, prompt, cells)),
     };
     let spec = &sight.model.spec;
@@ -174,7 +181,7 @@ fn typed_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let room = prompt.expects.as_ref().map_or(4, |e| width(e) + 2).max(width(&prompt.typed) + 1).max(4);
     let typed = pad(&format!("{}_", prompt.typed), room);
     let mut lines = vec![Line::default()];
-    let ready = prompt.proposal.is_some();
+    let ready = prompt.proposal.is_some() || matches!(prompt.ask, Ask::GoCode { .. });
     let input = Line::of(super::verbs::label(prompt, cells));
     let input = if ready { input.word(Role::Focus, typed) } else { input.word(Role::Disabled, pad("", room)) }.text(" ]");
     lines.push(input);
@@ -248,6 +255,20 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
             lines.push(Line::of(" it becomes a run of one step; its prompt shows the plan first"));
             lines
         }
+        Ask::Vote { gate, roles, said } => {
+            let mut lines = field("you speak", &format!("for {}", roles.join(" or ")), cells);
+            lines.extend(field("so far", &waits(sight, gate), cells));
+            lines.push(Line::default());
+            lines.push(pick("g", "GO: shows the plan and asks for its code"));
+            lines.push(pick("x", "NO-GO: stops the run (asks for a reason)"));
+            lines.push(pick("h", "HOLD: not yet, stops the run (asks for a reason)"));
+            if *said {
+                lines.push(pick("w", "withdraw what you said"));
+            }
+            lines
+        }
+        Ask::VoteRole { roles, .. } => roles.iter().enumerate().map(|(i, role)| pick(&(i + 1).to_string(), role)).collect(),
+        Ask::Withdraw { gate, .. } => field("so far", &waits(sight, gate), cells),
         Ask::Unclear { why, redo, adopt } => {
             let mut lines = field("known", why, cells);
             lines.extend(field("", "nothing is sent again by itself", cells));
@@ -276,6 +297,23 @@ fn small(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What a gate waits for.
+fn waits(sight: &Sight<'_>, gate: &crate::domain::StepId) -> String {
+    match sight.run().and_then(|run| run.state.board(gate, sight.now.wall)) {
+        Some(board) if board.go => "all have said go".to_owned(),
+        Some(board) => format!("waits for {}", board.waits_for),
+        None => String::new(),
+    }
+}
+
+/// What somebody says go to, on what evidence.
+fn plan_lines(sight: &Sight<'_>, shown: &str, cells: usize) -> Vec<Line> {
+    let mut lines = field("agrees to", shown, cells);
+    lines.extend(field("verdict", &verdict_words(sight), cells));
+    lines.extend(field("gates", &gates::summary(sight), cells));
+    lines
 }
 
 fn verdict_words(sight: &Sight<'_>) -> String {
@@ -307,6 +345,7 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
         Ask::Start { .. } => "start",
         Ask::Resume { .. } => "take the seat",
         Ask::Quit => "leave",
+        Ask::Withdraw { .. } => "withdraw",
         Ask::Silence { .. } => "silence",
         Ask::EndSilence { .. } => "end it",
         _ => "",
@@ -314,7 +353,7 @@ fn choice_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     match (&prompt.ask, guard(sight, prompt)) {
         (Ask::Blocked { .. }, _) => lines.push(Line::of("    [ Esc ] closes")),
         (_, Some(left)) => lines.push(Line::of(format!(" keys count in {:.1} s", left.as_secs_f64()))),
-        (Ask::Verbs { .. }, None) => lines.push(Line::of("    [ n ] nothing  (default)")),
+        (Ask::Verbs { .. } | Ask::Vote { .. } | Ask::VoteRole { .. }, None) => lines.push(Line::of("    [ n ] nothing  (default)")),
         (Ask::Failed { .. } | Ask::Unclear { .. }, None) => lines.push(Line::of("    [ n ] decide later  (default)")),
         (_, None) if cells < 50 => lines.push(Line::of(" [").word(Role::HintKey, "y").text(format!("] {yes}  [n] cancel"))),
         (_, None) => lines.push(Line::of("    [ ").word(Role::HintKey, "y").text(format!(" ] {yes}        [ n ] cancel  (default)"))),
@@ -334,6 +373,8 @@ fn text_lines(prompt: &Prompt, cells: usize) -> Vec<Line> {
             lines.extend(field("expects", expects, cells));
             lines
         }
+        Ask::VoteReason { .. } => vec![Line::of(" it stands on the board and in the record, with your name; the run holds")],
+        Ask::Recycle { .. } => vec![Line::of(" all from that step on is to be done again; the reason is written down")],
         Ask::Reason { .. } => vec![Line::of(" the reason is written into the record")],
         Ask::SilenceComment { .. } => vec![Line::of(" it stands in the silence's comment, and in the record")],
         _ => vec![Line::of(" written into the record, with your name and the time")],
@@ -341,7 +382,7 @@ fn text_lines(prompt: &Prompt, cells: usize) -> Vec<Line> {
 }
 
 /// The end of the text, where the cursor is.
-fn text_field(prompt: &Prompt, cells: usize) -> Vec<Line> {
+fn text_field(sight: &Sight<'_>, prompt: &Prompt, cells: usize) -> Vec<Line> {
     let room = cells.saturating_sub(6);
     let mut parts: Vec<String> = prompt
         .typed
@@ -360,7 +401,10 @@ fn text_field(prompt: &Prompt, cells: usize) -> Vec<Line> {
     if let Some(error) = &prompt.error {
         lines.push(Line::default().word(Role::Bad, format!(" {error}")));
     }
-    lines.push(Line::default());
+    lines.push(match guard(sight, prompt) {
+        Some(left) => Line::of(format!(" keys count in {:.1} s", left.as_secs_f64())),
+        None => Line::default(),
+    });
     lines
 }
 
@@ -372,11 +416,12 @@ pub(super) fn hints(prompt: &Prompt) -> String {
             let what = expected.map_or_else(|| "wait for the plan".into(), |e| format!("type {e}, then Enter"));
             format!("{what}   Esc cancels   Tab shows the exact call")
         }
-        Ask::Memo | Ask::Reason { .. } | Ask::Item { .. } | Ask::SilenceComment { .. } | Ask::VerbValue { .. } => {
-            "Enter sends   Esc cancels".into()
-        }
+        Ask::GoCode { code, .. } => format!("type {code}, then Enter   Esc cancels"),
+        _ if prompt.is_text() => "Enter sends   Esc cancels".into(),
         Ask::Silence { .. } => "y silences   3 1 2 how long   c why   n or Esc no".into(),
         Ask::Blocked { .. } => "Esc closes".into(),
+        Ask::Vote { .. } => "press the letter of what you say   n or Esc says nothing".into(),
+        Ask::VoteRole { .. } => "press the number of the role   n or Esc says nothing".into(),
         Ask::Verbs { .. } => "press the letter of an act   n or Esc does nothing".into(),
         Ask::Failed { .. } | Ask::Unclear { .. } => "press the letter of a choice   n or Esc decides later".into(),
         _ => "y yes   n or Esc no   every other key is ignored".into(),
@@ -388,6 +433,9 @@ pub(super) fn footer(sight: &Sight<'_>, prompt: &Prompt) -> String {
     match (&prompt.ask, prompt.level) {
         (Ask::BackOut, _) if !matches!(sight.model.mode, Mode::Armed { .. }) => "works in OBSERVE too: arms for this one act".into(),
         (Ask::Blocked { .. }, _) => "nothing was sent".into(),
+        (Ask::Vote { .. } | Ask::VoteRole { .. } | Ask::GoCode { .. } | Ask::VoteReason { .. } | Ask::Withdraw { .. }, _) => {
+            "L1: written in your own name; you can withdraw it".into()
+        }
         (_, Danger::L0) => "L0: changes nothing outside".into(),
         (_, Danger::L1) => "L1: small, reversible at once".into(),
         (_, Danger::L2) => "L2: changes production traffic; the undo is known".into(),

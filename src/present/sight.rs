@@ -305,14 +305,9 @@ impl<'a> Sight<'a> {
         let from = self.place().unwrap_or(0);
         let done =
             |i: usize| state.steps.get(i).is_some_and(|s| matches!(s.phase, StepPhase::Passed | StepPhase::Skipped | StepPhase::Undone));
-        state
-            .runbook
-            .steps
-            .iter()
-            .enumerate()
-            .skip(from)
-            .filter(|(i, _)| !done(*i))
-            .find(|(_, s)| matches!(s.kind, StepKind::Do(_) | StepKind::Gate | StepKind::Manual(_)))
+        state.runbook.steps.iter().enumerate().skip(from).filter(|(i, _)| !done(*i)).find(|(_, s)| {
+            matches!(s.kind, StepKind::Do(_) | StepKind::Gate | StepKind::Approve(_) | StepKind::Poll(_) | StepKind::Manual(_))
+        })
     }
 
     /// Why `P` would not ask now, all reasons once.

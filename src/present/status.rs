@@ -104,7 +104,17 @@ fn run_words(sight: &Sight<'_>, run: &RunView) -> String {
             let stopped = bake.stopped.map_or_else(String::new, |w| format!(" (stopped: {w})"));
             format!("bake {} of {}{stopped}", clock(bake.total.saturating_sub(bake.left)), clock(bake.total))
         }
-        None => run.state.current().map_or_else(String::new, |(step, _)| step.title.clone()),
+        None => match run.state.current() {
+            Some((step, known)) => match &step.kind {
+                StepKind::Manual(manual) => super::items::progress(step, manual, Some(known)).1,
+                StepKind::Approve(_) | StepKind::Poll(_) => {
+                    let board = run.state.board(&step.id, sight.now.wall);
+                    board.map_or_else(|| step.title.clone(), |board| format!("{}: {}", step.title, super::voices::tally(&board)))
+                }
+                _ => step.title.clone(),
+            },
+            None => String::new(),
+        },
     }
 }
 
@@ -123,6 +133,7 @@ fn next_what(sight: &Sight<'_>) -> String {
             StepKind::Do(Action::SetWeight { canary }) => format!("P promote to {canary}%"),
             StepKind::Do(action) => format!("P {action}"),
             StepKind::Gate => format!("P decision: {}", step.title),
+            StepKind::Approve(_) | StepKind::Poll(_) => format!("D say go or no-go: {}", step.title),
             _ => format!("D checklist: {}", step.title),
         },
     )
@@ -248,9 +259,13 @@ fn run(sight: &Sight<'_>) -> Value {
             "kind": "agree",
             "step": step.as_str(),
             "waits_for": state.board(&step, sight.now.wall).map(|board| board.waits_for),
+            "board": super::voices::board_json(state, &step, sight.now.wall),
         }),
         Question::Preconditions { bad } => json!({"kind": "preconditions", "bad": bad}),
-        Question::Items { step, open } => json!({"kind": "items", "step": step.as_str(), "open": open}),
+        Question::Items { step, open } => {
+            let items = super::items::items_json(state, &sight.model.options.operator);
+            json!({"kind": "items", "step": step.as_str(), "open": open, "checklist": items})
+        }
         Question::Failed { step, why, offer } => json!({"kind": "failed", "step": step.as_str(), "why": why, "offer": offer}),
         Question::Unclear { op, why, redo, adopt, .. } => {
             json!({"kind": "unclear", "op": op.as_str(), "why": why, "redo": redo, "adopt": adopt})

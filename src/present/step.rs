@@ -2,6 +2,7 @@
 
 use super::cockpit;
 use super::frame::{Area, Panel};
+use super::items::{Standing, outcome_word};
 use super::line::{Line, Role, pad, wrap};
 use super::operation::operation_lines;
 use super::run::word;
@@ -127,17 +128,18 @@ fn kind_lines(sight: &Sight<'_>, run: &RunView, step: &Step, known: &StepState, 
         ],
         StepKind::Gate => vec![Line::of(" decision    P, then y lets the run go on; nothing is written to the platform")],
         StepKind::Approve(_) | StepKind::Poll(_) => {
-            let waits = run.state.board(&step.id, sight.now.wall).map(|board| board.waits_for).unwrap_or_default();
-            vec![Line::of(format!(" decision    by several people; it waits for {waits}"))]
+            let mut lines = vec![Line::of(" decision    by several people, each in their own name (6 shows the board)")];
+            lines.extend(super::board::lines(sight, run, &step.id, cells));
+            lines
         }
     }
 }
 
 fn item_line(sight: &Sight<'_>, index: usize, item: &Item, known: &StepState) -> Line {
-    let (role, sign) = match known.answers.get(&index) {
-        Some(answer) if answer.ok => (Role::Ok, sight.glyphs.ok()),
-        Some(_) => (Role::Bad, sight.glyphs.bad()),
-        None => (Role::Primary, "."),
+    let (role, sign) = match Standing::of(item, index, Some(known)) {
+        Standing::Ok => (Role::Ok, sight.glyphs.ok()),
+        bad if bad.is_bad() => (Role::Bad, sight.glyphs.bad()),
+        _ => (Role::Primary, "."),
     };
     Line::of("   ").mark(role, sign).text(format!(" {} {}", index + 1, item.challenge))
 }
@@ -149,17 +151,6 @@ fn confirm(confirm: Confirm, consequence: &str, forward: bool) -> String {
         Confirm::Yes => format!("{key}, then y"),
         Confirm::Consequence => format!("{key}, then type {consequence}"),
         Confirm::Override => "override: service@environment, a reason, a second person".into(),
-    }
-}
-
-fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Holding => "HOLDING",
-        Outcome::Fail => "FAIL",
-        Outcome::NoData => "NO DATA",
-        Outcome::Stale => "STALE",
-        Outcome::Error => "ERROR",
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn label(prompt: &Prompt, cells: usize) -> String {
         (_, Some(Action::Restart { .. })) => "the number of instances",
         (_, Some(Action::Undo { .. } | Action::HelmRollback { .. })) => "the revision to go back to",
         (_, Some(Action::Pause { .. } | Action::Resume { .. } | Action::RetryRollout { .. })) => "the word",
+        (Ask::GoCode { .. }, _) => "the code of the plan",
         _ if narrow => return if cells >= 26 { " NEW weight: [ ".to_owned() } else { "[".to_owned() },
         _ => "the NEW canary weight",
     };

@@ -9,7 +9,7 @@ use super::state::{
 };
 use crate::domain::canonical::{self, CanonicalError};
 use crate::domain::record::{Draft, Entry};
-use crate::domain::{Failure, Percent, StepId};
+use crate::domain::{Failure, Outcome, Percent, StepId};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -339,7 +339,13 @@ impl RunState {
                 }
             }
             Event::ItemSeen { step, item, outcome, shown, .. } => {
-                self.step_mut(&step)?.seen.insert(item, (outcome, shown));
+                let known = self.step_mut(&step)?;
+                let before = known.seen.insert(item, (outcome, shown)).map(|(outcome, _)| outcome);
+                if outcome == Outcome::Pass {
+                    known.was_good.remove(&item);
+                } else if before == Some(Outcome::Pass) {
+                    known.was_good.insert(item, at);
+                }
             }
             Event::WaitShortened { step, reason, .. } if self.may_shorten(&step, &entry.actor.id) => {
                 self.step_mut(&step)?.shortened = Some((reason, entry.actor.clone()));
@@ -411,6 +417,7 @@ impl RunState {
         step.why.clear();
         step.conditions.clear();
         step.seen.clear();
+        step.was_good.clear();
         step.terms = None;
         step.shortened = None;
         step.bake = wait.map(|left| Bake { left, counting_since: None, boot_id: String::new(), stopped: Some("not begun".into()) });

@@ -414,6 +414,28 @@ impl RunState {
         })
     }
 
+    /// The gate at which people speak now: the open one, else the one whose agreement stands until its act is done.
+    #[must_use]
+    pub fn gate_at_hand(&self) -> Option<&StepId> {
+        let several = |step: &&Step| matches!(step.kind, StepKind::Approve(_) | StepKind::Poll(_));
+        let open = self.current().filter(|(_, state)| state.phase == StepPhase::Active).map(|(step, _)| step).filter(several);
+        open.map(|step| &step.id).or_else(|| self.agreed.as_ref().map(|agreed| &agreed.gate))
+    }
+
+    /// The roles that a gate asks and this person has.
+    #[must_use]
+    pub fn voices(&self, id: &StepId, who: &str) -> Vec<&str> {
+        let Some(rules) = self.step_and_state(id).and_then(|(step, _)| Rules::of(step, self)) else { return Vec::new() };
+        rules.needs.iter().map(|(role, _)| *role).chain(rules.decider).filter(|role| self.runbook.is_in(who, role)).collect()
+    }
+
+    /// For how long an answer at a gate counts.
+    #[must_use]
+    pub fn voice_lasts(&self, id: &StepId) -> Option<Duration> {
+        let (step, _) = self.step_and_state(id)?;
+        Rules::of(step, self).map(|rules| rules.expires)
+    }
+
     /// Whether somebody decides for all in one of the polls: their word settles a disputed answer.
     #[must_use]
     pub fn decides(&self, who: &str) -> bool {

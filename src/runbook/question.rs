@@ -106,9 +106,8 @@ impl RunState {
         if manual.mode == ManualMode::ReadDo && first_open.is_some_and(|open| item > open) {
             return Err(format!("one at a time: item {} comes first", first_open.unwrap_or_default() + 1));
         }
-        if let Some(role) = asked.role.as_ref().or(step.role.as_ref())
-            && !self.runbook.is_in(who, role)
-            && !self.decides(who)
+        if let Some(role) = owner(step, asked)
+            && !self.may_answer(step, asked, who)
         {
             let members = self.runbook.roles.get(role).map(|role| role.members.join(", ")).filter(|names| !names.is_empty());
             let who_may = members.unwrap_or_else(|| "nobody is known to be".to_owned());
@@ -117,6 +116,12 @@ impl RunState {
         let answer = clean_bounded(text.trim(), 200);
         let ok = asked.answer.judge(&answer)?;
         Ok(Event::ItemAnswered { step: id.clone(), item, answer, ok })
+    }
+
+    /// Whether an item is this person's to answer: by their role, because it is anybody's, or because they decide for all.
+    #[must_use]
+    pub fn may_answer(&self, step: &Step, item: &Item, who: &str) -> bool {
+        owner(step, item).is_none_or(|role| self.runbook.is_in(who, role) || self.decides(who))
     }
 
     /// Whether somebody may end this wait early: by their role, or because they drive where the file names none.
@@ -178,6 +183,12 @@ impl RunState {
             if bake.boot_id == boot_id { stamp.boot.saturating_sub(boot) } else { (self.driver_at - since).to_std().unwrap_or_default() };
         Some(bake.left.saturating_sub(counted))
     }
+}
+
+/// The role that answers an item; anybody when absent.
+#[must_use]
+pub fn owner<'a>(step: &'a Step, item: &'a Item) -> Option<&'a str> {
+    item.role.as_deref().or(step.role.as_deref())
 }
 
 /// Places of the items that are not answered so that the step may pass.

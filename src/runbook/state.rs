@@ -87,6 +87,8 @@ pub struct StepState {
     pub conditions: BTreeMap<String, (Outcome, String)>,
     /// What the program sees for itself about the items of a checklist.
     pub seen: BTreeMap<usize, (Outcome, String)>,
+    /// When items that were seen good stopped being so (store time).
+    pub was_good: BTreeMap<usize, DateTime<Utc>>,
     /// A bake's clock.
     pub bake: Option<Bake>,
     /// A bake was ended early: why, and by whom.

@@ -274,7 +274,7 @@ impl Teller {
                 Some((StoryKind::Trouble, format!("{} item {}: its answer is too old", self.title(&step), item + 1)))
             }
             Event::ItemSeen { step, item, outcome, shown, .. } => {
-                let kind = if outcome == Outcome::Pass { StoryKind::Step } else { StoryKind::Trouble };
+                let kind = if matches!(outcome, Outcome::Pass | Outcome::Holding) { StoryKind::Step } else { StoryKind::Trouble };
                 Some((kind, format!("{} item {}: {} {shown}", self.title(&step), item + 1, word(outcome))))
             }
             Event::WaitShortened { step, reason, left_ms } => {

@@ -38,7 +38,15 @@ pub struct Endpoints {
     pub canary: &'static str,
     /// What splits the traffic.
     pub traffic: TrafficBy,
+    /// Who works here.
+    pub operator: Option<String>,
 }
+
+/// People who release the shop, and their groups.
+const PEOPLE: [(&str, &str, &[&str]); 3] =
+    [("ada", "Ada", &["launch-directors"]), ("jon", "Jon", &["sre", "payments"]), ("ines", "Ines", &["qa"])];
+/// Groups of whoever started the simulator: one person can try all of it.
+const OPERATOR: [&str; 2] = ["launch-directors", "sre"];
 
 impl Endpoints {
     /// Addresses of the Kubernetes API, the Prometheus API and the Alertmanager API.
@@ -62,7 +70,27 @@ impl Endpoints {
             baseline,
             canary,
             traffic,
+            operator: None,
         }
+    }
+
+    /// The people of the shop, and whoever works here among them.
+    fn people_toml(&self) -> String {
+        let mut people: Vec<(String, String, Vec<&str>)> =
+            PEOPLE.iter().map(|(id, name, groups)| ((*id).to_owned(), (*name).to_owned(), groups.to_vec())).collect();
+        let plain = |id: &&String| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if let Some(id) = self.operator.as_ref().filter(plain) {
+            match people.iter_mut().find(|(known, ..)| known == id) {
+                Some((.., groups)) => {
+                    groups.extend(OPERATOR.iter().filter(|group| !PEOPLE.iter().any(|(known, _, own)| known == id && own.contains(group))));
+                }
+                None => people.push((id.clone(), id.clone(), OPERATOR.to_vec())),
+            }
+        }
+        let one = |(id, name, groups): (String, String, Vec<&str>)| {
+            format!("[[person]]\nid = {}\nname = {}\ngroups = {}\n\n", json!(id), json!(name), json!(groups))
+        };
+        people.into_iter().map(one).collect()
     }
 
     /// A kubeconfig; the token is in it, or in a file that it names.
@@ -108,7 +136,7 @@ kind = "alertmanager"
 url = "{alertmanager}"
 match = {{ service = "{service}" }}
 
-[[service]]
+{people}[[service]]
 name = "{service}"
 platform = "{context}"
 namespace = "{namespace}"
@@ -119,6 +147,7 @@ alerts = "am"
             kubeconfig = quoted(kubeconfig),
             clock = self.clock_url,
             context = self.context,
+            people = self.people_toml(),
             prometheus = self.prometheus_url,
             alertmanager = self.alertmanager_url,
             service = self.service,

@@ -75,7 +75,8 @@ pub async fn start(options: Options) -> Result<Handle, SimError> {
     let (backend, backend_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
     let (alerts, alerts_address) = bind(SocketAddr::new(options.listen.ip(), 0)).await?;
     let urls = [format!("https://{platform_address}"), format!("http://{backend_address}"), format!("http://{alerts_address}")];
-    let endpoints = Endpoints::new(urls, identity.ca_pem, board.token(), options.traffic);
+    let endpoints =
+        Endpoints { operator: options.operator.clone(), ..Endpoints::new(urls, identity.ca_pem, board.token(), options.traffic) };
 
     let rules = Rules::new(shop_rules(), SCRAPE, &endpoints.prometheus_url).map_err(|why| SimError::Option(format!("rules: {why}")))?;
     let (rules, manager) = (Arc::new(RwLock::new(rules)), Arc::new(Mutex::new(Manager::new(options.seed))));

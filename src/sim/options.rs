@@ -68,6 +68,8 @@ pub struct Options {
     pub prelude: Prelude,
     /// What splits the traffic.
     pub traffic: TrafficBy,
+    /// Who works here: may speak for the launch director and for the engineers on call.
+    pub operator: Option<String>,
 }
 
 /// Most pods a simulated cluster holds.
@@ -92,6 +94,7 @@ impl Default for Options {
             churn: None,
             prelude: Prelude::Scripted,
             traffic: TrafficBy::Mesh,
+            operator: None,
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum Scene {
     CrashLoop,
     /// Bake at 25 % done and all metrics good; the canary's logs tell of errors that the baseline never has.
     BadLogs,
+    /// Launch day: a checklist of several people; what the program sees for itself goes stale and red.
+    Checklist,
     /// As ready-50, but the header rule for insiders leads nowhere; traffic by weight is fine.
     HeaderRoute,
 }
@@ -40,6 +42,7 @@ const NAMES: &[(&str, Scene)] = &[
     ("crash-loop", Scene::CrashLoop),
     ("bad-logs", Scene::BadLogs),
     ("header-route", Scene::HeaderRoute),
+    ("checklist", Scene::Checklist),
 ];
 
 impl FromStr for Scene {
@@ -50,9 +53,6 @@ impl FromStr for Scene {
             return Ok(*scene);
         }
         let known = NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        if text == "checklist" {
-            return Err(format!("scene checklist is not simulated yet; use one of {known}"));
-        }
         Err(format!("unknown scene {text:?}; use one of {known}"))
     }
 }
@@ -74,6 +74,8 @@ pub struct Script {
     pub prelude: Duration,
     /// When the run is started; `None`: there is no run. Without `confirm_5` it stays at its checklist.
     pub start: Option<TimeDelta>,
+    /// Whether the operator answers the items of checklists that are theirs.
+    pub answers: bool,
     /// When the shift to 5 % is confirmed.
     pub confirm_5: Option<TimeDelta>,
     /// When the shift to 25 % is confirmed.
@@ -96,12 +98,14 @@ impl Scene {
         let (start, confirm_5, confirm_25) = match self {
             Self::Idle => (None, None, None),
             Self::PreLaunch => (minutes(2, 0), None, None),
+            Self::Checklist => (minutes(2, 30), None, None),
             Self::Tour => (minutes(11, 45), minutes(10, 15), None),
             Self::Bake25 | Self::NoGo | Self::SlowLeak | Self::CrashLoop => (minutes(22, 45), minutes(21, 15), minutes(11, 15)),
             Self::Ready50 | Self::BadLogs | Self::HeaderRoute => (minutes(27, 0), minutes(25, 30), minutes(15, 30)),
         };
         let run = start.map_or(0, |s| -s.num_seconds());
-        Script { prelude: Duration::from_secs((IDLE_HISTORY + run).unsigned_abs()), start, confirm_5, confirm_25 }
+        let answers = confirm_5.is_some() || self == Self::Checklist;
+        Script { prelude: Duration::from_secs((IDLE_HISTORY + run).unsigned_abs()), start, answers, confirm_5, confirm_25 }
     }
 
     /// Whether the environment is a private demo rather than production.
@@ -163,12 +167,23 @@ impl Scene {
                 Behaviour { p99: healthy.p99 + slower, memory: healthy.memory + 190.0 * leak, ..healthy }
             }
             Self::CrashLoop if t >= CRASHES_FROM => Behaviour { errors: 0.042, p99: 0.436, memory: 480.0, ..healthy },
-            Self::Idle | Self::PreLaunch | Self::Ready50 | Self::NoGo | Self::CrashLoop | Self::BadLogs | Self::HeaderRoute => healthy,
+            Self::Checklist if (SWELLS_FROM..SWELLS_UNTIL).contains(&t) => Behaviour { memory: 468.0, ..healthy },
+            Self::Checklist
+            | Self::Idle
+            | Self::PreLaunch
+            | Self::Ready50
+            | Self::NoGo
+            | Self::CrashLoop
+            | Self::BadLogs
+            | Self::HeaderRoute => healthy,
         }
     }
 
-    /// Whether the scene's own script has stopped the scrapes at `t`: the second fault of the tour.
+    /// Whether the scene's own script has stopped the scrapes at `t`: the second fault of the tour, and launch day's first.
     pub(crate) fn scrapes_stopped(self, t: i64, happened: Happened) -> bool {
+        if self == Self::Checklist {
+            return (SILENT_ON_LAUNCH_DAY..SILENT_ON_LAUNCH_DAY + 75 * SECOND).contains(&t);
+        }
         if self != Self::Tour {
             return false;
         }
@@ -199,6 +214,10 @@ impl Scene {
 const HEADER_RULE_BREAKS: i64 = -25 * SECOND;
 const CRASHES_FROM: i64 = -40 * SECOND;
 const SILENT_FROM: i64 = -3 * MINUTE;
+/// On launch day the metrics stop for a while, and when they come again the new version has swollen.
+const SILENT_ON_LAUNCH_DAY: i64 = 45 * SECOND;
+const SWELLS_FROM: i64 = 75 * SECOND;
+const SWELLS_UNTIL: i64 = 255 * SECOND;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -210,7 +229,6 @@ mod tests {
         for name in Scene::names() {
             assert_eq!(name.parse::<Scene>().unwrap().to_string(), name);
         }
-        assert!("checklist".parse::<Scene>().unwrap_err().contains("not simulated yet"));
         let error = "bake".parse::<Scene>().unwrap_err();
         assert!(error.contains("\"bake\"") && error.contains("bake-25"), "{error}");
     }

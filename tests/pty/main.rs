@@ -14,6 +14,7 @@ mod faults;
 mod first;
 mod forward;
 mod keys;
+mod launch_day;
 mod leaving;
 #[path = "../support/left_out.rs"]
 mod left_out;

@@ -11,4 +11,5 @@ mod landing;
 mod logs;
 mod looking;
 mod verbs;
+mod voices;
 mod world;

@@ -4,7 +4,7 @@ use super::super::effect::Effect;
 use super::super::model::{Mode, Model, Seat};
 use super::super::prompt::Ask;
 use super::run::feed;
-use crate::domain::{Route, Stamp};
+use crate::domain::{Route, Stamp, StepId};
 use crate::runbook::io::{Command, Input, Level};
 use crate::runbook::state::Question;
 
@@ -57,7 +57,11 @@ fn lost(model: &Model) -> Option<String> {
         }
         Ask::Gate { .. } => blocked(model).or_else(answered),
         Ask::Failed { .. } | Ask::Unclear { .. } | Ask::Reason { .. } => driver(model, then, &now).or_else(answered),
-        Ask::Item { .. } => answered(),
+        Ask::Item { .. } | Ask::Recycle { .. } => answered(),
+        Ask::Vote { gate, .. } | Ask::VoteRole { gate, .. } | Ask::VoteReason { gate, .. } | Ask::Withdraw { gate, .. } => {
+            closed(model, gate)
+        }
+        Ask::GoCode { gate, code, .. } => closed(model, gate).or_else(|| other_plan(model, gate, code)),
         Ask::Unhold => {
             let held = model.run.as_ref().is_some_and(|r| r.state.hold.is_some());
             let observe = || (model.mode == Mode::Observe).then(|| "OBSERVE: A arms this cockpit".to_owned());
@@ -76,6 +80,22 @@ fn lost(model: &Model) -> Option<String> {
         | Ask::Memo
         | Ask::Verbs { .. }
         | Ask::VerbValue { .. } => None,
+    }
+}
+
+/// The gate is not the one at hand any more.
+fn closed(model: &Model, gate: &StepId) -> Option<String> {
+    let at_hand = model.run.as_ref().and_then(|run| run.state.gate_at_hand());
+    (at_hand != Some(gate)).then(|| format!("gate {gate} is not open any more"))
+}
+
+/// What is agreed to is another plan by now.
+fn other_plan(model: &Model, gate: &StepId, code: &str) -> Option<String> {
+    let (_, known) = model.run.as_ref()?.state.step_and_state(gate)?;
+    match &known.terms {
+        Some(terms) if terms.code() == code => None,
+        Some(terms) => Some(format!("the plan is another one now: {} (code {})", terms.shown, terms.code())),
+        None => Some("the plan is being worked out anew".to_owned()),
     }
 }
 

@@ -6,9 +6,10 @@ use super::super::key::{Key, KeyCode};
 use super::super::model::{InstanceSort, Mode, Model, Seat};
 use super::super::prompt::{Ask, BURST_KEYS, BURST_SPAN};
 use super::super::rows::row_ids;
-use super::{back_out, logs, prompts, run, side, verbs};
+use super::{back_out, logs, prompts, run, side, verbs, voices};
 use crate::domain::text::clean_bounded;
 use crate::domain::{Danger, Protection, Stamp};
+use crate::runbook::gate::Vote;
 use crate::runbook::io::{Command, Input, Level};
 use std::time::Duration;
 
@@ -115,6 +116,13 @@ fn command(model: &mut Model, stamp: &Stamp, id: CommandId) -> Vec<Effect> {
         CommandId::BackOut => return back_out::back_out(model, stamp),
         CommandId::Arm => return prompts::arm(model, stamp),
         CommandId::Done => return prompts::done(model, stamp),
+        CommandId::VoteGo => return voices::speak(model, stamp, Vote::Go),
+        CommandId::VoteNoGo => return voices::speak(model, stamp, Vote::NoGo),
+        CommandId::VoteHold => return voices::speak(model, stamp, Vote::Hold),
+        CommandId::Withdraw => return voices::speak(model, stamp, Vote::Withdrawn),
+        CommandId::Shorten => return voices::ask_shorten(model, stamp),
+        CommandId::Window => return voices::ask_window(model, stamp),
+        CommandId::Recycle => return voices::ask_recycle(model, stamp),
         CommandId::Take => return prompts::take(model, stamp),
         CommandId::Memo => return prompts::memo(model, stamp),
         CommandId::Verbs => return verbs::menu(model, stamp),

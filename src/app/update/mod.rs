@@ -14,6 +14,7 @@ mod script;
 mod script_tests;
 mod side;
 mod verbs;
+mod voices;
 
 use super::alerts::{self, AlertBoard};
 use super::card::{self, Capacity};

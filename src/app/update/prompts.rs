@@ -8,13 +8,14 @@ use super::super::rows::items;
 use super::back_out::{self, Settled};
 use super::ground::Ground;
 use super::run::{self, append_as_observer, feed};
-use super::{script, side, verbs};
+use super::{script, side, verbs, voices};
 use crate::app::verdict::permit;
 use crate::domain::record::Draft;
 use crate::domain::{Confirm, Danger, Failure, Stamp, StepId};
 use crate::runbook::StepKind;
+use crate::runbook::gate::Vote;
 use crate::runbook::io::{Command, Input, Level, Proposal, Purpose};
-use crate::runbook::plan::{AnswerKind, Choice};
+use crate::runbook::plan::{AnswerKind, Choice, Item};
 use crate::runbook::record::Event;
 use crate::runbook::state::Question;
 
@@ -104,6 +105,7 @@ pub(super) fn promote(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
             open(model, stamp, Ask::Gate { step, title }, Danger::L1);
             Vec::new()
         }
+        Some(Question::Agree { .. }) => block(model, stamp, "promote", vec!["several people agree here: D says your part".into()]),
         _ => block(model, stamp, "promote", vec!["the run does not wait for a decision now".into()]),
     }
 }
@@ -191,6 +193,9 @@ pub(super) fn unplanned(model: &mut Model, why: &str) {
 
 fn typed_consequence(model: &mut Model, stamp: &Stamp, typed: String) -> Vec<Effect> {
     let Some(prompt) = model.prompt.take() else { return Vec::new() };
+    if matches!(prompt.ask, Ask::GoCode { .. }) {
+        return voices::vote(model, stamp, prompt, Vote::Go, Some(&typed));
+    }
     let Some(proposal) = prompt.proposal.clone() else { return Vec::new() };
     if proposal.confirm == Confirm::Override {
         model.say(Level::Warning, "this step needs a second person, which this version cannot ask for");
@@ -210,7 +215,7 @@ fn typed_consequence(model: &mut Model, stamp: &Stamp, typed: String) -> Vec<Eff
 
 fn yes(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
     let Some(prompt) = model.prompt.take() else { return Vec::new() };
-    match prompt.ask {
+    match prompt.ask.clone() {
         Ask::Arm => {
             model.mode = Mode::Armed { until: stamp.boot + Mode::ARMED_FOR };
             model.say(Level::Info, "ARMED for 60 minutes, 15 without a key");
@@ -229,6 +234,7 @@ fn yes(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
             vec![Effect::TakeSeat { run, take_over }]
         }
         Ask::Quit => run::leave(model, stamp),
+        Ask::Withdraw { .. } => voices::vote(model, stamp, prompt, Vote::Withdrawn, None),
         ask @ (Ask::Silence { .. } | Ask::EndSilence { .. }) => side::confirmed(model, stamp, ask),
         _ => Vec::new(),
     }
@@ -340,6 +346,7 @@ pub(super) fn done(model: &mut Model, stamp: &Stamp) -> Vec<Effect> {
         Some(Question::Failed { step, why, offer }) => open(model, stamp, Ask::Failed { step, why, offer }, Danger::L1),
         Some(Question::Unclear { why, redo, adopt, .. }) => open(model, stamp, Ask::Unclear { why, redo, adopt }, Danger::L1),
         Some(Question::Items { step, open }) => return ask_item(model, stamp, &step, &open),
+        Some(Question::Agree { .. }) => return voices::menu(model, stamp),
         _ => model.say(Level::Info, "nothing waits for an answer"),
     }
     Vec::new()
@@ -354,20 +361,38 @@ fn ask_item(model: &mut Model, stamp: &Stamp, step: &StepId, open_items: &[usize
         .and_then(|id| items(model).into_iter().find(|(s, i)| format!("{s}/{i}") == id))
         .filter(|(s, _)| *s == step.as_str())
         .map(|(_, i)| i);
-    let Some(item) = selected.or_else(|| open_items.first().copied()) else { return Vec::new() };
-    let found = model.run.as_ref().and_then(|r| r.state.runbook.step(step)).and_then(|s| match &s.kind {
-        StepKind::Manual(manual) => manual.items.get(item).cloned(),
-        _ => None,
-    });
-    let Some(found) = found else { return Vec::new() };
-    let ask = Ask::Item { step: step.clone(), item, challenge: found.challenge, expects: expects(&found.answer) };
+    let Some(item) = selected.or_else(|| voices::first_of_own(model, step, open_items)) else { return Vec::new() };
+    let Some((asking, StepKind::Manual(manual))) = model.run.as_ref().and_then(|r| r.state.step_and_state(step)).map(|(s, _)| (s, &s.kind))
+    else {
+        return Vec::new();
+    };
+    let Some(found) = manual.items.get(item).cloned() else { return Vec::new() };
+    let (who, state) = (&model.options.operator, model.run.as_ref().map(|r| &r.state));
+    let why = if found.answer == AnswerKind::Seen {
+        Some("nobody is asked: the program looks for itself".to_owned())
+    } else {
+        let owner = crate::runbook::question::owner(asking, &found).unwrap_or_default();
+        let yours = state.is_some_and(|state| state.may_answer(asking, &found, who));
+        (!yours).then(|| format!("it is for {owner} to answer ({}), and you are {who}", members(model, owner)))
+    };
+    if let Some(why) = why {
+        return block(model, stamp, &format!("answering item {}", item + 1), vec![why]);
+    }
+    let ask = Ask::Item { step: step.clone(), item, challenge: found.challenge.clone(), expects: expects(&found) };
     open(model, stamp, ask, Danger::L1);
     Vec::new()
 }
 
-/// What counts as an answer, for people.
-fn expects(answer: &AnswerKind) -> String {
-    match answer {
+/// The people of a role.
+fn members(model: &Model, role: &str) -> String {
+    let members = model.run.as_ref().and_then(|run| run.state.runbook.roles.get(role)).map(|role| role.members.join(", "));
+    members.filter(|names| !names.is_empty()).unwrap_or_else(|| "nobody is known to be".to_owned())
+}
+
+/// What counts as an answer, for people. Limits of a blind item are not told.
+fn expects(item: &Item) -> String {
+    match &item.answer {
+        AnswerKind::Number { .. } if item.blind => "the number you read".into(),
         AnswerKind::Done => "done".into(),
         AnswerKind::Seen => "nothing: the program looks for itself".into(),
         AnswerKind::Text { .. } => "text".into(),
@@ -398,7 +423,7 @@ fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
         return Vec::new();
     }
     // What goes on, or writes a fence, needs a cockpit that is armed; stopping and going back do not.
-    let menu = matches!(model.prompt.as_ref().map(|prompt| &prompt.ask), Some(Ask::Verbs { .. }));
+    let menu = matches!(model.prompt.as_ref().map(|prompt| &prompt.ask), Some(Ask::Verbs { .. } | Ask::Vote { .. } | Ask::VoteRole { .. }));
     if !menu && matches!(c, 'r' | 's' | 'a') && model.mode == Mode::Observe {
         if let Some(prompt) = &mut model.prompt {
             prompt.error = Some("OBSERVE: Esc, then A arms this cockpit".into());
@@ -414,6 +439,7 @@ fn pick(model: &mut Model, stamp: &Stamp, c: char) -> Vec<Effect> {
             Some(Choice::Abort) => reason(model, stamp, NeedsReason::Abort),
             None => reopen(model, prompt),
         },
+        (Ask::Vote { .. } | Ask::VoteRole { .. }, _) => voices::picked(model, stamp, prompt, c),
         (Ask::Verbs { offer }, _) => verbs::picked(model, stamp, offer.clone(), c),
         (Ask::Unclear { redo: true, .. }, 'r') => feed(model, stamp, Input::Command(Command::Redo)),
         (Ask::Unclear { adopt: true, .. }, 'a') => reason(model, stamp, NeedsReason::Adopt),
@@ -433,9 +459,16 @@ fn choice_of(c: char) -> Option<Choice> {
     }
 }
 
-fn reopen(model: &mut Model, prompt: Prompt) -> Vec<Effect> {
+pub(super) fn reopen(model: &mut Model, prompt: Prompt) -> Vec<Effect> {
     model.prompt = Some(prompt);
     Vec::new()
+}
+
+/// What was refused stays as it was typed, with the reason below it.
+pub(super) fn reopen_with(model: &mut Model, mut prompt: Prompt, why: &str) -> Vec<Effect> {
+    prompt.error = Some(why.to_owned());
+    model.say(Level::Warning, why);
+    reopen(model, prompt)
 }
 
 fn reason(model: &mut Model, stamp: &Stamp, then: NeedsReason) -> Vec<Effect> {
@@ -451,11 +484,20 @@ fn text_sent(model: &mut Model, stamp: &Stamp, text: &str) -> Vec<Effect> {
         return reopen(model, prompt);
     }
     let driving = model.run.as_ref().is_some_and(|r| r.seat == Seat::Driving);
-    match prompt.ask {
+    match prompt.ask.clone() {
+        Ask::VoteReason { vote, .. } => voices::vote(model, stamp, prompt, vote, Some(&text)),
+        Ask::Recycle { to, .. } => voices::recycle(model, stamp, to, text),
+        Ask::Reason { then: NeedsReason::Shorten } => voices::shorten(model, stamp, prompt, text),
         Ask::Memo if driving => feed(model, stamp, Input::Command(Command::Note { text })),
         Ask::Memo => append_as_observer(model, &Event::Note { text }),
         Ask::VerbValue { action } => verbs::valued(model, stamp, action, &text),
-        Ask::Item { step, item, .. } => answer(model, stamp, step, item, text),
+        Ask::Item { step, item, .. } => {
+            let refused = model.run.as_ref().and_then(|r| r.state.answer(&step, item, &text, &model.options.operator).err());
+            match refused {
+                Some(why) => reopen_with(model, prompt, &why),
+                None => answer(model, stamp, step, item, text),
+            }
+        }
         Ask::SilenceComment { back } => {
             side::commented(model, stamp, *back, &text);
             Vec::new()
@@ -465,6 +507,8 @@ fn text_sent(model: &mut Model, stamp: &Stamp, text: &str) -> Vec<Effect> {
                 NeedsReason::Skip => Command::Choose { choice: Choice::Skip, reason: Some(text) },
                 NeedsReason::Abort => Command::Abort { reason: text },
                 NeedsReason::Adopt => Command::Adopt { reason: text },
+                NeedsReason::Shorten => Command::Shorten { reason: text },
+                NeedsReason::Window => Command::OverrideWindow { reason: text },
             };
             feed(model, stamp, Input::Command(command))
         }

@@ -65,7 +65,7 @@ pub struct Driver {
     /// The operation whose landing was told last, and whether it was proved.
     pub(super) proved: Option<(OpId, bool)>,
     /// Appends of ours to a run that somebody else drives.
-    pub(super) observer: BTreeMap<Ticket, Draft>,
+    pub(super) observer: BTreeMap<Ticket, Vec<Draft>>,
     /// Mono times of the latest printable keys.
     pub(super) recent_keys: VecDeque<Duration>,
     /// A hold that waits to be told from a paste (mono).
@@ -543,11 +543,11 @@ pub(super) fn append_refused(model: &mut Model, stamp: &Stamp, ticket: Ticket, w
         effects.extend(side::append_refused(model, stamp, ticket, why));
         return effects;
     }
-    if let Some(draft) = model.driver.observer.remove(&ticket) {
+    if let Some(drafts) = model.driver.observer.remove(&ticket) {
         return match why {
             AppendRefusal::Moved { entries } => {
                 let mut effects = others(model, stamp, entries);
-                effects.extend(append_draft(model, draft));
+                effects.extend(append_drafts(model, drafts));
                 effects
             }
             AppendRefusal::Fenced { .. } | AppendRefusal::Store { .. } => {
@@ -575,15 +575,20 @@ fn others(model: &mut Model, stamp: &Stamp, entries: &[Entry]) -> Vec<Effect> {
 
 /// A fact that everybody may add to a run that somebody else drives.
 pub(super) fn append_as_observer(model: &mut Model, event: &Event) -> Vec<Effect> {
-    append_draft(model, event.draft())
+    append_drafts(model, vec![event.draft()])
 }
 
-fn append_draft(model: &mut Model, draft: Draft) -> Vec<Effect> {
+/// Several of them, all or none.
+pub(super) fn append_all_as_observer(model: &mut Model, events: &[Event]) -> Vec<Effect> {
+    append_drafts(model, events.iter().map(Event::draft).collect())
+}
+
+fn append_drafts(model: &mut Model, drafts: Vec<Draft>) -> Vec<Effect> {
     let Some(run) = &model.run else { return Vec::new() };
     let (id, after) = (run.state.run.clone(), run.state.head);
     let ticket = own_ticket(model);
-    model.driver.observer.insert(ticket, draft.clone());
-    vec![Effect::Append { ticket, run: id, after, epoch: None, drafts: vec![draft] }]
+    model.driver.observer.insert(ticket, drafts.clone());
+    vec![Effect::Append { ticket, run: id, after, epoch: None, drafts }]
 }
 
 /// Tickets of the core and of the engine must not meet: the core's lie far above.

@@ -106,6 +106,11 @@ pub(super) fn operator(config: &Config) -> String {
     crate::domain::text::clean_bounded(&config.operator.clone().unwrap_or_else(login), 64)
 }
 
+/// Who works here, before there is a configuration.
+pub(super) fn whoever(global: &Global) -> String {
+    global.name.clone().unwrap_or_else(login)
+}
+
 /// The login name.
 fn login() -> String {
     whoami::username().unwrap_or_else(|_| "operator".into())
