@@ -72,6 +72,7 @@ pub(super) async fn run(global: &Global, args: &Run) -> Outcome {
     if let Some(refused) = refused {
         return Err(refused);
     }
+    super::signing::answerable(selected.spec, &loaded.runbook)?;
     let runbook = loaded.runbook;
     let auto = args.auto_back_out;
     let mut lines = vec![

@@ -5,8 +5,9 @@ use super::exit::{Exit, Failed, Outcome};
 use super::wire;
 use crate::config::Config;
 use crate::domain::signature::{LARGEST_SIGNATURE, RUNBOOK, Signer, Standing, Unproven};
-use crate::domain::{Clock as _, ServiceSpec};
+use crate::domain::{Clock as _, ServiceSpec, Strength};
 use crate::port::{Claim, Signatures};
+use crate::runbook::{Runbook, StepKind};
 use crate::runtime::clock::SystemClock;
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -36,6 +37,21 @@ pub(super) async fn check(signatures: &dyn Signatures, file: &Path, text: &str) 
     let at = SystemClock::new().now().wall;
     let (namespace, message) = (RUNBOOK.to_owned(), text.as_bytes().to_vec());
     signatures.verify(Claim { namespace, message, signature, principal: None, at }).await
+}
+
+/// Answers at gates are not signed yet: where only signed ones would count, nobody could give one, and taking others would be a lie.
+pub(super) fn answerable(spec: &ServiceSpec, runbook: &Runbook) -> Result<(), Failed> {
+    let gate = runbook.steps.iter().find(|step| matches!(step.kind, StepKind::Approve(_) | StepKind::Poll(_)));
+    match gate.filter(|_| spec.policy.need_identity > Strength::Asserted) {
+        None => Ok(()),
+        Some(gate) => Err(Failed::new(
+            Exit::Refused,
+            format!(
+                "refused: at step {} people answer, {} in {} counts signed answers only (need_identity), and answers cannot be signed yet",
+                gate.id, spec.name, spec.environment
+            ),
+        )),
+    }
 }
 
 /// How a file stands, for a service that may ask for signed runbooks only.

@@ -23,7 +23,7 @@ const DAYS: [(&str, Weekday); 7] = [
 impl Walk<'_> {
     /// `clock`.
     pub(super) fn clock(&mut self, node: &Node) -> Option<ClockDraft> {
-        let fields = self.fields(node, "`clock`", &["t0", "window", "freeze", "notice", "rto", "rpo"], &[])?;
+        let fields = self.fields(node, "`clock`", &["window", "freeze"], &["t0", "notice", "rto", "rpo"])?;
         let t0 = fields.value("t0").and_then(|n| self.id(n, "`t0`")).map(|id| At::new(StepId(id.value), id.span));
         let mut span = |key: &str| match fields.value(key) {
             None => Some(None),

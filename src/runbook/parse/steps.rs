@@ -49,10 +49,9 @@ impl Walk<'_> {
             "gate",
             "uses",
             "role",
-            "t",
-            "evidence",
         ];
-        let fields = self.fields(node, "a step", KNOWN, &[])?;
+        // What nothing would act on or keep is refused: a file must not promise more than is done.
+        let fields = self.fields(node, "a step", KNOWN, &["t", "evidence"])?;
         let id = self.required(&fields, "id", "a step", "shift-5").and_then(|n| self.id(n, "`id`"));
         let title = self.required(&fields, "title", "a step", "Send 5 % to the canary").and_then(|n| self.line(n, "`title`"));
         let kind = self.kind(&fields);
